@@ -1,0 +1,1 @@
+"""Load scenarios against any hub that speaks the public wire."""

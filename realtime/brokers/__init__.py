@@ -1,0 +1,1 @@
+"""The bus between hub nodes: the contract (`base`) and its drivers."""

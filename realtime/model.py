@@ -1,0 +1,116 @@
+"""Frozen values that every part of the hub shares: log entries, positions, who published.
+
+They are `msgspec` structs rather than dataclasses because a hub makes one or two of them per
+publication, and a frozen dataclass costs ten times as much to construct. `gc=False` is safe where
+it is set: none of these values can be part of a reference cycle.
+"""
+
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["message", "edit", "delete", "reaction", "member", "join", "leave"]
+"""What an entry is. `join` and `leave` exist only on the bus and are never stored."""
+
+
+class Position(msgspec.Struct, frozen=True, gc=False):
+    """A place in a channel's log, as SDKs keep it.
+
+    `epoch` names the incarnation of the store; an offset means nothing under another epoch.
+    `offset` counts from 1; 0 is before the first entry.
+    """
+
+    epoch: str
+    offset: int
+
+
+class ClientInfo(msgspec.Struct, frozen=True, gc=False):
+    """Who is behind a publication, a join or a presence entry (protocol 1.3, `info`).
+
+    `user` is "" for a guest. `client` is the connection's id. `conn_info` and `chan_info` are raw
+    JSON from the connection token and the subscription token, b"" where there was none.
+    """
+
+    user: str
+    client: str
+    conn_info: bytes = b""
+    chan_info: bytes = b""
+
+
+class NewEntry(msgspec.Struct, frozen=True, gc=False):
+    """What a node asks the store to append; the store gives it an offset.
+
+    `(channel, sender, client_id)` is unique for as long as the entry is kept, at least for the
+    store's `dedupe_ttl`. `sender` is a user id behind a prefix that keeps users, guests and API
+    keys apart (`realtime.hub.publish` makes it). `digest` is of the command as first made: the
+    same key with another digest is a conflict, not a retry; b"" compares like any other value.
+    `data` is kept byte for byte. `at` is in milliseconds since 1970.
+    `ref` is the offset of the entry that this one changes, 0 for none.
+    """
+
+    channel: str
+    sender: str
+    client_id: str
+    data: bytes
+    at: int
+    kind: Kind = "message"
+    digest: bytes = b""
+    ref: int = 0
+    info: ClientInfo | None = None
+    tags: dict[str, str] | None = None
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """An entry of a channel's log, or, with offset 0, an event of an ephemeral channel.
+
+    `stub` marks an entry whose content retention has taken: its offset still exists (so the head
+    never moves back) but it must never be shown. Stubs have empty data, info and tags.
+    """
+
+    channel: str
+    offset: int
+    data: bytes
+    at: int
+    kind: Kind = "message"
+    sender: str = ""
+    client_id: str = ""
+    digest: bytes = b""
+    ref: int = 0
+    info: ClientInfo | None = None
+    tags: dict[str, str] | None = None
+    edited_at: int = 0
+    deleted_at: int = 0
+    stub: bool = False
+
+
+class Retention(msgspec.Struct, frozen=True, gc=False):
+    """How much of a channel's log may be seen.
+
+    `size`: the newest so many offsets; -1 is all, 0 none. `ttl_ms`: entries younger than this many
+    milliseconds; 0 is for ever.
+    """
+
+    size: int
+    ttl_ms: int
+
+    def hides(self, offset: int, at: int, head: int, now_ms: int) -> bool:
+        """Whether the entry at `offset`, made at `at`, is past its time under a log's `head`."""
+        if 0 <= self.size <= head - offset:
+            return True
+        return 0 < self.ttl_ms <= now_ms - at
+
+
+class Revocation(msgspec.Struct, frozen=True, gc=False):
+    """Tokens that no longer count: all of `user` issued before `before`, or the one with id `jti`.
+
+    Exactly one of `user` and `jti` is set. `before` and `at` are in milliseconds since 1970.
+    `seq` counts from 1 and is given by the store; 0 means not stored yet. After `until` (ms; 0 is
+    never) every token that it could name has expired, and the row may be swept.
+    """
+
+    user: str = ""
+    jti: str = ""
+    before: int = 0
+    at: int = 0
+    until: int = 0
+    seq: int = 0

@@ -1,0 +1,177 @@
+"""The contract of a store. Drivers add nothing to it but "see base".
+
+**The store is the sequencer.** An entry is inserted at `head + 1` of its channel, under a unique
+key on (channel, offset). An offset exists only if its entry did: there is no counter to lose and
+no hole. (channel, sender, client_id) is unique too, so a retry is the same entry.
+
+**An answer means durable.** When `append` answers, every entry it calls appended survives the
+death of the process and of the machine. When it raises, nothing it was given was acknowledged and
+each entry is absent or there once; the caller may make the same call again.
+
+**Reads see only committed entries**, and every `Page` is one snapshot: its entries and its head
+belong together.
+
+**Retention never moves the head.** A channel's highest entry may become a stub, never disappear,
+and no entry younger than `DEDUPE_TTL_MS` is forgotten altogether, so that a retry is recognised.
+
+All methods may be called concurrently from the loop that called `open`. Cancelling a call does not
+undo what it began. Every method raises `realtime.errors.StoreError` or one of its kinds and
+nothing else on purpose. Channels, users and ids are opaque text: a driver binds them as values and
+never builds a statement, pattern or operator from them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol
+
+import msgspec
+
+from realtime.model import Entry, NewEntry, Retention, Revocation
+
+DEDUPE_TTL_MS: Final = 300_000
+"""How long at least an entry's (channel, sender, client_id) is remembered, in milliseconds."""
+
+MISSED_CHANNELS_MAX: Final = 500
+"""The most channels that one `missed` may ask about."""
+
+
+class Appended(msgspec.Struct, frozen=True, gc=False):
+    """The entry is stored at `offset`. `duplicate`: it was there before, and made at `at` (ms)."""
+
+    offset: int
+    at: int
+    duplicate: bool = False
+
+
+class Conflict(msgspec.Struct, frozen=True, gc=False):
+    """Refused: the same (channel, sender, client_id) is stored at `offset` with another digest."""
+
+    offset: int
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A snapshot of part of a channel's log: visible entries in the order asked for, and the head.
+
+    `head` is the channel's highest offset, 0 for a channel without entries.
+    """
+
+    entries: Sequence[Entry]
+    head: int
+
+
+class Swept(msgspec.Struct, frozen=True, gc=False):
+    """What one slice of retention did: entries removed or blanked, and where to go on.
+
+    `next_channel` is the `after` of the next call, None when the round is complete.
+    """
+
+    changed: int
+    next_channel: str | None
+
+
+class LogStore(Protocol):
+    """Channels as logs (the module's docstring is the contract)."""
+
+    @property
+    def epoch(self) -> str:
+        """The incarnation of the store: made once, kept in it, changed by a restore. After open."""
+        ...
+
+    async def open(self) -> None:
+        """Connect, bring the schema up to date and read the epoch. Call once, first.
+
+        Raises StoreTooNew, StoreCorrupt, StoreReadOnly or StoreUnavailable.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finish what was begun and let go of everything. Idempotent; other calls then fail."""
+        ...
+
+    async def append(self, batch: Sequence[NewEntry]) -> Sequence[Appended | Conflict]:
+        """Append the batch and answer entry by entry, in the batch's order, once durable.
+
+        Entries of one channel get rising offsets in the batch's order. A conflict of one entry
+        does not hold up the others. Two entries of the batch with the same key: the second is a
+        duplicate (or a conflict) of the first. Raises StoreError for the batch as a whole.
+        """
+        ...
+
+    async def read(
+        self,
+        channel: str,
+        *,
+        after: int = 0,
+        before: int = 0,
+        limit: int,
+        newest_first: bool = False,
+        retention: Retention,
+        now_ms: int,
+    ) -> Page:
+        """Visible entries with after < offset, and offset < before where before is not 0.
+
+        Oldest first unless `newest_first`; at most `limit` of them (0: only the head is read).
+        Stubs and whatever `retention` hides at `now_ms` are left out at once, swept or not.
+        """
+        ...
+
+    async def missed(self, positions: Mapping[str, int], *, limit: int) -> Sequence[Entry]:
+        """Entries after the given position of each channel, sorted by channel, then offset.
+
+        At most MISSED_CHANNELS_MAX channels and `limit` entries; when `limit` is reached the last
+        channel may be cut short and later ones absent: ask again from what came. Stubs are
+        included, so that the caller sees a gap that retention has eaten. Empty when all is well.
+        """
+        ...
+
+    async def truncate(self, channel: str) -> None:
+        """Blank every entry of the channel at once; its head and epoch stay (history_remove)."""
+        ...
+
+    async def sweep(
+        self,
+        retention: Callable[[str], Retention],
+        *,
+        now_ms: int,
+        after: str = "",
+        limit: int,
+    ) -> Swept:
+        """Remove what retention hides, in one bounded slice, and answer where to go on.
+
+        Looks at channels in order of name, those greater than `after`, and changes at most `limit`
+        rows in one transaction, short enough not to hold up appends. An entry that is the head, or
+        younger than DEDUPE_TTL_MS, becomes a stub; any other is deleted. Safe to interrupt and to
+        repeat. `retention` may be called from another thread and must be pure.
+        """
+        ...
+
+
+class RevocationStore(Protocol):
+    """The log of what no longer counts; every node applies it in order of `seq`."""
+
+    async def revoke(self, revocation: Revocation) -> int:
+        """Store it durably and answer its seq."""
+        ...
+
+    async def revocations(self, *, after: int, limit: int, now_ms: int) -> Sequence[Revocation]:
+        """Those with seq > after whose `until` has not passed, in order of seq."""
+        ...
+
+
+class IdempotencyStore(Protocol):
+    """Remembers server API calls on channels without a log, where no entry can tell a retry."""
+
+    async def claim(self, scope: str, key: str, digest: bytes, *, until_ms: int) -> bytes | None:
+        """Claim (scope, key) until `until_ms`. None: it is yours, act.
+
+        Otherwise the digest under which it was claimed before, to compare with yours. A claim
+        whose time has passed counts as absent; old ones are swept by later claims.
+        """
+        ...
+
+
+class BackupStore(Protocol):
+    """Stores that can copy themselves while they run."""
+
+    async def backup(self, path: str) -> None:
+        """Write a consistent copy to `path`, which must not exist. Appends go on meanwhile."""
+        ...

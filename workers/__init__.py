@@ -1,0 +1,1 @@
+"""Background workers that push to phones that are away."""
