@@ -1,0 +1,1 @@
+"""Settings: what there is (`schema`), and how it is loaded (`load`). Nothing else reads them."""

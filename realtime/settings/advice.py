@@ -1,0 +1,20 @@
+"""Settings that are allowed, but probably not what somebody wants."""
+
+from collections.abc import Iterator
+
+from realtime.settings.hosts import is_loopback
+from realtime.settings.schema import Settings
+
+
+def advice(settings: Settings) -> Iterator[str]:
+    """Say what will surprise whoever runs the hub with these settings."""
+    auth = settings.auth
+    keys = (auth.hmac_secret, auth.rsa_public_key, auth.ecdsa_public_key, auth.jwks_url)
+    if not any(keys) and not auth.anonymous and not auth.insecure:
+        yield "auth: no key to verify tokens with, so every connection is refused"
+    if not settings.api.keys and not auth.insecure:
+        yield "api.keys: none is set, so the server API refuses everyone"
+    if "*" in settings.server.allowed_origins and not is_loopback(settings.server.host):
+        yield "server.allowed_origins: pages of every site may connect"
+    if auth.insecure:
+        yield "auth.insecure: nobody needs a token or an API key, and everybody may do everything"

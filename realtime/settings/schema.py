@@ -1,0 +1,237 @@
+"""Every setting of the hub: name, type, range, default and meaning.
+
+The values are frozen and are passed to what needs them, a section or a field at a time. Nothing
+here reads a file, the environment or the clock, so that pure parts may import it. Ranges are part
+of the types (`Annotated`), and `realtime.settings.check` enforces them on what is loaded; values
+that code constructs are not checked. `Settings()` is valid and good for development.
+
+Names end in their unit: `_s` seconds, `_bytes` bytes, `_max` a number of things.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+from realtime.settings.bounds import NotEmpty, Pem, Range
+from realtime.settings.durations import FOR_EVER, Duration
+from realtime.settings.secret import Secret
+
+Grant = Literal["guest", "user", "member", "subscriber", "token", "admin"]
+"""To whom a permission is given: guest is everyone, user everyone with a user id, subscriber who is
+subscribed to the channel, token who has a subscription token for it. `member` grants nobody yet.
+An admin may do everything, with or without a grant."""
+
+DataFormat = Literal["json", "json_object", "binary"]
+
+Rate = Annotated[float, Range(0, 1_000_000)]
+"""How many a second, as a long-term mean. 0 is no limit."""
+
+Burst = Annotated[float, Range(0, 10_000_000)]
+"""How many may come at once. At least 1 where the rate is set, else 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelOptions:
+    """What a namespace's channels can do, and who may do what in them."""
+
+    history_size: Annotated[int, Range(-1, 1_000_000_000)] = 0
+    """Entries kept in a channel: 0 none (the channel is ephemeral), -1 all."""
+    history_ttl: Duration = FOR_EVER
+    """How long an entry is kept; "0s" is for ever."""
+    presence: bool = False
+    """Whether one can ask who is subscribed."""
+    join_leave: bool = False
+    """Whether subscribers that ask for it are told who comes and goes."""
+    force_push_join_leave: bool = False
+    """Whether all subscribers are told, asked or not. Needs join_leave."""
+    force_recovery: bool = False
+    """Whether subscribers recover what they missed, asked or not. Needs history, which implies
+    it."""
+    force_positioning: bool = False
+    """Whether a subscriber's position is checked, asked or not. Needs history, which implies it."""
+    user_limited: bool = False
+    """Whether `name#1,2` is a channel for the users 1 and 2 alone."""
+    channel_regex: str = ""
+    """What a channel's name after the namespace must match, somewhere; "" is anything."""
+    data_format: DataFormat = "json"
+    """What may be published: any JSON, JSON objects only, or any bytes (for Protobuf clients)."""
+    subscribe: tuple[Grant, ...] = ()
+    """Who may subscribe. Like every list here: empty is only admins and the server API."""
+    publish: tuple[Grant, ...] = ()
+    """Who may publish."""
+    read_history: tuple[Grant, ...] = ()
+    """Who may read the history. Needs history."""
+    read_presence: tuple[Grant, ...] = ()
+    """Who may ask for presence and its numbers. Needs presence."""
+
+    @property
+    def history_ttl_ms(self) -> int:
+        """`history_ttl` in milliseconds; 0 is for ever."""
+        return self.history_ttl.ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """Where the hub listens, and whom it lets in."""
+
+    host: Annotated[str, NotEmpty()] = "127.0.0.1"
+    """Address or name to listen on; "0.0.0.0" is every IPv4 address. Where the platform's `PORT` is
+    set, the default is "0.0.0.0"."""
+    port: Annotated[int, Range(0, 65_535)] = 8000
+    """Port for websockets and HTTP; 0 is any free one."""
+    internal_port: Annotated[int, Range(0, 65_535)] | None = None
+    """Second port, for metrics, the server API and health, which then leave the first one."""
+    allowed_origins: tuple[str, ...] = ()
+    """Origins that browsers may come from: "https://example.com", "https://*.example.com" or "*";
+    after a `*` within one comes a dot. Empty: the hub's own host. Connections without an Origin
+    header are not from a browser and always allowed."""
+    trusted_proxies: tuple[str, ...] = ()
+    """IP addresses or networks ("10.0.0.0/8") whose X-Forwarded-For header is believed."""
+    tls_certificate: Annotated[str, NotEmpty()] | None = None
+    """Path of the PEM file with the certificate and its chain. Needs tls_key."""
+    tls_key: Annotated[str, NotEmpty()] | None = None
+    """Path of the PEM file with the certificate's private key."""
+    connections_max: Annotated[int, Range(1, 10_000_000)] = 10_000
+    """Connections at once; one more gets 503 before the websocket handshake."""
+    connection_rate: Rate = 0.0
+    """Websocket handshakes a second; one more gets 503. 0 is no limit."""
+    drain_s: Annotated[float, Range(0, 3_600)] = 10.0
+    """Seconds over which connections are closed when the hub is told to stop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSettings:
+    """Access to the server API."""
+
+    keys: tuple[Secret, ...] = ()
+    """Keys that are accepted. None: the server API refuses everyone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthSettings:
+    """How tokens are verified, and what a user is given without asking."""
+
+    hmac_secret: Secret | None = None
+    """Secret of HS256, HS384 and HS512 tokens, at least 32 bytes."""
+    hmac_previous_secret: Secret | None = None
+    """Secret before the last change: tokens made with it are still good."""
+    rsa_public_key: Annotated[str, Pem("RSA")] | None = None
+    """PEM text of the public key of RS256, RS384 and RS512 tokens."""
+    ecdsa_public_key: Annotated[str, Pem("ECDSA")] | None = None
+    """PEM text of the public key of ES256, ES384 and ES512 tokens."""
+    jwks_url: str | None = None
+    """Address of a JSON Web Key Set. Where it is set, only its keys count."""
+    audience: Annotated[str, NotEmpty()] | None = None
+    """What the `aud` claim must have; not set: any."""
+    issuer: Annotated[str, NotEmpty()] | None = None
+    """What the `iss` claim must be; not set: any."""
+    user_claim: Annotated[str, NotEmpty()] = "sub"
+    """Claim that holds the user's id."""
+    leeway_s: Annotated[float, Range(0, 300)] = 0.0
+    """Seconds by which the clocks of token maker and hub may differ."""
+    anonymous: bool = False
+    """Whether a connection without a token is a guest; else it is refused."""
+    insecure: bool = False
+    """Whether connections need no token, the server API no key, and every permission is given. For
+    a loopback host only."""
+    personal_channels: bool = False
+    """Whether a user is subscribed to the channel `#<user>` on connecting."""
+    personal_namespace: str = ""
+    """Namespace of the personal channels; "" is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSettings:
+    """Where what is promised is kept."""
+
+    url: str = "sqlite:///realtime.db"
+    """Path after three slashes: "sqlite:///realtime.db" is relative to the working directory,
+    "sqlite:////var/lib/realtime.db" absolute. "sqlite://:memory:" is gone with the process."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerSettings:
+    """What carries events between hub nodes."""
+
+    url: str = "memory://"
+    """"memory://" is for a single node."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSettings:
+    """What one client connection may cost, and how long it is waited for."""
+
+    ping_interval_s: Annotated[float, Range(1, 3_600)] = 25.0
+    """Seconds between pings to a connection."""
+    pong_timeout_s: Annotated[float, Range(0.1, 3_600)] = 8.0
+    """Seconds to wait for the answer to a ping; less than ping_interval_s."""
+    message_max_bytes: Annotated[int, Range(1_024, 67_108_864)] = 65_536
+    """Longest websocket message that is taken from a client."""
+    channels_max: Annotated[int, Range(1, 100_000)] = 128
+    """Channels that a connection may be subscribed to."""
+    outbox_max_bytes: Annotated[int, Range(1_024, 1_073_741_824)] = 1_048_576
+    """Bytes waiting for a client; above that it is closed as slow and recovers later."""
+    stale_close_s: Annotated[float, Range(0.1, 3_600)] = 10.0
+    """Seconds for a new connection to send its connect command."""
+    expired_close_s: Annotated[float, Range(0, 3_600)] = 25.0
+    """Seconds for a client to refresh an expired token before it is closed."""
+    history_max: Annotated[int, Range(1, 10_000)] = 300
+    """Entries in one reply to a history command."""
+    recovery_max: Annotated[int, Range(1, 10_000)] = 300
+    """Entries that a subscribe recovers; who missed more is told to reload."""
+    user_connections_max: Annotated[int, Range(0, 1_000_000)] = 0
+    """Connections of one user at this node; 0 is no limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsSettings:
+    """How fast clients may ask, per connection, per user and per address: all apply.
+
+    Commands are all that a client sends but pongs; publishes are counted as commands too.
+    """
+
+    connection_commands_per_s: Rate = 0.0
+    connection_commands_burst: Burst = 0.0
+    connection_publishes_per_s: Rate = 0.0
+    connection_publishes_burst: Burst = 0.0
+    user_commands_per_s: Rate = 0.0
+    user_commands_burst: Burst = 0.0
+    user_publishes_per_s: Rate = 0.0
+    user_publishes_burst: Burst = 0.0
+    address_commands_per_s: Rate = 0.0
+    address_commands_burst: Burst = 0.0
+    address_publishes_per_s: Rate = 0.0
+    address_publishes_burst: Burst = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """What is logged, and in which form. Never message bodies or secrets."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important level that is logged."""
+    format: Literal["text", "json"] = "text"
+    """Lines for people, or one JSON object a line."""
+
+
+def _no_namespaces() -> Mapping[str, ChannelOptions]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings of one hub."""
+
+    server: ServerSettings = field(default_factory=ServerSettings)
+    api: ApiSettings = field(default_factory=ApiSettings)
+    auth: AuthSettings = field(default_factory=AuthSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
+    broker: BrokerSettings = field(default_factory=BrokerSettings)
+    client: ClientSettings = field(default_factory=ClientSettings)
+    limits: LimitsSettings = field(default_factory=LimitsSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+    channels: ChannelOptions = field(default_factory=ChannelOptions)
+    """Options of channels without a namespace."""
+    namespaces: Mapping[str, ChannelOptions] = field(default_factory=_no_namespaces)
+    """Options of `name:…` channels by name: letters, digits, `_` and `-`, at least two."""

@@ -1,0 +1,53 @@
+"""`realtime config`."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from realtime.cli import main
+
+Output = pytest.CaptureFixture[str]
+
+SECRET = "a-secret-for-tests-of-more-than-32-bytes"
+
+
+def test_good_settings_are_called_good(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+    monkeypatch.setenv("REALTIME_AUTH__HMAC_SECRET", SECRET)
+    monkeypatch.setenv("REALTIME_API__KEYS", "key")
+    assert main(["config", "check"]) == 0
+    assert capsys.readouterr() == ("settings are good\n", "")
+
+
+def test_what_may_surprise_is_said(capsys: Output) -> None:
+    assert main(["config", "check"]) == 0
+    output = capsys.readouterr()
+    assert output.out == "settings are good\n"
+    assert output.err.startswith("realtime: note: auth: no key")
+
+
+def test_a_file_with_problems_ends_with_2(folder: Path, capsys: Output) -> None:
+    (folder / "hub.toml").write_text("[server]\nprot = 1\n[log]\nlevel = 5")
+    assert main(["config", "check", "--config", "hub.toml"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "realtime: server.prot (hub.toml): unknown key; did you mean server.port?",
+        "realtime: log.level (hub.toml): expected one of debug, info, warning, error; "
+        "got a whole number",
+    ]
+
+
+def test_it_shows_what_holds_and_why_but_no_secret(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    (folder / "hub.toml").write_text(f'[auth]\nhmac_secret = "{SECRET}"')
+    monkeypatch.setenv("REALTIME_API__KEYS", SECRET)
+    assert main(["config", "show", "--config", "hub.toml"]) == 0
+    shown = capsys.readouterr().out
+    assert SECRET not in shown
+    assert 'hmac_secret = "***"  # hub.toml' in shown.splitlines()
+    assert tomllib.loads(shown)["api"]["keys"] == ["***"]
+
+
+def test_checking_makes_no_file(folder: Path) -> None:
+    main(["config", "check"])
+    assert list(folder.iterdir()) == []

@@ -1,0 +1,81 @@
+"""`realtime serve`."""
+
+from pathlib import Path
+
+import pytest
+
+from realtime.cli import main
+from realtime.errors import SettingsError
+from realtime.settings.development import NAMESPACES
+from tests.unit.cli.fake_wiring import FakeWiring
+
+Output = pytest.CaptureFixture[str]
+
+
+def test_it_serves_what_the_file_says(folder: Path, wiring: FakeWiring) -> None:
+    (folder / "hub.toml").write_text("[server]\nport = 9000")
+    assert main(["serve", "--config", "hub.toml"]) == 0
+    (served,) = wiring.served
+    assert served.settings.server.port == 9000
+    assert served.dev is False
+
+
+def test_the_command_line_wins(folder: Path, wiring: FakeWiring) -> None:
+    (folder / "hub.toml").write_text('[server]\nhost = "10.0.0.1"\nport = 9000')
+    main(["serve", "--config", "hub.toml", "--host", "127.0.0.2", "--port", "0"])
+    server = wiring.served[0].settings.server
+    assert (server.host, server.port) == ("127.0.0.2", 0)
+
+
+def test_for_development_it_needs_nothing_else(wiring: FakeWiring, capsys: Output) -> None:
+    assert main(["serve", "--dev"]) == 0
+    (served,) = wiring.served
+    assert served.dev is True
+    assert served.settings.namespaces == NAMESPACES
+    assert served.settings.auth.hmac_secret is not None
+    assert capsys.readouterr().err == ""
+
+
+def test_development_is_on_loopback_only(wiring: FakeWiring, capsys: Output) -> None:
+    assert main(["serve", "--dev", "--host", "0.0.0.0"]) == 2  # noqa: S104
+    assert "server.host (command line): --dev listens on loopback only" in capsys.readouterr().err
+    assert not wiring.served
+
+
+def test_what_may_surprise_is_said_and_it_serves_all_the_same(
+    wiring: FakeWiring, capsys: Output
+) -> None:
+    assert main(["serve"]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "realtime: note: auth: no key to verify tokens with, so every connection is refused",
+        "realtime: note: api.keys: none is set, so the server API refuses everyone",
+    ]
+
+
+class TestReload:
+    """The hub reads the settings again when it is told to."""
+
+    def test_it_sees_what_has_changed(self, folder: Path, wiring: FakeWiring) -> None:
+        file = folder / "hub.toml"
+        file.write_text("[server]\nport = 9000\ndrain_s = 1")
+        main(["serve", "--config", "hub.toml", "--port", "5000"])
+        file.write_text("[server]\nport = 9001\ndrain_s = 2")
+        server = wiring.served[0].reload().server
+        assert (server.port, server.drain_s) == (5000, 2.0)
+
+    def test_it_says_what_is_wrong_now(self, folder: Path, wiring: FakeWiring) -> None:
+        file = folder / "hub.toml"
+        file.write_text("")
+        main(["serve", "--config", "hub.toml"])
+        file.write_text("[server]\nprot = 1")
+        with pytest.raises(SettingsError):
+            wiring.served[0].reload()
+
+    @pytest.mark.parametrize("url", ["sqlite://:memory:", "sqlite:///hub.db"])
+    def test_the_secret_of_development_stays_the_same(
+        self, url: str, monkeypatch: pytest.MonkeyPatch, wiring: FakeWiring
+    ) -> None:
+        monkeypatch.setenv("REALTIME_STORE__URL", url)
+        main(["serve", "--dev"])
+        (served,) = wiring.served
+        assert served.reload() == served.settings

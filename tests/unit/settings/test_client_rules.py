@@ -1,0 +1,63 @@
+"""What is wrong with `client` and `limits`."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.settings.loading import load_text, problems
+
+
+@pytest.mark.parametrize(("timeout", "good"), [(24.9, True), (25, False), (30, False)])
+def test_a_pong_is_waited_for_less_than_a_ping_interval(
+    tmp_path: Path, timeout: float, good: bool
+) -> None:
+    text = f"[client]\npong_timeout_s = {timeout}"
+    if good:
+        load_text(tmp_path, text)
+    else:
+        assert problems(tmp_path, text) == [
+            "client.pong_timeout_s (FILE), client.ping_interval_s (default): "
+            "the timeout must be less than the interval"
+        ]
+
+
+def test_the_longest_message_must_fit_the_outbox(tmp_path: Path) -> None:
+    assert problems(tmp_path, "[client]\nmessage_max_bytes = 2000000") == [
+        "client.outbox_max_bytes (default), client.message_max_bytes (FILE): "
+        "the longest message would not fit the outbox"
+    ]
+
+
+@pytest.mark.parametrize("key", ["history_max", "recovery_max"])
+@pytest.mark.parametrize("value", [0, -1])
+def test_a_page_has_at_least_one_entry(tmp_path: Path, key: str, value: int) -> None:
+    assert problems(tmp_path, f"[client]\n{key} = {value}") == [
+        f"client.{key} (FILE): expected a whole number, 1 to 10000; got {value}"
+    ]
+
+
+@pytest.mark.parametrize("who", ["connection", "user", "address"])
+@pytest.mark.parametrize("what", ["commands", "publishes"])
+class TestBursts:
+    """A rate and its burst come together."""
+
+    def test_a_rate_needs_a_burst(self, tmp_path: Path, who: str, what: str) -> None:
+        assert problems(tmp_path, f"[limits]\n{who}_{what}_per_s = 5") == [
+            f"limits.{who}_{what}_burst (default), limits.{who}_{what}_per_s (FILE): "
+            "a limit needs a burst of at least 1, or nothing may ever pass"
+        ]
+
+    def test_a_burst_of_less_than_one_lets_nothing_pass(
+        self, tmp_path: Path, who: str, what: str
+    ) -> None:
+        text = f"[limits]\n{who}_{what}_per_s = 5\n{who}_{what}_burst = 0.5"
+        assert len(problems(tmp_path, text)) == 1
+
+    def test_a_burst_needs_a_rate(self, tmp_path: Path, who: str, what: str) -> None:
+        assert problems(tmp_path, f"[limits]\n{who}_{what}_burst = 5") == [
+            f"limits.{who}_{what}_burst (FILE), limits.{who}_{what}_per_s (default): "
+            "a burst without a rate limits nothing"
+        ]
+
+    def test_both_are_good(self, tmp_path: Path, who: str, what: str) -> None:
+        load_text(tmp_path, f"[limits]\n{who}_{what}_per_s = 0.5\n{who}_{what}_burst = 1")
