@@ -1,0 +1,138 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from realtime.auth.revocations import Revocations
+from realtime.model import Revocation
+
+BEFORE = 1_700_000_000_500
+
+
+def index(*rows: Revocation) -> Revocations:
+    revocations = Revocations()
+    for row in rows:
+        revocations.add(row)
+    return revocations
+
+
+@pytest.mark.parametrize(
+    ("iat", "revoked"),
+    [
+        (None, True),
+        (1_699_999_999, True),
+        (1_699_999_999.999, True),
+        # The second of the revocation: the token may be older or newer, so it is revoked.
+        (1_700_000_000, True),
+        (1_700_000_000.0, True),
+        (1_700_000_000.499, True),
+        (1_700_000_000.5, False),
+        (1_700_000_000.501, False),
+        (1_700_000_001, False),
+        (1_800_000_000, False),
+    ],
+)
+def test_a_users_tokens_from_before_are_revoked(iat: float | None, revoked: bool) -> None:
+    assert index(Revocation(user="42", before=BEFORE)).revoked("42", iat, "") is revoked
+
+
+def test_a_revocation_at_a_full_second_spares_tokens_of_that_second() -> None:
+    """All of them are from after it."""
+    revocations = index(Revocation(user="42", before=1_700_000_000_000))
+    assert revocations.revoked("42", 1_699_999_999, "")
+    assert not revocations.revoked("42", 1_700_000_000, "")
+
+
+def test_other_users_are_not_touched() -> None:
+    revocations = index(Revocation(user="42", before=BEFORE))
+    assert not revocations.revoked("43", 0, "")
+    assert not revocations.revoked("", None, "")
+
+
+def test_one_token_is_revoked_by_its_id() -> None:
+    revocations = index(Revocation(jti="t1"))
+    assert revocations.revoked("42", 1_800_000_000, "t1")
+    assert not revocations.revoked("42", 0, "t2")
+    assert not revocations.revoked("42", None, "")
+
+
+def test_a_row_that_names_nothing_revokes_nothing() -> None:
+    revocations = index(Revocation(before=BEFORE))
+    assert not revocations.revoked("", None, "")
+    assert len(revocations) == 0
+
+
+def test_a_later_row_does_not_take_an_earlier_one_back() -> None:
+    revocations = index(
+        Revocation(user="42", before=2_000, until=0), Revocation(user="42", before=1_000, until=9)
+    )
+    assert revocations.revoked("42", 1.5, "")
+    assert revocations.sweep(10_000) == 0
+    assert revocations.revoked("42", 1.5, "")
+
+
+def test_entries_are_forgotten_when_their_time_has_passed() -> None:
+    revocations = index(
+        Revocation(user="a", before=BEFORE, until=100),
+        Revocation(user="b", before=BEFORE, until=200),
+        Revocation(user="c", before=BEFORE),
+        Revocation(jti="t1", until=100),
+        Revocation(jti="t2"),
+    )
+    assert len(revocations) == 5
+    assert revocations.sweep(99) == 0
+    assert revocations.sweep(100) == 2
+    assert not revocations.revoked("a", 0, "t1")
+    assert revocations.revoked("b", 0, "")
+    assert revocations.sweep(1_000) == 1
+    assert revocations.revoked("c", 0, "")
+    assert revocations.revoked("", 0, "t2")
+    assert len(revocations) == 2
+
+
+def test_a_time_that_was_moved_on_is_heeded() -> None:
+    rows = [
+        Revocation(user="a", before=1, until=100),
+        Revocation(user="a", before=1, until=200),
+        Revocation(user="a", before=1, until=150),
+        Revocation(jti="t1", until=100),
+        Revocation(jti="t1", until=200),
+    ]
+    revocations = index(*rows, *rows)
+    assert revocations.sweep(150) == 0
+    assert revocations.revoked("a", 0, "t1")
+    assert revocations.sweep(200) == 2
+    assert len(revocations) == 0
+
+
+def test_the_same_rows_again_take_no_more_room() -> None:
+    row = Revocation(user="a", before=1, until=100)
+    revocations = index(*[row] * 50)
+    assert len(revocations) == 1
+    assert len(revocations._due) == 1
+
+
+rows = st.builds(
+    Revocation,
+    user=st.sampled_from("ab"),
+    before=st.integers(0, 9_000),
+    until=st.integers(0, 20),
+) | st.builds(Revocation, jti=st.sampled_from("xy"), until=st.integers(0, 20))
+
+
+@given(st.lists(rows, max_size=12), st.data())
+def test_the_order_of_rows_does_not_matter_and_only_their_time_ends_them(
+    given_rows: list[Revocation], data: st.DataObject
+) -> None:
+    """Against a list that is searched: a user's newest `before` counts until the last `until`."""
+    revocations = index(*data.draw(st.permutations(given_rows)))
+    now = data.draw(st.integers(0, 25))
+    revocations.sweep(now)
+    for user in "ab":
+        named = [row for row in given_rows if row.user == user]
+        lives = any(row.until == 0 or row.until > now for row in named)
+        for iat in (None, 0, 3, 9):
+            expected = lives and (iat is None or any(iat * 1000 < row.before for row in named))
+            assert revocations.revoked(user, iat, "") == expected
+    for jti in "xy":
+        lives = any(row.jti == jti and (row.until == 0 or row.until > now) for row in given_rows)
+        assert revocations.revoked("", 0, jti) == lives
