@@ -1,0 +1,247 @@
+"""Appending to logs: offsets from the heads in memory, many rows in one statement.
+
+Python's sqlite3 gives the interpreter's lock back around every step of a statement and must get
+it again from a busy event loop: with the loop thread at its limit, 64 rows by `executemany` took
+10 ms, one statement of 64 rows 2 to 3 ms. So rows go in chunks, a chunk in one statement, and a
+group that is one statement is its own transaction.
+"""
+
+import functools
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from realtime.model import NewEntry
+from realtime.stores.base import Appended, Conflict
+
+CHUNK_ROWS: Final = 64
+"""Rows in one statement. More save nothing: 5.9 us a row at 64, 6.4 at 256."""
+
+HEADS_CACHED_MAX: Final = 65_536
+"""Channels whose head the appender remembers, about 250 bytes each."""
+
+_ROW: Final = "(" + ", ".join("?" * 11) + ")"
+_LOOKUP_SHAPES: Final = (1, 8, CHUNK_ROWS)
+
+Statement = tuple[str, list[Any]]
+Key = tuple[str, str, str]
+
+
+class _Head:
+    """A channel's number and its highest offset."""
+
+    __slots__ = ("id", "offset")
+
+    def __init__(self, id: int, offset: int) -> None:
+        self.id = id
+        self.offset = offset
+
+
+class _First(NamedTuple):
+    """The entry that has a key already."""
+
+    offset: int
+    at: int
+    digest: bytes
+
+
+class Plan(NamedTuple):
+    """What to execute, and what to answer once that is committed."""
+
+    statements: list[Statement]
+    results: list[Appended | Conflict]
+
+
+class Appender:
+    """Plans appends over one connection, as the database's only writer.
+
+    Heads are cached: they change with the plan, so a plan that is not committed must be followed
+    by `forget`. The cache is exact because nobody else writes (see `lock`).
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._heads: OrderedDict[str, _Head] = OrderedDict()
+        self._channel_id_next = 0
+        self._encode = msgspec.msgpack.Encoder().encode
+
+    def plan(self, entries: Sequence[NewEntry], *, careful: bool) -> Plan:
+        """Give each entry its offset.
+
+        Not `careful`: no key is expected to exist; the statements fail with IntegrityError if one
+        does, and nothing of them is done. `careful`: keys are looked up first, in the database and
+        in the group itself, so that each gets its answer.
+        """
+        statements: list[Statement] = []
+        if careful:
+            self.forget({entry.channel for entry in entries})
+        heads = self._resolve(entries, statements)
+        stored = self._stored(entries, heads) if careful else None
+        results: list[Appended | Conflict] = []
+        encode = self._encode
+        rows = 0
+        values: list[Any] = []
+        for entry in entries:
+            head = heads[entry.channel]
+            if stored is not None:
+                key = (entry.channel, entry.sender, entry.client_id)
+                first = stored.get(key)
+                if first is not None:
+                    results.append(_repeated(first, entry))
+                    continue
+                stored[key] = _First(head.offset + 1, entry.at, entry.digest)
+            head.offset += 1
+            values += (
+                head.id,
+                head.offset,
+                entry.sender,
+                entry.client_id,
+                entry.kind,
+                entry.digest,
+                entry.at,
+                entry.ref,
+                None if entry.info is None else encode(entry.info),
+                None if entry.tags is None else encode(entry.tags),
+                entry.data,
+            )
+            rows += 1
+            if rows == CHUNK_ROWS:
+                statements.append((_insert_entries(rows), values))
+                rows = 0
+                values = []
+            results.append(Appended(head.offset, entry.at))
+        if rows:
+            statements.append((_insert_entries(rows), values))
+        return Plan(statements, results)
+
+    def forget(self, channels: Iterable[str] | None = None) -> None:
+        """Drop cached heads, of these channels or all: the next plan reads them again."""
+        self._channel_id_next = 0
+        if channels is None:
+            self._heads.clear()
+        else:
+            for channel in channels:
+                self._heads.pop(channel, None)
+
+    def _resolve(
+        self, entries: Sequence[NewEntry], statements: list[Statement]
+    ) -> dict[str, _Head]:
+        """The heads of the entries' channels; new channels are added to the statements."""
+        heads: dict[str, _Head] = {}
+        unknown: list[str] = []
+        cache = self._heads
+        for channel in dict.fromkeys([entry.channel for entry in entries]):
+            head = cache.get(channel)
+            if head is None:
+                unknown.append(channel)
+            else:
+                cache.move_to_end(channel)
+                heads[channel] = head
+        if unknown:
+            found = self._read_heads(unknown)
+            found.update(self._number([c for c in unknown if c not in found], statements))
+            heads.update(found)
+            cache.update(found)
+            while len(cache) > HEADS_CACHED_MAX:
+                cache.popitem(last=False)
+        return heads
+
+    def _read_heads(self, channels: Sequence[str]) -> dict[str, _Head]:
+        found = {}
+        for sql, values in _lookups(_select_heads, [(channel,) for channel in channels]):
+            for channel, id, offset in self._connection.execute(sql, values):
+                found[channel] = _Head(id, offset)
+        return found
+
+    def _number(self, channels: Sequence[str], statements: list[Statement]) -> dict[str, _Head]:
+        """Give new channels their numbers."""
+        if channels and not self._channel_id_next:
+            (highest,) = self._connection.execute("SELECT max(id) FROM channels").fetchone()
+            self._channel_id_next = (highest or 0) + 1
+        made = {}
+        for start in range(0, len(channels), CHUNK_ROWS):
+            chunk = channels[start : start + CHUNK_ROWS]
+            values: list[Any] = []
+            for channel in chunk:
+                values += (self._channel_id_next, channel)
+                made[channel] = _Head(self._channel_id_next, 0)
+                self._channel_id_next += 1
+            statements.append((_insert_channels(len(chunk)), values))
+        return made
+
+    def _stored(self, entries: Sequence[NewEntry], heads: dict[str, _Head]) -> dict[Key, _First]:
+        """The stored entries that have a key of one of these."""
+        keys = [
+            (index, heads[entry.channel].id, entry.sender, entry.client_id)
+            for index, entry in enumerate(entries)
+        ]
+        found = {}
+        for sql, values in _lookups(_select_stored, keys):
+            for index, offset, at, digest in self._connection.execute(sql, values):
+                entry = entries[index]
+                key = (entry.channel, entry.sender, entry.client_id)
+                found[key] = _First(offset, at, digest)
+        return found
+
+
+def _repeated(first: _First, entry: NewEntry) -> Appended | Conflict:
+    if first.digest != entry.digest:
+        return Conflict(first.offset)
+    return Appended(first.offset, first.at, duplicate=True)
+
+
+# Statements. Only their number of placeholders varies; every value is bound.
+
+
+@functools.cache
+def _insert_entries(rows: int) -> str:
+    return f"""
+        INSERT INTO entries (
+            channel_id, offset, sender, client_id, kind, digest, at, ref, info, tags, data
+        ) VALUES {", ".join([_ROW] * rows)}
+    """  # noqa: S608 - the only thing put in is a number of question marks
+
+
+@functools.cache
+def _insert_channels(rows: int) -> str:
+    return f"""
+        INSERT INTO channels (id, name) VALUES {", ".join(["(?, ?)"] * rows)}
+    """  # noqa: S608 - the only thing put in is a number of question marks
+
+
+@functools.cache
+def _select_heads(rows: int) -> str:
+    return f"""
+        WITH wanted (name) AS (VALUES {", ".join(["(?)"] * rows)})
+        SELECT c.name, c.id, coalesce((
+            SELECT e.offset FROM entries e WHERE e.channel_id = c.id
+            ORDER BY e.offset DESC LIMIT 1
+        ), 0)
+        FROM wanted w CROSS JOIN channels c ON c.name = w.name
+    """  # noqa: S608 - the only thing put in is a number of question marks
+
+
+@functools.cache
+def _select_stored(rows: int) -> str:
+    return f"""
+        WITH wanted (n, channel_id, sender, client_id) AS (
+            VALUES {", ".join(["(?, ?, ?, ?)"] * rows)}
+        )
+        SELECT w.n, e.offset, e.at, e.digest FROM wanted w CROSS JOIN entries e
+        ON e.channel_id = w.channel_id AND e.sender = w.sender AND e.client_id = w.client_id
+    """  # noqa: S608 - the only thing put in is a number of question marks
+
+
+def _lookups(
+    select: "functools._lru_cache_wrapper[str]", rows: Sequence[tuple[Any, ...]]
+) -> Iterator[Statement]:
+    """The statements that look these rows up, filled with nulls to one of a few shapes."""
+    for start in range(0, len(rows), CHUNK_ROWS):
+        chunk = rows[start : start + CHUNK_ROWS]
+        shape = next(shape for shape in _LOOKUP_SHAPES if shape >= len(chunk))
+        values: list[Any] = [value for row in chunk for value in row]
+        values += [None] * ((shape - len(chunk)) * len(rows[0]))
+        yield select(shape), values

@@ -1,0 +1,92 @@
+"""Where connections come from: the database's file, its lock and the settings of a connection."""
+
+import os
+import sqlite3
+from typing import Final
+from urllib.parse import quote
+
+from realtime.errors import StoreUnavailable
+from realtime.stores.sqlite import schema
+from realtime.stores.sqlite.lock import DatabaseLock
+
+MEMORY: Final = ":memory:"
+
+_STATEMENTS_CACHED: Final = 256
+"""The appender alone has 64 shapes of its insert (3 MB when all are in use)."""
+
+_CHECKPOINT_PAGES: Final = 4000
+"""The log is written back after 16 MB instead of SQLite's 4: fewer pauses, a little less work."""
+
+_CACHE_KIB: Final = 16_384
+_LOG_KEPT_BYTES: Final = 67_108_864
+
+
+class Database:
+    """One database: makes connections to it, and holds its lock from the first writer on.
+
+    `path` is a file's or ":memory:", which lives and dies with its one connection.
+    """
+
+    def __init__(self, path: str, *, busy_timeout_s: float) -> None:
+        self.in_memory = path == MEMORY
+        # The real path, so that two names of one file meet in one lock.
+        self.path = path if self.in_memory else os.path.realpath(path)
+        self._busy_timeout_s = busy_timeout_s
+        self._lock = DatabaseLock(self.path)
+
+    def writer(self) -> sqlite3.Connection:
+        """The connection that writes; creates the file and brings its schema up to date.
+
+        Raises StoreError, sqlite3.Error or OSError, and changes nothing in a database that is not
+        ours or too new.
+        """
+        if not self.in_memory:
+            self._lock.acquire()
+            # Made here and not by SQLite, whose files everyone may read: messages are private.
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        connection = sqlite3.connect(
+            self.path,
+            timeout=self._busy_timeout_s,
+            isolation_level=None,
+            cached_statements=_STATEMENTS_CACHED,
+        )
+        try:
+            found = schema.identify(connection, self.path)
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            if mode != "wal" and not self.in_memory:
+                raise StoreUnavailable(
+                    f"database {self.path}: its file system has no shared memory for the WAL"
+                )
+            for pragma in (
+                "synchronous = FULL",
+                f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
+                f"journal_size_limit = {_LOG_KEPT_BYTES}",
+                f"cache_size = -{_CACHE_KIB}",
+                "secure_delete = FAST",
+                "temp_store = MEMORY",
+                "trusted_schema = OFF",
+            ):
+                connection.execute(f"PRAGMA {pragma}")
+            schema.upgrade(connection, found)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def reader(self) -> sqlite3.Connection:
+        """A connection that only reads. The writer must have been opened before."""
+        connection = open_read_only(self.path, timeout_s=self._busy_timeout_s)
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute("PRAGMA trusted_schema = OFF")
+        return connection
+
+    def release(self) -> None:
+        """Give the lock back, when the writer's connection has been closed. Idempotent."""
+        self._lock.release()
+
+
+def open_read_only(path: str, *, timeout_s: float) -> sqlite3.Connection:
+    """A connection to an existing file that cannot change it."""
+    return sqlite3.connect(
+        f"file:{quote(path)}?mode=ro", uri=True, timeout=timeout_s, isolation_level=None
+    )

@@ -1,0 +1,43 @@
+"""The revocations table: see base, `RevocationStore`."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from realtime.model import Revocation
+
+_SWEPT_MAX: Final = 100
+"""Rows whose time has passed that one insert takes away, so that none takes long."""
+
+
+def insert(connection: sqlite3.Connection, revocation: Revocation) -> int:
+    """Store it and answer its seq; in the caller's transaction."""
+    connection.execute(
+        "DELETE FROM revocations WHERE seq IN ("
+        "SELECT seq FROM revocations WHERE until BETWEEN 1 AND ? LIMIT ?)",
+        (revocation.at, _SWEPT_MAX),
+    )
+    cursor = connection.execute(
+        "INSERT INTO revocations (user, jti, before, at, until) VALUES (?, ?, ?, ?, ?)",
+        (
+            revocation.user,
+            revocation.jti,
+            revocation.before,
+            revocation.at,
+            revocation.until,
+        ),
+    )
+    assert cursor.lastrowid is not None, "an insert into a rowid table has one"
+    return cursor.lastrowid
+
+
+def select(
+    connection: sqlite3.Connection, *, after: int, limit: int, now_ms: int
+) -> Sequence[Revocation]:
+    """Those still in force with seq > after, in order."""
+    rows = connection.execute(
+        "SELECT user, jti, before, at, until, seq FROM revocations"
+        " WHERE seq > ? AND (until = 0 OR until > ?) ORDER BY seq LIMIT ?",
+        (after, now_ms, max(limit, 0)),
+    )
+    return [Revocation(*row) for row in rows]
