@@ -1,0 +1,212 @@
+"""A channel that has subscribers on this node, and their subscriptions."""
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from realtime.channels.cursor import Cursor
+from realtime.channels.fanout import Audience, Fanout
+from realtime.channels.outbox import Outbox
+from realtime.channels.rules import ChannelRules
+from realtime.model import ClientInfo, Entry
+from realtime.protocol.codec import Codec
+from realtime.protocol.replies import Join, Leave
+
+
+class Wire:
+    """A wire format over a transport: connections that share one share encoded frames.
+
+    `codec` encodes; `frame` puts a document into the transport's framing.
+    """
+
+    __slots__ = ("codec", "frame", "name", "ping")
+
+    def __init__(self, name: str, codec: Codec, frame: Callable[[bytes], bytes]) -> None:
+        self.name = name
+        self.codec = codec
+        self.frame = frame
+        self.ping = frame(codec.ping)
+
+
+class Subscriber(Protocol):
+    """What a channel must know of the client behind a subscription."""
+
+    id: str
+    outbox: Outbox
+    wire: Wire
+
+
+class Subscription:
+    """One client's subscription to one channel.
+
+    `info` is what presence and joins show. `after` is the end of the subscribe reply: publications
+    at or below it are not delivered again. `expires` is a monotonic time, 0.0 for never.
+    `by_server`: it came from a token, a personal channel or the server API, and insufficient state
+    ends the connection rather than the subscription (protocol 1.8). `by_token`: a subscription
+    token granted it, whose id is `jti`. `watches`: is told who comes and goes. `hidden`: is not
+    shown to others.
+    """
+
+    __slots__ = (
+        "after",
+        "by_server",
+        "by_token",
+        "channel",
+        "client",
+        "expires",
+        "hidden",
+        "info",
+        "jti",
+        "watches",
+    )
+
+    def __init__(
+        self,
+        client: Subscriber,
+        channel: "LiveChannel",
+        info: ClientInfo,
+        *,
+        by_server: bool = False,
+        by_token: bool = False,
+        watches: bool = False,
+        hidden: bool = False,
+        expires: float = 0.0,
+        jti: str = "",
+    ) -> None:
+        self.client = client
+        self.channel = channel
+        self.info = info
+        self.by_server = by_server
+        self.by_token = by_token
+        self.watches = watches
+        self.hidden = hidden
+        self.jti = jti
+        self.expires = expires
+        self.after = 0
+
+    def __repr__(self) -> str:
+        return f"<Subscription of {self.client.id} to {self.channel.name!r} after {self.after}>"
+
+
+class LiveChannel:
+    """The node's side of one channel: who listens, and how far they have been served.
+
+    `cursor` is None for an ephemeral channel, and until the channel's head has been read.
+    `joiners` counts subscribes under way, so that the channel is not closed under them.
+    """
+
+    __slots__ = ("_audiences", "_lagging", "_watching", "cursor", "joiners", "name", "rules")
+
+    def __init__(self, name: str, rules: ChannelRules) -> None:
+        self.name = name
+        self.rules = rules
+        self.cursor: Cursor | None = None
+        self.joiners = 0
+        self._audiences: list[tuple[Wire, Audience]] = []
+        # Subscribers whose reply already told what the cursor has not reached yet.
+        self._lagging: list[Subscription] | None = None
+        # Those who are told of joins and leaves; only where not everyone is.
+        self._watching: dict[Subscription, None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<LiveChannel {self.name!r} with {self.count()} {self.cursor}>"
+
+    def count(self) -> int:
+        """How many subscriptions there are on this node."""
+        lagging = len(self._lagging) if self._lagging else 0
+        return sum(len(audience.members) for _, audience in self._audiences) + lagging
+
+    def is_idle(self) -> bool:
+        """Whether nobody is subscribed or about to be."""
+        return not self.joiners and not self.count()
+
+    def has(self, subscription: Subscription) -> bool:
+        """Whether the subscription is served, or waits for the cursor to reach its reply."""
+        if self._lagging is not None and subscription in self._lagging:
+            return True
+        outbox = subscription.client.outbox
+        return any(audience.members.get(outbox) is subscription for _, audience in self._audiences)
+
+    def subscriptions(self) -> Iterator[Subscription]:
+        """Every subscription on this node."""
+        for _, audience in self._audiences:
+            yield from audience.members.values()  # type: ignore[misc]  # an audience's values are ours
+        yield from self._lagging or ()
+
+    def join(self, subscription: Subscription, fanout: Fanout) -> None:
+        """Serve the subscription from now on; its reply must have been sent.
+
+        Publications up to `subscription.after` are skipped for it. Those that the cursor passed
+        since the reply was made must have been sent by the caller.
+        """
+        if subscription.watches and not self.rules.force_push_join_leave:
+            if self._watching is None:
+                self._watching = {}
+            self._watching[subscription] = None
+        if self.cursor is not None and subscription.after > self.cursor.position:
+            if self._lagging is None:
+                self._lagging = []
+            self._lagging.append(subscription)
+            return
+        self._admit(subscription, fanout)
+
+    def leave(self, subscription: Subscription, fanout: Fanout) -> None:
+        """Serve the subscription no longer; harmless if it was not served."""
+        if self._watching is not None:
+            self._watching.pop(subscription, None)
+        if self._lagging is not None and subscription in self._lagging:
+            self._lagging.remove(subscription)
+            return
+        audience = self._audience(subscription.client.wire)
+        fanout.settle(audience)
+        audience.members.pop(subscription.client.outbox, None)
+
+    def publish(self, entry: Entry, fanout: Fanout) -> None:
+        """Hand an entry to everyone who is served: encoded and framed once per wire."""
+        for wire, audience in self._audiences:
+            if audience.members:
+                fanout.broadcast(audience, wire.frame(wire.codec.publication(entry)))
+
+    def deliver(self, entries: list[Entry], fanout: Fanout) -> None:
+        """Hand out entries that the cursor let through, and admit who waited for them."""
+        for entry in entries:
+            self.publish(entry, fanout)
+            if self._lagging:
+                self._catch_up(entry.offset, fanout)
+
+    def announce(self, event: Join | Leave, fanout: Fanout) -> None:
+        """Tell those who watch that someone came or went."""
+        frames: dict[Wire, bytes] = {}
+        if self.rules.force_push_join_leave:
+            for wire, audience in self._audiences:
+                if audience.members:
+                    fanout.broadcast(audience, wire.frame(wire.codec.push(self.name, event)))
+            return
+        for subscription in self._watching or ():
+            client = subscription.client
+            frame = frames.get(client.wire)
+            if frame is None:
+                frame = client.wire.frame(client.wire.codec.push(self.name, event))
+                frames[client.wire] = frame
+            fanout.send(client.outbox, frame, durable=False)
+
+    def _catch_up(self, position: int, fanout: Fanout) -> None:
+        reached = [item for item in self._lagging or () if item.after <= position]
+        for subscription in reached:
+            assert self._lagging is not None  # `reached` came from it
+            self._lagging.remove(subscription)
+            self._admit(subscription, fanout)
+        if not self._lagging:
+            self._lagging = None
+
+    def _admit(self, subscription: Subscription, fanout: Fanout) -> None:
+        audience = self._audience(subscription.client.wire)
+        fanout.settle(audience)
+        audience.members[subscription.client.outbox] = subscription
+
+    def _audience(self, wire: Wire) -> Audience:
+        for known, audience in self._audiences:
+            if known is wire:
+                return audience
+        audience = Audience(durable=self.rules.has_history)
+        self._audiences.append((wire, audience))
+        return audience

@@ -1,0 +1,59 @@
+"""One timing wheel for the deadlines of all connections: pings, pongs, expiries.
+
+A timer object per connection would cost more memory than the rest of an idle connection, and a heap
+more time. A wheel of short slots holds each client once, at its next deadline; a deadline
+beyond the wheel's round waits in its last slot and is put on again. Firing may be up to one slot
+late, never early.
+"""
+
+import math
+from typing import Final, Protocol
+
+SLOTS: Final = 256
+"""Slots of the wheel; at a quarter of a second each, a round covers the usual ping deadlines."""
+
+
+class Timed(Protocol):
+    """What the wheel holds; `slot` is the wheel's own, -1 when not on it."""
+
+    slot: int
+
+
+class Wheel:
+    """Deadlines in slots of `width` seconds; `now` is an argument everywhere."""
+
+    __slots__ = ("_at", "_slots", "width")
+
+    def __init__(self, now: float, width: float = 0.25) -> None:
+        self.width = width
+        self._at = math.floor(now / width)
+        self._slots: list[set[Timed]] = [set() for _ in range(SLOTS)]
+
+    def schedule(self, item: Timed, deadline: float) -> None:
+        """Have `item` answered by the first `advance` at or after `deadline`; moves it if held."""
+        if item.slot >= 0:
+            self._slots[item.slot].discard(item)
+        turn = math.ceil(deadline / self.width)
+        turn = min(max(turn, self._at + 1), self._at + SLOTS - 1)
+        item.slot = turn % SLOTS
+        self._slots[item.slot].add(item)
+
+    def cancel(self, item: Timed) -> None:
+        """Forget `item`; harmless if it is not held."""
+        if item.slot >= 0:
+            self._slots[item.slot].discard(item)
+            item.slot = -1
+
+    def advance(self, now: float) -> list[Timed]:
+        """What has become due since the last call; each is off the wheel."""
+        due: list[Timed] = []
+        until = math.floor(now / self.width)
+        for turn in range(self._at + 1, min(until, self._at + SLOTS) + 1):
+            slot = self._slots[turn % SLOTS]
+            if slot:
+                due += slot
+                slot.clear()
+        for item in due:
+            item.slot = -1
+        self._at = max(self._at, until)
+        return due

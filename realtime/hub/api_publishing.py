@@ -1,0 +1,135 @@
+"""Publishing through the server API: once per idempotency key, with or without history."""
+
+import asyncio
+import base64
+from typing import Final
+
+import msgspec
+import orjson
+
+from realtime.channels.rules import Channel
+from realtime.errors import (
+    BAD_REQUEST,
+    CONFLICT,
+    INTERNAL,
+    NOT_AVAILABLE,
+    CommandRefused,
+    StoreError,
+)
+from realtime.hub.hub import Hub
+from realtime.hub.publishing import check_data, clean, digest
+from realtime.model import NewEntry
+from realtime.protocol.calls import (
+    BroadcastAnswer,
+    BroadcastCall,
+    BroadcastError,
+    BroadcastPart,
+    PublishAnswer,
+    PublishCall,
+)
+from realtime.stores.base import Appended, IdempotencyStore
+
+API_SENDER: Final = "a:"
+"""The sender of what the server API publishes; idempotency keys are unique under it."""
+
+KEY_MAX: Final = 255
+"""The longest idempotency key, in characters."""
+
+IDEMPOTENCY_MS: Final = 300_000
+"""How long a publish into a channel without history is remembered (protocol 5.2)."""
+
+BROADCAST_MAX: Final = 10_000
+"""Channels in one broadcast."""
+
+
+class ApiPublishing:
+    """The operations publish and broadcast; both raise CommandRefused alone."""
+
+    def __init__(self, hub: Hub, *, epoch: str, idempotency: IdempotencyStore) -> None:
+        self._hub = hub
+        self._epoch = epoch
+        self._idempotency = idempotency
+
+    async def publish(self, call: PublishCall) -> PublishAnswer:
+        """Publish; with history the answer comes once it is stored, and says where."""
+        return await self._publish(call.channel, call)
+
+    async def broadcast(self, call: BroadcastCall) -> BroadcastAnswer:
+        """Publish into several channels, which succeed or fail one by one."""
+        if not call.channels or len(call.channels) > BROADCAST_MAX:
+            raise CommandRefused(BAD_REQUEST)
+        parts = await asyncio.gather(*(self._part(channel, call) for channel in call.channels))
+        return BroadcastAnswer(list(parts))
+
+    async def _part(self, channel: str, call: BroadcastCall) -> BroadcastPart:
+        try:
+            return BroadcastPart(result=await self._publish(channel, call))
+        except CommandRefused as refusal:
+            error = refusal.error
+            return BroadcastPart(error=BroadcastError(error.code, error.message))
+
+    async def _publish(self, name: str, call: PublishCall | BroadcastCall) -> PublishAnswer:
+        channel = self._hub.rules.resolve(name)
+        if call.data and call.b64data:
+            raise CommandRefused(BAD_REQUEST)
+        is_json = channel.rules.data_format != "binary"
+        data = clean(either(call.data, call.b64data, is_json=is_json), channel.rules)
+        check_data(data, channel.rules)
+        if len(call.idempotency_key) > KEY_MAX:
+            raise CommandRefused(BAD_REQUEST)
+        if call.version:
+            # Dropping what is not newer needs a version kept with the channel; refusing is honest.
+            raise CommandRefused(NOT_AVAILABLE)
+        if channel.rules.has_history and not call.skip_history:
+            return await self._append(channel, data, call)
+        if call.idempotency_key and not await self._first(channel, data, call):
+            return PublishAnswer()
+        self._hub.publishing.send_ephemeral(channel, data, call.tags)
+        return PublishAnswer()
+
+    async def _append(
+        self, channel: Channel, data: bytes, call: PublishCall | BroadcastCall
+    ) -> PublishAnswer:
+        outcome = await self._hub.publishing.append(
+            NewEntry(
+                channel.name,
+                API_SENDER,
+                call.idempotency_key or self._hub.publishing.fresh_id(),
+                data,
+                self._hub.clock.wall_ms(),
+                digest=digest(data, call.tags),
+                tags=call.tags,
+            )
+        )
+        if not isinstance(outcome, Appended):
+            raise CommandRefused(CONFLICT)
+        return PublishAnswer(outcome.offset, self._epoch)
+
+    async def _first(
+        self, channel: Channel, data: bytes, call: PublishCall | BroadcastCall
+    ) -> bool:
+        """Whether this is the first publish with its key; a retry is acknowledged and dropped."""
+        made = digest(data, call.tags)
+        until_ms = self._hub.clock.wall_ms() + IDEMPOTENCY_MS
+        try:
+            before = await self._idempotency.claim(
+                channel.name, call.idempotency_key, made, until_ms=until_ms
+            )
+        except StoreError:
+            raise CommandRefused(INTERNAL) from None
+        if before is not None and before != made:
+            raise CommandRefused(CONFLICT)
+        return before is None
+
+
+def either(data: msgspec.Raw, b64data: str, *, is_json: bool = True) -> bytes:
+    """The field or its base64 twin, which for JSON clients must hold JSON too; b"" for neither."""
+    if not b64data:
+        return b"" if bytes(data) == b"null" else bytes(data)
+    try:
+        decoded = base64.b64decode(b64data, validate=True)
+        if is_json:
+            orjson.loads(decoded)
+    except ValueError:  # binascii.Error and JSONDecodeError are ones
+        raise CommandRefused(BAD_REQUEST) from None
+    return decoded

@@ -1,0 +1,118 @@
+"""One client of the hub: its session, who it is, and what it is subscribed to."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from realtime.auth.identity import Identity
+from realtime.channels.live import Subscription, Wire
+from realtime.channels.outbox import Outbox
+from realtime.errors import Disconnect
+from realtime.hub.transport import Transport
+from realtime.model import ClientInfo
+from realtime.protocol.commands import Request
+from realtime.protocol.session import Session
+
+
+class Client:
+    """The server's side of one connection, whichever transport carries it.
+
+    Small on purpose: a hub holds tens of thousands of idle ones. `inbox` holds commands that wait
+    for one that is being performed, None while nothing waits. `slot` belongs to the timing wheel.
+    `closed` is why the server closed it, if it did; nothing is performed or written afterwards.
+    """
+
+    __slots__ = (
+        "closed",
+        "command_tat",
+        "id",
+        "identity",
+        "inbox",
+        "info",
+        "outbox",
+        "publish_tat",
+        "session",
+        "slot",
+        "subscriptions",
+        "transport",
+        "wire",
+    )
+
+    def __init__(self, id: str, transport: Transport, session: Session) -> None:
+        self.id = id
+        self.transport = transport
+        self.wire: Wire = transport.wire
+        self.session = session
+        self.outbox = Outbox(transport.sink, self)
+        self.identity: Identity | None = None
+        self.info: ClientInfo | None = None
+        self.subscriptions: dict[str, Subscription] = {}
+        self.inbox: deque[tuple[int, Request]] | None = None
+        self.closed: Disconnect | None = None
+        self.slot = -1
+        # When the rate limits' buckets are full again; see `realtime.limits.buckets`.
+        self.command_tat = 0.0
+        self.publish_tat = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Client {self.id} {self.session!r} {len(self.subscriptions)} subscriptions>"
+
+    @property
+    def user(self) -> str:
+        """The user's id; "" for a guest, and before the connect succeeded."""
+        return self.identity.user if self.identity is not None else ""
+
+
+class ClientRegistry:
+    """The node's connected clients, by id and by user."""
+
+    __slots__ = ("_by_id", "_by_user")
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, Client] = {}
+        # Most users have one connection: the set is made for the second.
+        self._by_user: dict[str, Client | set[Client]] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __iter__(self) -> Iterator[Client]:
+        return iter(self._by_id.values())
+
+    def add(self, client: Client) -> None:
+        """Register a client whose identity is known."""
+        self._by_id[client.id] = client
+        user = client.user
+        if user:
+            others = self._by_user.get(user)
+            if others is None:
+                self._by_user[user] = client
+            elif isinstance(others, set):
+                others.add(client)
+            else:
+                self._by_user[user] = {others, client}
+
+    def remove(self, client: Client) -> None:
+        """Forget a client; harmless if it is not registered."""
+        if self._by_id.pop(client.id, None) is None:
+            return
+        others = self._by_user.get(client.user)
+        if isinstance(others, set):
+            others.discard(client)
+            if not others:
+                del self._by_user[client.user]
+        elif others is client:
+            del self._by_user[client.user]
+
+    def of_user(self, user: str) -> tuple[Client, ...]:
+        """The user's connections on this node, in no order."""
+        clients = self._by_user.get(user)
+        if clients is None:
+            return ()
+        return tuple(clients) if isinstance(clients, set) else (clients,)
+
+    def user_count(self) -> int:
+        """How many different users there are; all guests count as one."""
+        guests = any(not client.user for client in self._by_id.values())
+        return len(self._by_user) + guests

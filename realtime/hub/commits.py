@@ -1,0 +1,98 @@
+"""Group commit: a node's appends go to the store in groups, and are answered once durable.
+
+While one group is being committed the next one fills. One group is in flight, so the entries of a
+channel keep the order in which they were given here. Nothing waits for a commit but its own
+answer.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from realtime.errors import INTERNAL, CommandRefused, StoreError
+from realtime.hub.statistics import Statistics
+from realtime.model import NewEntry
+from realtime.stores.base import Appended, Conflict, LogStore
+
+GROUP_MAX: Final = 512
+"""Entries in one group: enough to pay for the sync to disk, few enough to be quick."""
+
+PENDING_MAX: Final = 16_384
+"""Entries that may wait for a group; one more is refused with error 100 (temporary)."""
+
+PENDING_MAX_BYTES: Final = 64 * 1024 * 1024
+"""Payload bytes of them."""
+
+Outcome = Appended | Conflict | StoreError
+Settle = Callable[[NewEntry, Outcome], None]
+
+
+class Commits:
+    """The queue before `LogStore.append`. `run` must be running for anything to be answered."""
+
+    def __init__(self, store: LogStore, statistics: Statistics) -> None:
+        self._store = store
+        self._statistics = statistics
+        self._pending: deque[tuple[NewEntry, Settle]] = deque()
+        self._pending_bytes = 0
+        self._wanted = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def __repr__(self) -> str:
+        return f"<Commits {len(self._pending)} entries wait>"
+
+    def add(self, entry: NewEntry, settle: Settle) -> None:
+        """Queue an entry; `settle` is called with what became of it.
+
+        StoreError as the outcome means that it was not acknowledged: it is absent or there once,
+        and the same entry may be given again. Raises CommandRefused (100) when too much waits.
+        """
+        if len(self._pending) >= PENDING_MAX or self._pending_bytes >= PENDING_MAX_BYTES:
+            raise CommandRefused(INTERNAL)
+        self._pending.append((entry, settle))
+        self._pending_bytes += len(entry.data)
+        self._idle.clear()
+        self._wanted.set()
+
+    async def append(self, entry: NewEntry) -> Outcome:
+        """`add`, and wait for the outcome. Cancelling does not take the entry back."""
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+        def settle(_: NewEntry, result: Outcome) -> None:
+            if not outcome.done():
+                outcome.set_result(result)
+
+        self.add(entry, settle)
+        return await outcome
+
+    async def run(self) -> None:
+        """Commit groups for ever. Hosted by the hub's task group."""
+        while True:
+            await self._wanted.wait()
+            group = self._take_group()
+            results = await self._commit([entry for entry, _ in group])
+            for (entry, settle), result in zip(group, results, strict=True):
+                settle(entry, result)
+            if not self._pending:
+                self._wanted.clear()
+                self._idle.set()
+
+    async def flushed(self) -> None:
+        """Wait until everything that was queued has been answered."""
+        await self._idle.wait()
+
+    def _take_group(self) -> list[tuple[NewEntry, Settle]]:
+        group = [self._pending.popleft() for _ in range(min(GROUP_MAX, len(self._pending)))]
+        self._pending_bytes -= sum(len(entry.data) for entry, _ in group)
+        return group
+
+    async def _commit(self, entries: list[NewEntry]) -> Sequence[Outcome]:
+        try:
+            results = await self._store.append(entries)
+        except StoreError as error:
+            return [error] * len(entries)
+        self._statistics.commits += 1
+        self._statistics.committed_entries += len(entries)
+        return results

@@ -1,0 +1,294 @@
+"""Connect and refresh: who is it, what are they subscribed to, and for how long."""
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+
+import msgspec
+
+from realtime.auth.claims import ConnectionClaims, Override
+from realtime.auth.errors import TokenError, TokenExpired
+from realtime.auth.identity import GUEST, Identity
+from realtime.channels.rules import Channel, RuleBook
+from realtime.errors import (
+    BAD_REQUEST,
+    CHANNEL_LIMIT,
+    CONNECTION_EXPIRED,
+    CONNECTION_LIMIT,
+    INSUFFICIENT_STATE,
+    INVALID_TOKEN,
+    MALFORMED,
+    TOKEN_EXPIRED,
+    CommandRefused,
+    ConnectionRefused,
+)
+from realtime.hub.client import Client, ClientRegistry
+from realtime.hub.clock import Clock
+from realtime.hub.identities import Identities
+from realtime.hub.joining import Grant, Joining, Prepared
+from realtime.hub.responder import Responder
+from realtime.hub.statistics import Statistics
+from realtime.model import ClientInfo, Position
+from realtime.protocol.commands import ConnectRequest, RefreshRequest, SubscribeRequest
+from realtime.protocol.replies import ConnectResult, Refreshed, RefreshResult, SubscribeResult
+
+
+class ConnectRules(msgspec.Struct, frozen=True):
+    """What the settings say about connecting.
+
+    `anonymous`: no token makes a guest. `insecure`: no token is needed, and none expires.
+    `personal_namespace` is None where users have no personal channel.
+    `user_connections_max` is per node, 0 for no limit. `ping_interval_s` is told to clients.
+    """
+
+    version: str
+    anonymous: bool
+    insecure: bool
+    personal_namespace: str | None
+    user_connections_max: int
+    channels_max: int
+    ping_interval_s: float
+
+
+class Connecting:
+    """The use cases around a client's identity.
+
+    `rescheduled` is called when its next deadline may have moved; `jitter` gives [0, 1).
+    """
+
+    def __init__(
+        self,
+        *,
+        connect_rules: ConnectRules,
+        rules: RuleBook,
+        clients: ClientRegistry,
+        identities: Identities,
+        joining: Joining,
+        responder: Responder,
+        statistics: Statistics,
+        clock: Clock,
+        jitter: Callable[[], float],
+        rescheduled: Callable[[Client], None],
+    ) -> None:
+        self._connect_rules = connect_rules
+        self._rules = rules
+        self._clients = clients
+        self._identities = identities
+        self._joining = joining
+        self._responder = responder
+        self._statistics = statistics
+        self._clock = clock
+        self._jitter = jitter
+        self._rescheduled = rescheduled
+
+    # The connect command.
+
+    def connect(
+        self, client: Client, id: int, request: ConnectRequest
+    ) -> Coroutine[object, object, None] | None:
+        """The first command (protocol 3.4). A CommandRefused from here ends the session's use."""
+        if request.token and (waiting := self._identities.wait_for(request.token)) is not None:
+            return self._connect_when_known(waiting, client, id, request)
+        return self._identify(client, id, request)
+
+    async def _connect_when_known(
+        self, waiting: Awaitable[None], client: Client, id: int, request: ConnectRequest
+    ) -> None:
+        await waiting
+        if client.closed is not None:
+            return
+        connecting = self._identify(client, id, request)
+        if connecting is not None:
+            await connecting
+
+    def _identify(
+        self, client: Client, id: int, request: ConnectRequest
+    ) -> Coroutine[object, object, None] | None:
+        claims = self._claims(request)
+        identity = claims.identity if claims is not None else GUEST
+        limit = self._connect_rules.user_connections_max
+        if identity.user and limit and len(self._clients.of_user(identity.user)) >= limit:
+            raise ConnectionRefused(CONNECTION_LIMIT)
+        wanted = self._server_side(client, identity, claims, request.subs or {})
+        client.identity = identity
+        client.info = ClientInfo(identity.user, client.id, identity.info)
+        # From here on a revocation or an API call finds the client.
+        self._clients.add(client)
+        if not wanted:
+            self._connected(client, id, [])
+            return None
+        return self._subscribe_all(client, id, wanted)
+
+    def _claims(self, request: ConnectRequest) -> ConnectionClaims | None:
+        if not request.token:
+            if self._connect_rules.anonymous or self._connect_rules.insecure:
+                return None
+            raise ConnectionRefused(MALFORMED)
+        try:
+            return self._identities.connection(request.token)
+        except TokenExpired:
+            raise CommandRefused(TOKEN_EXPIRED) from None
+        except TokenError:
+            raise ConnectionRefused(INVALID_TOKEN) from None
+
+    def _server_side(
+        self,
+        client: Client,
+        identity: Identity,
+        claims: ConnectionClaims | None,
+        positions: Mapping[str, SubscribeRequest],
+    ) -> list[tuple[Channel, Grant, Position | None]]:
+        """The channels to subscribe the client to, on which terms, and from where.
+
+        Raises CommandRefused for a channel that cannot be (102, 107).
+        """
+        names = self._granted_names(identity, claims)
+        if len(names) > self._connect_rules.channels_max:
+            raise ConnectionRefused(CHANNEL_LIMIT)
+        wanted = []
+        for name, grant in names.items():
+            wanted.append((self._rules.resolve(name), grant, _position(positions.get(name))))
+        return wanted
+
+    def _granted_names(
+        self, identity: Identity, claims: ConnectionClaims | None
+    ) -> dict[str, Grant]:
+        names: dict[str, Grant] = {}
+        if claims is not None:
+            for name in claims.channels:
+                names[name] = Grant(by_server=True, override=claims.override)
+            for name, options in claims.subs.items():
+                names[name] = Grant(
+                    by_server=True,
+                    chan_info=options.info,
+                    data=options.data,
+                    override=_merged(claims.override, options.override),
+                )
+        namespace = self._connect_rules.personal_namespace
+        if namespace is not None and identity.user:
+            # `#1,2` would be a channel of the users 1 and 2 (protocol 4.1), not of "1,2".
+            if "," in identity.user or "#" in identity.user:
+                raise CommandRefused(BAD_REQUEST)
+            prefix = f"{namespace}:" if namespace else ""
+            names.setdefault(f"{prefix}#{identity.user}", Grant(by_server=True))
+        return names
+
+    async def _subscribe_all(
+        self, client: Client, id: int, wanted: list[tuple[Channel, Grant, Position | None]]
+    ) -> None:
+        prepared: list[Prepared] = []
+        try:
+            for channel, grant, since in wanted:
+                if channel.name in client.subscriptions:  # made by an API call meanwhile
+                    continue
+                preparing = self._joining.prepare(client, channel, grant, since)
+                prepared.append(preparing if isinstance(preparing, Prepared) else await preparing)
+        except BaseException:
+            for item in prepared:
+                self._joining.abandon(client, item.subscription)
+            raise
+        if client.closed is None:
+            self._connected(client, id, prepared)
+            return
+        for item in prepared:
+            self._joining.abandon(client, item.subscription)
+
+    def _connected(self, client: Client, id: int, prepared: list[Prepared]) -> None:
+        """Everything is decided: reply, and serve. Does not wait, so nothing falls between."""
+        identity = client.identity
+        assert identity is not None  # set by `_identify`
+        rules = self._connect_rules
+        expires_at = 0.0 if rules.insecure else identity.expires_at
+        now = self._clock.monotonic()
+        deadline = now + (expires_at - self._clock.wall()) if expires_at else 0.0
+        client.session.accepted(now, jitter=self._jitter(), expires=deadline)
+        self._rescheduled(client)
+        self._statistics.connects += 1
+        pings = rules.ping_interval_s > 0 and not client.transport.frame_pings
+        subs: dict[str, SubscribeResult] | None = None
+        if prepared:
+            subs = {item.subscription.channel.name: item.result for item in prepared}
+        result = ConnectResult(
+            client=client.id,
+            version=rules.version,
+            expires=bool(expires_at),
+            ttl=self._joining.ttl(expires_at) if expires_at else 0,
+            subs=subs,
+            ping=max(1, round(rules.ping_interval_s)) if pings else 0,
+            pong=pings,
+        )
+        self._responder.reply(client, id, result)
+        for item in prepared:
+            self._joining.admit(client, item.subscription)
+
+    # The refresh command, and the server's own.
+
+    def refresh(
+        self, client: Client, id: int, request: RefreshRequest
+    ) -> Coroutine[object, object, None] | None:
+        """The client brings a new connection token (protocol 3.5)."""
+        if not request.token:
+            raise ConnectionRefused(MALFORMED)
+        if (waiting := self._identities.wait_for(request.token)) is not None:
+            return self._refresh_when_known(waiting, client, id, request)
+        self._refresh(client, id, request)
+        return None
+
+    async def _refresh_when_known(
+        self, waiting: Awaitable[None], client: Client, id: int, request: RefreshRequest
+    ) -> None:
+        await waiting
+        if client.closed is None:
+            self._refresh(client, id, request)
+
+    def _refresh(self, client: Client, id: int, request: RefreshRequest) -> None:
+        try:
+            claims = self._identities.connection(request.token)
+        except TokenExpired:
+            raise ConnectionRefused(CONNECTION_EXPIRED) from None
+        except TokenError:
+            raise ConnectionRefused(INVALID_TOKEN) from None
+        if claims.identity.user != client.user:
+            raise ConnectionRefused(INVALID_TOKEN)
+        granted = set(self._granted_names(claims.identity, claims))
+        present = {name for name, item in client.subscriptions.items() if item.by_server}
+        if granted != present:
+            raise ConnectionRefused(INSUFFICIENT_STATE)
+        client.identity = claims.identity
+        client.info = ClientInfo(client.user, client.id, claims.identity.info)
+        expires_at = self.expire(client, claims.identity.expires_at)
+        self._responder.reply(
+            client,
+            id,
+            RefreshResult(
+                client.id,
+                self._connect_rules.version,
+                expires_at > 0,
+                self._joining.ttl(expires_at) if expires_at else 0,
+            ),
+        )
+
+    def extend(self, client: Client, expires_at: float) -> None:
+        """The server API moved the connection's expiry (s since 1970, 0.0 for never)."""
+        expires_at = self.expire(client, expires_at)
+        ttl = self._joining.ttl(expires_at) if expires_at else 0
+        self._responder.push(client, "", Refreshed(expires_at > 0, ttl))
+
+    def expire(self, client: Client, expires_at: float) -> float:
+        """Have the connection expire then; answers the moment in force."""
+        if self._connect_rules.insecure:
+            expires_at = 0.0
+        now = self._clock.monotonic()
+        client.session.expire(now + (expires_at - self._clock.wall()) if expires_at else 0.0)
+        self._rescheduled(client)
+        return expires_at
+
+
+def _position(request: SubscribeRequest | None) -> Position | None:
+    """From where a reconnecting client asks to recover a server-side subscription."""
+    if request is None or not request.recover:
+        return None
+    return Position(request.epoch, request.offset)
+
+
+def _merged(general: Override | None, special: Override | None) -> Override | None:
+    """One subscription's overrides over the token's."""
+    return special if special is not None else general

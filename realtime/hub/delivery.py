@@ -1,0 +1,291 @@
+"""Delivery: what is committed or published anywhere reaches the subscribers of this node.
+
+The broker is a hint. For each channel with a log the node keeps a cursor; what comes from its own
+commits, from the bus or from the store passes through it, once and in order. A gap is repaired
+from the store at once, and every position is compared with the store now and then, so that a lost
+last message is found too. A gap that retention has eaten is admitted: subscribers are told that
+their state is insufficient, and recover or reload.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from typing import Final
+
+from realtime.brokers.base import BUS_VERSION, Broker, BusMessage
+from realtime.channels.cursor import Cursor, TailBudget
+from realtime.channels.fanout import Fanout
+from realtime.channels.live import LiveChannel, Subscription
+from realtime.channels.rules import Channel
+from realtime.errors import StoreError
+from realtime.hub.statistics import Statistics
+from realtime.model import Entry, Retention
+from realtime.protocol.replies import Info, Join, Leave
+from realtime.stores.base import MISSED_CHANNELS_MAX, LogStore
+
+logger = logging.getLogger(__name__)
+
+TAILS_MAX_BYTES: Final = 64 * 1024 * 1024
+"""What the recent entries of all channels may weigh together."""
+
+MISSED_MAX: Final = 1000
+"""Entries read by one comparison with the store; more are read by further ones."""
+
+REPAIR_RETRY_S: Final = 1.0
+"""How long after a failed repair it is tried again."""
+
+OPEN_TIMEOUT_S: Final = 10.0
+"""How long a channel's first subscriber waits for the bus and the store."""
+
+_HEAD_ONLY: Final = Retention(0, 0)
+
+
+class Delivery:
+    """The channels that have subscribers on this node, and what reaches them.
+
+    `spawn` hosts a coroutine in a task that has a parent. `insufficient` is called for each
+    subscription whose continuity is lost.
+    """
+
+    def __init__(
+        self,
+        node: str,
+        *,
+        store: LogStore,
+        broker: Broker,
+        fanout: Fanout,
+        statistics: Statistics,
+        now_ms: Callable[[], int],
+        spawn: Callable[[Coroutine[object, object, None]], object],
+        insufficient: Callable[[Subscription], None],
+    ) -> None:
+        self._node = node
+        self._store = store
+        self._broker = broker
+        self._fanout = fanout
+        self._statistics = statistics
+        self._now_ms = now_ms
+        self._spawn = spawn
+        self._insufficient = insufficient
+        self._channels: dict[str, LiveChannel] = {}
+        self._opening: dict[LiveChannel, asyncio.Future[None]] = {}
+        # What was heard of a channel while its head was being read: the read may not have seen it.
+        self._heard: dict[str, int] = {}
+        self._repairing: set[LiveChannel] = set()
+        self._budget = TailBudget(TAILS_MAX_BYTES)
+
+    def __len__(self) -> int:
+        return len(self._channels)
+
+    def __iter__(self) -> Iterator[LiveChannel]:
+        return iter(self._channels.values())
+
+    def find(self, name: str) -> LiveChannel | None:
+        """The channel, if it has subscribers here."""
+        return self._channels.get(name)
+
+    # Joining and leaving.
+
+    def attach(self, channel: Channel) -> tuple[LiveChannel, Awaitable[None] | None]:
+        """Hold the channel open for a subscribe; every `attach` needs one `detach`.
+
+        Answers the channel, and what to wait for before it may be joined: nothing where it is
+        already open. Waiting may raise StoreError or TimeoutError.
+        """
+        live = self._channels.get(channel.name)
+        if live is None:
+            live = LiveChannel(channel.name, channel.rules)
+            self._channels[channel.name] = live
+            live.joiners = 1
+            subscribed = self._broker.subscribe(channel.name)
+            if subscribed is None and not channel.rules.has_history:
+                return live, None
+            opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._opening[live] = opened
+            self._spawn(self._open(live, subscribed, opened))
+            return live, asyncio.shield(opened)
+        live.joiners += 1
+        opening = self._opening.get(live)
+        return live, asyncio.shield(opening) if opening is not None else None
+
+    def detach(self, live: LiveChannel) -> None:
+        """The subscribe that attached is over, whether it joined or not."""
+        live.joiners -= 1
+        self._close_if_idle(live)
+
+    def leave(self, subscription: Subscription) -> None:
+        """The subscription is over."""
+        live = subscription.channel
+        live.leave(subscription, self._fanout)
+        self._close_if_idle(live)
+
+    def _close_if_idle(self, live: LiveChannel) -> None:
+        if live.is_idle() and self._channels.get(live.name) is live:
+            del self._channels[live.name]
+            self._broker.unsubscribe(live.name)
+            if live.cursor is not None:
+                live.cursor.forget_tail()
+
+    async def _open(
+        self,
+        live: LiveChannel,
+        subscribed: Awaitable[None] | None,
+        opened: "asyncio.Future[None]",
+    ) -> None:
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                if subscribed is not None:
+                    await subscribed
+                if live.rules.has_history:
+                    self._heard[live.name] = 0
+                    # Read after the bus is in force: what is committed from now on is heard of.
+                    page = await self._store.read(
+                        live.name, limit=0, retention=_HEAD_ONLY, now_ms=self._now_ms()
+                    )
+                    live.cursor = Cursor(page.head, self._budget)
+                    live.cursor.heard(self._heard[live.name])
+        except (StoreError, TimeoutError) as error:
+            # Whoever comes next must open a channel anew, not join one that is half open.
+            if self._channels.get(live.name) is live:
+                del self._channels[live.name]
+                self._broker.unsubscribe(live.name)
+            opened.set_exception(error)
+            opened.exception()  # retrieved, also where every subscriber has gone
+        except BaseException:
+            opened.cancel()
+            raise
+        else:
+            opened.set_result(None)
+            if live.cursor is not None and live.cursor.gap:
+                self._repair(live)
+        finally:
+            self._opening.pop(live, None)
+            self._heard.pop(live.name, None)
+
+    # What happens in a channel, here or on another node.
+
+    def committed(self, entry: Entry) -> None:
+        """An entry that this node appended is durable: serve it here, tell the others."""
+        self._arrived(entry)
+        self._broker.publish(BusMessage(self._node, entry))
+
+    def ephemeral(self, entry: Entry) -> None:
+        """An event without an offset happened here: serve it here, tell the others."""
+        self._happened(entry)
+        self._broker.publish(BusMessage(self._node, entry))
+
+    def received(self, message: BusMessage) -> None:
+        """The bus brought something; see `realtime.brokers.base.Receiver`."""
+        if message.node == self._node or message.version > BUS_VERSION:
+            return
+        if message.entry.offset:
+            self._arrived(message.entry)
+        else:
+            self._happened(message.entry)
+
+    def truncated(self, name: str) -> None:
+        """The channel's history was removed: it must not be shown from memory either."""
+        live = self._channels.get(name)
+        if live is not None and live.cursor is not None:
+            live.cursor.forget_tail()
+
+    def heard(self, live: LiveChannel, offset: int) -> None:
+        """A read of the store told of an entry that has not come: fetch what is missing."""
+        if live.cursor is not None:
+            live.cursor.heard(offset)
+            if live.cursor.gap:
+                self._repair(live)
+
+    def _arrived(self, entry: Entry) -> None:
+        live = self._channels.get(entry.channel)
+        if live is None:
+            return
+        cursor = live.cursor
+        if cursor is None:
+            if live.name in self._heard:
+                self._heard[live.name] = max(self._heard[live.name], entry.offset)
+            return
+        ready = cursor.offer(entry)
+        if ready:
+            live.deliver(ready, self._fanout)
+        if cursor.gap:
+            self._repair(live)
+
+    def _happened(self, entry: Entry) -> None:
+        live = self._channels.get(entry.channel)
+        if live is None:
+            return
+        if entry.kind == "message":
+            live.publish(entry, self._fanout)
+        elif entry.info is not None and entry.kind in ("join", "leave"):
+            info = Info.of(entry.info)
+            live.announce(Join(info) if entry.kind == "join" else Leave(info), self._fanout)
+
+    # Repair.
+
+    def _repair(self, live: LiveChannel) -> None:
+        if live in self._repairing:
+            return
+        self._repairing.add(live)
+        self._statistics.gaps += 1
+        self._spawn(self._repair_until_whole(live))
+
+    async def _repair_until_whole(self, live: LiveChannel) -> None:
+        try:
+            while self._channels.get(live.name) is live and live.cursor and live.cursor.gap:
+                try:
+                    await self._compare({live.name: live.cursor.position})
+                except (StoreError, TimeoutError) as error:
+                    logger.warning("cannot read what is missing: %s", error)
+                    await asyncio.sleep(REPAIR_RETRY_S)
+        finally:
+            self._repairing.discard(live)
+
+    async def check_positions(self) -> None:
+        """Compare every position with the store, and deliver what was missed.
+
+        Raises StoreError; the rest is then checked next time.
+        """
+        positions = {
+            live.name: live.cursor.position
+            for live in self._channels.values()
+            if live.cursor is not None
+        }
+        names = list(positions)
+        for start in range(0, len(names), MISSED_CHANNELS_MAX):
+            part = names[start : start + MISSED_CHANNELS_MAX]
+            await self._compare({name: positions[name] for name in part})
+
+    async def _compare(self, positions: dict[str, int]) -> None:
+        """Read what follows the positions, in as many slices as it takes, and deliver it."""
+        while positions:
+            entries = await self._store.missed(positions, limit=MISSED_MAX)
+            by_channel: dict[str, list[Entry]] = {}
+            for entry in entries:
+                by_channel.setdefault(entry.channel, []).append(entry)
+            for name, missed in by_channel.items():
+                self._fill(name, missed)
+            if len(entries) < MISSED_MAX:
+                return
+            # Sorted by channel: those before the last one are complete, those after it untouched.
+            last = entries[-1]
+            positions = {name: at for name, at in positions.items() if name >= last.channel}
+            positions[last.channel] = last.offset
+
+    def _fill(self, name: str, missed: list[Entry]) -> None:
+        live = self._channels.get(name)
+        if live is None or live.cursor is None or missed[-1].offset <= live.cursor.position:
+            return
+        cursor = live.cursor
+        self._statistics.repairs += 1
+        live.deliver(cursor.fill(missed), self._fanout)
+        if cursor.position < missed[-1].offset:
+            self._admit_gap(live, missed[-1].offset)
+
+    def _admit_gap(self, live: LiveChannel, head: int) -> None:
+        """Retention has eaten part of what is missing: say so, and go on from the head."""
+        assert live.cursor is not None  # only channels with a log have gaps
+        self._statistics.gaps_admitted += 1
+        live.cursor.skip(head)
+        for subscription in list(live.subscriptions()):
+            self._insufficient(subscription)

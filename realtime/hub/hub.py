@@ -1,0 +1,399 @@
+"""One node: what its transports, the server API and the process that runs it talk to."""
+
+import asyncio
+import logging
+import random
+import uuid
+from collections.abc import Coroutine
+from typing import Final
+
+import msgspec
+
+from realtime.auth.jwks import JwksSource
+from realtime.auth.keys import KeySet
+from realtime.auth.revocations import Revocations
+from realtime.auth.tokens import TokenRules
+from realtime.brokers.base import Broker
+from realtime.channels.fanout import Fanout
+from realtime.channels.live import Subscription
+from realtime.channels.outbox import Outbox
+from realtime.channels.rules import RuleBook
+from realtime.errors import (
+    CONNECTION_CLOSED,
+    NOT_AVAILABLE,
+    SHUTDOWN,
+    SLOW,
+    UNSUPPORTED,
+    CommandRefused,
+    ConnectionRefused,
+    StoreError,
+)
+from realtime.hub.access import Access
+from realtime.hub.catching_up import CatchingUp
+from realtime.hub.client import Client, ClientRegistry
+from realtime.hub.clock import Clock
+from realtime.hub.commits import Commits
+from realtime.hub.connecting import Connecting, ConnectRules
+from realtime.hub.delivery import Delivery
+from realtime.hub.dispatch import Dispatch
+from realtime.hub.identities import Identities
+from realtime.hub.joining import Joining
+from realtime.hub.log_reader import LogReader
+from realtime.hub.publishing import Publishing
+from realtime.hub.rate_limits import RateLimits
+from realtime.hub.reading import Reading
+from realtime.hub.responder import Responder
+from realtime.hub.statistics import Statistics
+from realtime.hub.subscribing import Subscribing
+from realtime.hub.timers import Timers
+from realtime.hub.transport import Transport
+from realtime.protocol.commands import (
+    ConnectRequest,
+    HistoryRequest,
+    PresenceRequest,
+    PresenceStatsRequest,
+    PublishRequest,
+    RefreshRequest,
+    RpcRequest,
+    SendRequest,
+    SubRefreshRequest,
+    SubscribeRequest,
+    UnsubscribeRequest,
+)
+from realtime.protocol.session import Session, Timings
+from realtime.settings.schema import Settings
+from realtime.stores.base import LogStore
+
+logger = logging.getLogger(__name__)
+
+TICK_S: Final = 0.25
+"""How often deadlines are looked at."""
+
+POSITION_CHECK_S: Final = 30.0
+"""How often positions are compared with the store while the bus is trusted (design 3)."""
+
+DRAIN_SLICES: Final = 50
+"""Into how many groups a drain spreads the connections it closes."""
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """What tokens are verified with; may be exchanged while the hub runs."""
+
+    keys: KeySet
+    rules: TokenRules
+    source: JwksSource | None = None
+
+
+class Hub:
+    """Use cases over the contracts. The store must be open; `run` must be running.
+
+    Transports call `joined`, `received`, `paused`, `resumed` and `left`; all are plain functions,
+    called on the loop, that never wait. `version` is told to clients.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        store: LogStore,
+        broker: Broker,
+        credentials: Credentials,
+        revocations: Revocations,
+        version: str,
+        clock: Clock,
+        position_check_s: float = POSITION_CHECK_S,
+    ) -> None:
+        self.node = uuid.uuid4().hex[:16]
+        self.settings = settings
+        self.version = version
+        self.clock = clock
+        self.started_at = clock.monotonic()
+        self.statistics = Statistics()
+        self.clients = ClientRegistry()
+        self.revocations = revocations
+        self.rules = RuleBook(settings.channels, settings.namespaces)
+        self.draining = False
+        self.loop_lag_s = 0.0
+        self._broker = broker
+        self._position_check_s = position_check_s
+        self._loop = asyncio.get_running_loop()
+        self._tasks: asyncio.TaskGroup | None = None
+        client = settings.client
+        self._timings = Timings(
+            client.stale_close_s,
+            client.ping_interval_s,
+            client.pong_timeout_s,
+            client.expired_close_s,
+        )
+        self.fanout = Fanout(self._wake, client.outbox_max_bytes)
+        self.responder = Responder(self.fanout, self.statistics, self._departed)
+        access = Access(insecure=settings.auth.insecure)
+        self.identities = Identities(
+            keys=credentials.keys,
+            rules=credentials.rules,
+            source=credentials.source,
+            revocations=revocations,
+            clock=clock,
+            spawn=self.spawn,
+        )
+        self.commits = Commits(store, self.statistics)
+        self.delivery = Delivery(
+            self.node,
+            store=store,
+            broker=broker,
+            fanout=self.fanout,
+            statistics=self.statistics,
+            now_ms=clock.wall_ms,
+            spawn=self.spawn,
+            insufficient=self._insufficient,
+        )
+        reader = LogReader(store, now_ms=clock.wall_ms, spawn=self.spawn)
+        self.joining = self._make_joining(access, reader, store.epoch)
+        self._timers = Timers(now=clock.monotonic(), responder=self.responder, joining=self.joining)
+        self.reading = Reading(
+            epoch=store.epoch,
+            rules=self.rules,
+            access=access,
+            delivery=self.delivery,
+            reader=reader,
+            responder=self.responder,
+            history_max=client.history_max,
+            page_max_bytes=client.outbox_max_bytes,
+        )
+        self.publishing = Publishing(
+            self.node,
+            rules=self.rules,
+            access=access,
+            commits=self.commits,
+            delivery=self.delivery,
+            responder=self.responder,
+            statistics=self.statistics,
+            clock=clock,
+        )
+        self.connecting = self._make_connecting()
+        self._dispatch = self._make_dispatch(access)
+        # The handler of the hot path, without a hop.
+        self.received = self._dispatch.received
+
+    def _make_joining(self, access: Access, reader: LogReader, epoch: str) -> Joining:
+        client = self.settings.client
+        return Joining(
+            delivery=self.delivery,
+            fanout=self.fanout,
+            catching_up=CatchingUp(
+                epoch=epoch,
+                reader=reader,
+                clock=self.clock,
+                statistics=self.statistics,
+                recovery_max=client.recovery_max,
+                recovery_max_bytes=client.outbox_max_bytes,
+            ),
+            access=access,
+            responder=self.responder,
+            clock=self.clock,
+            expired_close_s=client.expired_close_s,
+            rescheduled=self._rescheduled,
+        )
+
+    def _make_connecting(self) -> Connecting:
+        auth, client = self.settings.auth, self.settings.client
+        return Connecting(
+            connect_rules=ConnectRules(
+                version=self.version,
+                anonymous=auth.anonymous,
+                insecure=auth.insecure,
+                personal_namespace=auth.personal_namespace if auth.personal_channels else None,
+                user_connections_max=client.user_connections_max,
+                channels_max=client.channels_max,
+                ping_interval_s=client.ping_interval_s,
+            ),
+            rules=self.rules,
+            clients=self.clients,
+            identities=self.identities,
+            joining=self.joining,
+            responder=self.responder,
+            statistics=self.statistics,
+            clock=self.clock,
+            jitter=random.random,
+            rescheduled=self._rescheduled,
+        )
+
+    def _make_dispatch(self, access: Access) -> Dispatch:
+        subscribing = Subscribing(
+            rules=self.rules,
+            joining=self.joining,
+            identities=self.identities,
+            access=access,
+            responder=self.responder,
+            channels_max=self.settings.client.channels_max,
+            rescheduled=self._rescheduled,
+        )
+        return Dispatch(
+            {
+                ConnectRequest: self.connecting.connect,
+                SubscribeRequest: subscribing.subscribe,
+                UnsubscribeRequest: subscribing.unsubscribe,
+                PublishRequest: self.publishing.publish,
+                PresenceRequest: self.reading.presence,
+                PresenceStatsRequest: self.reading.presence_stats,
+                HistoryRequest: self.reading.history,
+                RpcRequest: _no_rpc,
+                SendRequest: _no_send,
+                RefreshRequest: self.connecting.refresh,
+                SubRefreshRequest: subscribing.sub_refresh,
+            },
+            limits=RateLimits(self.settings.limits),
+            responder=self.responder,
+            statistics=self.statistics,
+            clock=self.clock,
+            spawn=self.spawn,
+            unconnected=self._unconnected,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Hub {self.node} {len(self.clients)} clients {len(self.delivery)} channels>"
+
+    # What transports call.
+
+    def joined(self, transport: Transport) -> Client:
+        """A connection was accepted; it has `client.stale_close_s` to connect."""
+        now = self.clock.monotonic()
+        session = Session(transport.wire.codec, self._timings, now)
+        client = Client(str(uuid.uuid4()), transport, session)
+        self._timers.schedule(client)
+        return client
+
+    def left(self, client: Client) -> None:
+        """The connection is gone. Idempotent."""
+        if client.closed is None:
+            client.closed = CONNECTION_CLOSED
+            self._departed(client)
+
+    def paused(self, client: Client) -> None:
+        """The transport's buffer is full."""
+        self.fanout.pause(client.outbox, self.clock.monotonic())
+
+    def resumed(self, client: Client) -> None:
+        """The transport's buffer has room again."""
+        if client.closed is None:
+            self.fanout.resume(client.outbox)
+
+    # What the process calls.
+
+    async def run(self) -> None:
+        """Host everything that runs for as long as the hub does; returns when cancelled.
+
+        Raises what a part died of: then this process must not go on.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            tasks.create_task(self.commits.run(), name="commits")
+            tasks.create_task(self._broker.run(self.delivery.received), name="broker")
+            tasks.create_task(self._tick(), name="timers")
+            tasks.create_task(self._check_positions(), name="positions")
+
+    async def drain(self, seconds: float) -> None:
+        """Close every connection (3001), in slices spread over `seconds`; acks go out first.
+
+        New connections must have been stopped by the caller.
+        """
+        self.draining = True
+        await self.commits.flushed()
+        clients = list(self.clients)
+        random.shuffle(clients)
+        slices = min(DRAIN_SLICES, len(clients))
+        for index in range(slices):
+            for client in clients[index::slices]:
+                self.responder.close(client, SHUTDOWN)
+            if index + 1 < slices:
+                await asyncio.sleep(seconds / slices)
+        # Publishes that came while the others were closed.
+        await self.commits.flushed()
+
+    def use_credentials(self, credentials: Credentials) -> None:
+        """Verify tokens with these from now on; nobody is disconnected by it."""
+        self.identities.use(
+            keys=credentials.keys, rules=credentials.rules, source=credentials.source
+        )
+
+    def spawn(self, work: Coroutine[object, object, None]) -> None:
+        """Host a coroutine in the hub's task group."""
+        if self._tasks is None:
+            work.close()
+            raise RuntimeError("the hub is not running")
+        self._tasks.create_task(self._guarded(work))
+
+    async def _guarded(self, work: Coroutine[object, object, None]) -> None:
+        try:
+            await work
+        except Exception:
+            logger.exception("a task of the hub failed")
+
+    # Plumbing between the use cases.
+
+    def _wake(self) -> None:
+        self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        fanout = self.fanout
+        fanout.flush(self._loop.time())
+        if fanout.slow:
+            slow, fanout.slow = fanout.slow, []
+            self._close_slow(slow)
+
+    def _close_slow(self, outboxes: list[Outbox]) -> None:
+        for outbox in outboxes:
+            client = outbox.owner
+            assert isinstance(client, Client)  # every outbox of a hub is a client's
+            if client.closed is None:
+                self.statistics.slow_closes += 1
+                self.responder.close(client, SLOW)
+
+    def _insufficient(self, subscription: Subscription) -> None:
+        client = subscription.client
+        assert isinstance(client, Client)  # every subscriber of a hub is one
+        self.joining.insufficient(client, subscription)
+
+    def _rescheduled(self, client: Client) -> None:
+        self._timers.schedule(client)
+
+    def _unconnected(self, client: Client) -> None:
+        self.joining.end_all(client)
+        self.clients.remove(client)
+        client.session.refused(self.clock.monotonic())
+        self._timers.schedule(client)
+
+    def _departed(self, client: Client) -> None:
+        self._timers.cancel(client)
+        self.clients.remove(client)
+        self.joining.end_all(client)
+        self.fanout.forget(client.outbox)
+
+    async def _tick(self) -> None:
+        due = self.clock.monotonic()
+        while True:
+            due += TICK_S
+            await asyncio.sleep(max(0.0, due - self.clock.monotonic()))
+            now = self.clock.monotonic()
+            self.loop_lag_s = max(0.0, now - due)
+            due = max(due, now - TICK_S)
+            self._timers.advance(now)
+            self._close_slow(self.fanout.overdue(now))
+
+    async def _check_positions(self) -> None:
+        while True:
+            await asyncio.sleep(self._position_check_s * random.uniform(0.8, 1.2))  # noqa: S311 - spreads load
+            try:
+                await self.delivery.check_positions()
+            except (StoreError, TimeoutError) as error:
+                logger.warning("cannot compare positions with the store: %s", error)
+
+
+def _no_rpc(client: Client, id: int, request: RpcRequest) -> None:
+    """No method is served yet (protocol 1.4: RPC without a handler)."""
+    raise CommandRefused(NOT_AVAILABLE)
+
+
+def _no_send(client: Client, id: int, request: SendRequest) -> None:
+    """Nobody takes messages yet (protocol 1.4: send without a handler)."""
+    raise ConnectionRefused(UNSUPPORTED)

@@ -1,0 +1,113 @@
+"""Tokens against the keys of the moment, published ones included, and against revocations."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+
+from realtime.auth.claims import ConnectionClaims, SubscriptionClaims
+from realtime.auth.errors import NeedsKey, TokenError, TokenInvalid
+from realtime.auth.identity import Identity
+from realtime.auth.jwks import JwksCache, JwksSource, JwksUnusable
+from realtime.auth.keys import KeySet
+from realtime.auth.revocations import Revocations
+from realtime.auth.tokens import TokenRules, TokenVerifier
+from realtime.errors import INTERNAL, CommandRefused
+from realtime.hub.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+
+class Identities:
+    """Answers who a token's bearer is.
+
+    With published keys (`source`) a key may have to be fetched first: `wait_for` before the rest.
+    `spawn` hosts a coroutine in a task that has a parent.
+    """
+
+    def __init__(
+        self,
+        *,
+        keys: KeySet,
+        rules: TokenRules,
+        source: JwksSource | None,
+        revocations: Revocations,
+        clock: Clock,
+        spawn: Callable[[Coroutine[object, object, None]], object],
+    ) -> None:
+        self._verifier = TokenVerifier(keys, rules)
+        self._source = source
+        self._cache = JwksCache()
+        self._revocations = revocations
+        self._clock = clock
+        self._spawn = spawn
+        self._fetching: asyncio.Future[None] | None = None
+
+    def use(self, *, keys: KeySet, rules: TokenRules, source: JwksSource | None) -> None:
+        """Verify with these from now on; connections that were verified before stay."""
+        self._source = source
+        self._cache = JwksCache()
+        self._verifier = TokenVerifier(keys, rules)
+
+    def wait_for(self, token: str) -> Coroutine[object, object, None] | None:
+        """What to await before the token is asked about; None where its key is at hand.
+
+        Awaiting raises CommandRefused (100, temporary) when no keys could be had at all.
+        """
+        if self._source is None:
+            return None
+        kid: str | None = None
+        now = self._clock.wall()
+        self._verifier.use_keys(self._cache.keys(now))
+        try:
+            self._verifier.verify_connection(token, now)
+        except NeedsKey as missing:
+            kid = missing.kid
+        except TokenError:
+            return None
+        if self._fetching is None and not self._cache.needs_fetch(kid, now):
+            return None
+        return self._fetched(self._source)
+
+    def connection(self, token: str) -> ConnectionClaims:
+        """What a connection token says. Raises TokenError; a revoked token is invalid."""
+        claims = self._verifier.verify_connection(token, self._clock.wall())
+        if self.revoked(claims.identity):
+            raise TokenInvalid("revoked")
+        return claims
+
+    def subscription(self, token: str) -> SubscriptionClaims:
+        """What a subscription token says. Raises TokenError; a revoked token is invalid."""
+        claims = self._verifier.verify_subscription(token, self._clock.wall())
+        if self._revocations.revoked(claims.user, claims.iat, claims.jti):
+            raise TokenInvalid("revoked")
+        return claims
+
+    def revoked(self, identity: Identity) -> bool:
+        """Whether the token behind an identity was revoked; never for who came without one."""
+        if identity.iat is None and not identity.jti and not identity.user:
+            return False
+        return self._revocations.revoked(identity.user, identity.iat, identity.jti)
+
+    async def _fetched(self, source: JwksSource) -> None:
+        if self._fetching is None:
+            self._fetching = asyncio.get_running_loop().create_future()
+            self._spawn(self._fetch(source, self._fetching))
+        await asyncio.shield(self._fetching)
+        now = self._clock.wall()
+        keys = self._cache.keys(now)
+        if not len(keys):
+            raise CommandRefused(INTERNAL)
+        self._verifier.use_keys(keys)
+
+    async def _fetch(self, source: JwksSource, done: "asyncio.Future[None]") -> None:
+        cache = self._cache
+        try:
+            document = await source.fetch()
+            cache.loaded(document, self._clock.wall())
+        except (OSError, TimeoutError, JwksUnusable) as error:
+            cache.failed(self._clock.wall())
+            logger.warning("auth.jwks_url: cannot use the published keys: %s", error)
+        finally:
+            self._fetching = None
+            if not done.done():
+                done.set_result(None)

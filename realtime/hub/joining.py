@@ -1,0 +1,327 @@
+"""Joining channels and leaving them, whoever asked: a command, a token, or the server API.
+
+A join has no gap and no repeat. The channel is attached first, so that from then on the node
+follows it; then what the client missed is read, from the node's recent entries or from the store;
+the reply is queued; and in the same step of the loop the subscription joins the channel after the
+reply's end. What the cursor passed meanwhile is sent in between.
+"""
+
+import math
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from realtime.auth.claims import Override
+from realtime.channels.fanout import Fanout
+from realtime.channels.live import Subscription
+from realtime.channels.rules import Channel
+from realtime.errors import (
+    INAPPROPRIATE_PROTOCOL,
+    INSUFFICIENT_STATE,
+    INTERNAL,
+    PERMISSION_DENIED,
+    SUBSCRIPTION_EXPIRED,
+    UNRECOVERABLE_POSITION,
+    UNSUBSCRIBED_EXPIRED,
+    UNSUBSCRIBED_INSUFFICIENT,
+    CommandRefused,
+    ConnectionRefused,
+    StoreError,
+    Unsubscribe,
+)
+from realtime.hub.access import Access
+from realtime.hub.catching_up import CatchingUp, CaughtUp
+from realtime.hub.client import Client
+from realtime.hub.clock import Clock
+from realtime.hub.delivery import Delivery
+from realtime.hub.responder import Responder
+from realtime.model import ClientInfo, Entry, Kind, Position
+from realtime.protocol.replies import Publication, SubscribeResult, Unsubscribed, raw
+
+TTL_MAX_S: Final = 365 * 24 * 3600
+"""The longest ttl that is told to a client (protocol 3.5)."""
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """On what terms a subscription is given.
+
+    `chan_info` is what others see, `data` goes to the subscriber; raw JSON, b"" for none.
+    `expires_at` is in seconds since 1970, 0.0 for never; `tells_expiry`: the client must refresh.
+    `by_token` and `by_server` as in `Subscription`; `jti` is the subscription token's id.
+    """
+
+    by_token: bool = False
+    by_server: bool = False
+    chan_info: bytes = b""
+    data: bytes = b""
+    expires_at: float = 0.0
+    tells_expiry: bool = False
+    join_leave: bool = False
+    override: Override | None = None
+    jti: str = ""
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """A subscription that is ready to join, the result to send first, and what it recovers.
+
+    The result has the entries too; they are here for replies that cannot carry them.
+    """
+
+    subscription: Subscription
+    result: SubscribeResult
+    entries: Sequence[Entry]
+
+
+class Joining:
+    """Subscriptions of this node's clients, from `prepare` over `admit` to `end`.
+
+    `rescheduled` is called when a client's next deadline may have moved.
+    """
+
+    def __init__(
+        self,
+        *,
+        delivery: Delivery,
+        fanout: Fanout,
+        catching_up: CatchingUp,
+        access: Access,
+        responder: Responder,
+        clock: Clock,
+        expired_close_s: float,
+        rescheduled: Callable[[Client], None],
+    ) -> None:
+        self._delivery = delivery
+        self._fanout = fanout
+        self._catching_up = catching_up
+        self._access = access
+        self._responder = responder
+        self._clock = clock
+        self._expired_close_s = expired_close_s
+        self._rescheduled = rescheduled
+
+    # Beginning.
+
+    def prepare(
+        self,
+        client: Client,
+        channel: Channel,
+        grant: Grant,
+        since: Position | None,
+        *,
+        reject_unrecovered: bool = False,
+    ) -> Prepared | Coroutine[object, object, Prepared]:
+        """Attach to the channel and find out what the client missed since `since`.
+
+        The answer is at hand where nothing must be read. `admit` must follow in the same step of
+        the loop in which the caller queued the result; `abandon` undoes a preparation. The client
+        must not be subscribed to the channel. Raises, at once or when awaited: CommandRefused,
+        ConnectionRefused.
+        """
+        if channel.rules.data_format == "binary" and client.wire.codec.name == "json":
+            raise ConnectionRefused(INAPPROPRIATE_PROTOCOL)
+        live, opening = self._delivery.attach(channel)
+        subscription = Subscription(
+            client,
+            live,
+            self._info(client, grant),
+            by_server=grant.by_server,
+            by_token=grant.by_token,
+            watches=self._watches(client, channel, grant),
+            hidden=grant.override is not None and grant.override.presence is False,
+            expires=self.deadline(grant.expires_at),
+            jti=grant.jti,
+        )
+        # Taken before anything waits, so that a second subscribe is seen to be one.
+        client.subscriptions[channel.name] = subscription
+        if opening is None:
+            caught_up = self._catching_up.at_once(live, since)
+            if caught_up is not None:
+                return self._prepared(
+                    client, subscription, grant, since, caught_up, reject_unrecovered
+                )
+        return self._prepare(client, subscription, grant, since, opening, reject_unrecovered)
+
+    async def _prepare(
+        self,
+        client: Client,
+        subscription: Subscription,
+        grant: Grant,
+        since: Position | None,
+        opening: Awaitable[None] | None,
+        reject_unrecovered: bool,
+    ) -> Prepared:
+        try:
+            if opening is not None:
+                await opening
+            caught_up = await self._catching_up.after(subscription.channel, since)
+        except (StoreError, TimeoutError):
+            self.abandon(client, subscription)
+            raise CommandRefused(INTERNAL) from None
+        except BaseException:
+            self.abandon(client, subscription)
+            raise
+        if client.subscriptions.get(subscription.channel.name) is not subscription:
+            # Ended by the server meanwhile: by an API call, or because the client is gone.
+            self._delivery.detach(subscription.channel)
+            raise CommandRefused(PERMISSION_DENIED)
+        return self._prepared(client, subscription, grant, since, caught_up, reject_unrecovered)
+
+    def _prepared(
+        self,
+        client: Client,
+        subscription: Subscription,
+        grant: Grant,
+        since: Position | None,
+        caught_up: CaughtUp,
+        reject_unrecovered: bool,
+    ) -> Prepared:
+        subscription.after = caught_up.end
+        expires = grant.tells_expiry
+        ttl = self.ttl(grant.expires_at) if expires else 0
+        data = raw(grant.data)
+        recovering = since is not None
+        if not subscription.channel.rules.has_history:
+            result = SubscribeResult(expires=expires, ttl=ttl, data=data, was_recovering=recovering)
+            return Prepared(subscription, result, ())
+        entries = caught_up.entries
+        if recovering and entries is None and reject_unrecovered:
+            self.abandon(client, subscription)
+            raise CommandRefused(UNRECOVERABLE_POSITION)
+        override = grant.override
+        result = SubscribeResult(
+            expires=expires,
+            ttl=ttl,
+            recoverable=override is None or override.force_recovery is not False,
+            epoch=self._catching_up.epoch,
+            publications=[Publication.of(entry) for entry in entries] if entries else None,
+            recovered=entries is not None,
+            # The request's own where it recovered: clients advance by the publications (2.4).
+            offset=since.offset if since is not None and entries is not None else caught_up.end,
+            positioned=True,
+            data=data,
+            was_recovering=recovering,
+        )
+        return Prepared(subscription, result, entries or ())
+
+    def _info(self, client: Client, grant: Grant) -> ClientInfo:
+        info = client.info
+        if info is None:
+            raise AssertionError("a client has an identity before it has subscriptions")
+        if not grant.chan_info:
+            return info  # shared: most subscriptions have nothing of their own to show
+        return ClientInfo(info.user, info.client, info.conn_info, grant.chan_info)
+
+    def _watches(self, client: Client, channel: Channel, grant: Grant) -> bool:
+        """Whether the subscriber is told who comes and goes (protocol 4.2, requested flags)."""
+        override = grant.override
+        if override is not None:
+            if override.force_push_join_leave is not None:
+                return override.force_push_join_leave
+            if override.join_leave is False:
+                return False
+        if not channel.rules.join_leave:
+            return False
+        return channel.rules.force_push_join_leave or (
+            grant.join_leave and self._access.may(client, "read_presence", channel, joining=True)
+        )
+
+    def abandon(self, client: Client, subscription: Subscription) -> None:
+        """Undo `prepare`: the subscription will not be admitted."""
+        name = subscription.channel.name
+        if client.subscriptions.get(name) is subscription:
+            del client.subscriptions[name]
+        self._delivery.detach(subscription.channel)
+
+    def admit(self, client: Client, subscription: Subscription) -> None:
+        """Serve the subscription, whose result was queued just now."""
+        live = subscription.channel
+        continuous = True
+        if live.cursor is not None and subscription.after < live.cursor.position:
+            now_ms = self._clock.wall_ms()
+            passed = live.cursor.since(subscription.after, live.rules.retention, now_ms)
+            continuous = passed is not None
+            self.send(client, passed or ())
+            subscription.after = live.cursor.position
+        live.join(subscription, self._fanout)
+        self._delivery.detach(live)
+        self._delivery.heard(live, subscription.after)
+        if subscription.expires:
+            self._rescheduled(client)
+        if live.rules.join_leave:
+            self._announce(subscription, "join")
+        if not continuous:
+            self.insufficient(client, subscription)
+
+    def send(self, client: Client, entries: Iterable[Entry]) -> None:
+        """Send publications to one client alone."""
+        wire = client.wire
+        for entry in entries:
+            self._fanout.send(client.outbox, wire.frame(wire.codec.publication(entry)))
+
+    # Ending.
+
+    def end(self, client: Client, name: str, why: Unsubscribe | None = None) -> bool:
+        """End a subscription, telling the client if there is a reason. False: there was none."""
+        subscription = client.subscriptions.pop(name, None)
+        if subscription is None:
+            return False
+        self._leave(subscription)
+        if why is not None:
+            self._responder.push(client, name, Unsubscribed(why.code, why.reason))
+        return True
+
+    def end_all(self, client: Client) -> None:
+        """End every subscription of a client that is gone."""
+        subscriptions = client.subscriptions
+        client.subscriptions = {}
+        for subscription in subscriptions.values():
+            self._leave(subscription)
+
+    def insufficient(self, client: Client, subscription: Subscription) -> None:
+        """The subscription's continuity is lost: have the client recover or reload (1.8)."""
+        if subscription.by_server:
+            self._responder.close(client, INSUFFICIENT_STATE)
+        else:
+            self.end(client, subscription.channel.name, UNSUBSCRIBED_INSUFFICIENT)
+
+    def expire(self, client: Client, now: float) -> float:
+        """End what expired and was not refreshed; answers the next such deadline, 0.0 for none."""
+        following = 0.0
+        for name, subscription in list(client.subscriptions.items()):
+            if not subscription.expires:
+                continue
+            deadline = subscription.expires + self._expired_close_s
+            if now < deadline:
+                following = min(following or deadline, deadline)
+            elif subscription.by_server:
+                self._responder.close(client, SUBSCRIPTION_EXPIRED)
+                return 0.0
+            else:
+                self.end(client, name, UNSUBSCRIBED_EXPIRED)
+        return following
+
+    def _leave(self, subscription: Subscription) -> None:
+        live = subscription.channel
+        joined = live.has(subscription)
+        self._delivery.leave(subscription)
+        if joined and live.rules.join_leave:
+            self._announce(subscription, "leave")
+
+    def _announce(self, subscription: Subscription, kind: Kind) -> None:
+        if not subscription.hidden:
+            name = subscription.channel.name
+            now_ms = self._clock.wall_ms()
+            self._delivery.ephemeral(Entry(name, 0, b"", now_ms, kind, info=subscription.info))
+
+    # Times.
+
+    def ttl(self, expires_at: float) -> int:
+        """What a client is told: whole seconds until it should refresh, at least one."""
+        return min(max(1, math.ceil(expires_at - self._clock.wall())), TTL_MAX_S)
+
+    def deadline(self, expires_at: float) -> float:
+        """A moment of wall time as one of the monotonic clock; 0.0 stays never."""
+        if not expires_at:
+            return 0.0
+        return self._clock.monotonic() + (expires_at - self._clock.wall())

@@ -1,0 +1,173 @@
+"""Publish: check, then store and deliver, or just deliver."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Final
+
+from realtime.channels.rules import Channel, ChannelRules, RuleBook
+from realtime.errors import (
+    BAD_REQUEST,
+    INAPPROPRIATE_PROTOCOL,
+    INTERNAL,
+    MALFORMED,
+    PERMISSION_DENIED,
+    CommandRefused,
+    ConnectionRefused,
+    StoreError,
+)
+from realtime.hub.access import Access
+from realtime.hub.client import Client
+from realtime.hub.clock import Clock
+from realtime.hub.commits import Commits, Outcome
+from realtime.hub.delivery import Delivery
+from realtime.hub.responder import Responder
+from realtime.hub.statistics import Statistics
+from realtime.model import ClientInfo, Entry, NewEntry
+from realtime.protocol.commands import PublishRequest
+from realtime.protocol.json_codec import compact
+from realtime.protocol.replies import PublishResult
+from realtime.stores.base import Appended
+
+_DONE: Final = PublishResult()
+
+
+class Publishing:
+    """The use case of a client's publish, and what the server API's shares with it.
+
+    `node` makes the entries' client ids unique where nobody gave one.
+    """
+
+    def __init__(
+        self,
+        node: str,
+        *,
+        rules: RuleBook,
+        access: Access,
+        commits: Commits,
+        delivery: Delivery,
+        responder: Responder,
+        statistics: Statistics,
+        clock: Clock,
+    ) -> None:
+        self._node = node
+        self._rules = rules
+        self._access = access
+        self._commits = commits
+        self._delivery = delivery
+        self._responder = responder
+        self._statistics = statistics
+        self._clock = clock
+        self._made = 0
+
+    def publish(self, client: Client, id: int, request: PublishRequest) -> None:
+        """The client publishes. Answered at once, or, where there is history, once stored."""
+        if not request.channel:
+            raise ConnectionRefused(MALFORMED)
+        subscription = client.subscriptions.get(request.channel)
+        channel = self._rules.resolve(request.channel)
+        rules = channel.rules
+        if rules.data_format == "binary" and client.wire.codec.name == "json":
+            raise ConnectionRefused(INAPPROPRIATE_PROTOCOL)
+        if not self._access.may(client, "publish", channel):
+            raise CommandRefused(PERMISSION_DENIED)
+        data = bytes(request.data)
+        check_data(data, rules)
+        self._statistics.publications_received += 1
+        info = subscription.info if subscription is not None else client.info
+        now_ms = self._clock.wall_ms()
+        if not rules.has_history:
+            self._delivery.ephemeral(Entry(channel.name, 0, data, now_ms, info=info))
+            self._responder.reply(client, id, _DONE)
+            return
+        sender = f"u:{client.user}" if client.user else f"g:{client.id}"
+        entry = NewEntry(channel.name, sender, self.fresh_id(), data, now_ms, info=info)
+
+        def settle(entry: NewEntry, outcome: Outcome) -> None:
+            self._settle(client, id, entry, outcome)
+
+        self._commits.add(entry, settle)
+
+    def _settle(self, client: Client, id: int, entry: NewEntry, outcome: Outcome) -> None:
+        self.stored(entry, outcome)
+        if client.closed is not None:
+            return
+        if isinstance(outcome, Appended):
+            self._responder.reply(client, id, _DONE)
+        else:
+            self._responder.refuse(client, id, INTERNAL)
+
+    def stored(self, entry: NewEntry, outcome: Outcome) -> None:
+        """Deliver an entry that was appended just now; a duplicate was delivered before."""
+        if not isinstance(outcome, Appended):
+            return
+        if outcome.duplicate:
+            self._statistics.duplicates += 1
+            return
+        self._delivery.committed(
+            Entry(
+                entry.channel,
+                outcome.offset,
+                entry.data,
+                outcome.at,
+                entry.kind,
+                entry.sender,
+                entry.client_id,
+                entry.digest,
+                entry.ref,
+                entry.info,
+                entry.tags,
+            )
+        )
+
+    async def append(self, entry: NewEntry) -> Outcome:
+        """Store an entry for the server API, deliver it, and answer what became of it."""
+        outcome = await self._commits.append(entry)
+        if isinstance(outcome, StoreError):
+            raise CommandRefused(INTERNAL)
+        self.stored(entry, outcome)
+        return outcome
+
+    def send_ephemeral(
+        self,
+        channel: Channel,
+        data: bytes,
+        tags: Mapping[str, str] | None,
+        info: ClientInfo | None = None,
+    ) -> None:
+        """Deliver without storing: no offset, at most once."""
+        self._delivery.ephemeral(
+            Entry(
+                channel.name,
+                0,
+                data,
+                self._clock.wall_ms(),
+                info=info,
+                tags=dict(tags) if tags else None,
+            )
+        )
+
+    def fresh_id(self) -> str:
+        """A client id for an entry that came without one; unique over nodes and restarts."""
+        self._made += 1
+        return f"{self._node}.{self._made}"
+
+
+def check_data(data: bytes, rules: ChannelRules) -> None:
+    """Whether the namespace takes the payload. Raises CommandRefused (107)."""
+    if not data:
+        raise CommandRefused(BAD_REQUEST)
+    if rules.data_format == "json_object" and not data.lstrip(b" \t\r\n").startswith(b"{"):
+        raise CommandRefused(BAD_REQUEST)
+
+
+def clean(data: bytes, rules: ChannelRules) -> bytes:
+    """The payload of a JSON namespace without the line breaks that receivers could not take."""
+    return data if rules.data_format == "binary" else compact(data)
+
+
+def digest(data: bytes, tags: Mapping[str, str] | None) -> bytes:
+    """What tells a retry from another command under the same id: 16 bytes of BLAKE2b."""
+    hashed = hashlib.blake2b(data, digest_size=16)
+    for key, value in sorted((tags or {}).items()):
+        hashed.update(b"\0" + key.encode() + b"\0" + value.encode())
+    return hashed.digest()

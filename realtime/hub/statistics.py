@@ -1,0 +1,29 @@
+"""What a hub counts. Plain integers on one object: counting must cost nothing on the hot path."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Statistics:
+    """Counts since the hub started; the server turns them into metrics."""
+
+    connects: int = 0
+    publications_received: int = 0
+    commands: int = 0
+    messages_received: int = 0
+    bytes_received: int = 0
+    slow_closes: int = 0
+    gaps: int = 0
+    repairs: int = 0
+    gaps_admitted: int = 0
+    recovered: int = 0
+    not_recovered: int = 0
+    commits: int = 0
+    committed_entries: int = 0
+    duplicates: int = 0
+    refused_handshakes: int = 0
+    errors: Counter[int] = field(default_factory=Counter)
+    """Error replies by code."""
+    disconnects: Counter[int] = field(default_factory=Counter)
+    """Closes by the server, by code."""

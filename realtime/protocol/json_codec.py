@@ -1,0 +1,178 @@
+"""The JSON wire format (protocol 1.1 to 1.3).
+
+A frame carries one or more documents, separated by one newline, in both directions. So no document
+may contain a raw newline; payloads are cleaned of them at the door (`compact`), where a payload
+that can hold one enters.
+"""
+
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+import orjson
+
+from realtime.errors import MALFORMED, ConnectionRefused, Error
+from realtime.model import ClientInfo, Entry
+from realtime.protocol.commands import (
+    PONG,
+    Command,
+    ConnectRequest,
+    HistoryRequest,
+    PresenceRequest,
+    PresenceStatsRequest,
+    PublishRequest,
+    RefreshRequest,
+    Request,
+    RpcRequest,
+    SendRequest,
+    SubRefreshRequest,
+    SubscribeRequest,
+    UInt32,
+    UnsubscribeRequest,
+)
+from realtime.protocol.replies import Info, PublishResult, Push, Result
+
+COMMANDS_PER_FRAME_MAX: Final = 1024
+"""More commands in one frame than any SDK batches; beyond it the frame is refused."""
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    """A command as it comes: at most one method is expected.
+
+    Where more than one is present, the first non-null in this order of fields wins (1.2).
+    """
+
+    id: UInt32 = 0
+    connect: ConnectRequest | None = None
+    ping: msgspec.Raw | None = None
+    subscribe: SubscribeRequest | None = None
+    unsubscribe: UnsubscribeRequest | None = None
+    publish: PublishRequest | None = None
+    presence: PresenceRequest | None = None
+    presence_stats: PresenceStatsRequest | None = None
+    history: HistoryRequest | None = None
+    rpc: RpcRequest | None = None
+    send: SendRequest | None = None
+    refresh: RefreshRequest | None = None
+    sub_refresh: SubRefreshRequest | None = None
+
+
+_decode = msgspec.json.Decoder(_Envelope).decode
+_encode = msgspec.json.Encoder().encode
+
+
+@lru_cache(maxsize=8192)
+def _quoted(text: str) -> bytes:
+    """A string as JSON; channel names recur, so encoding each once is enough."""
+    return orjson.dumps(text)
+
+
+class _PushEnvelope(msgspec.Struct, frozen=True, gc=False):
+    push: dict[str, object]
+
+
+class JsonCodec:
+    """See `realtime.protocol.codec.Codec`."""
+
+    name = "json"
+    ping = b"{}"
+
+    def decode(self, payload: bytes) -> list[Command]:
+        """The commands of one text frame whose payload is known to be valid UTF-8."""
+        try:
+            if b"\n" not in payload:
+                return [_command(_decode(payload))]
+            if payload.endswith(b"\n"):  # a single trailing newline is accepted (1.1)
+                payload = payload[:-1]
+            documents = payload.split(b"\n", COMMANDS_PER_FRAME_MAX)
+            if len(documents) > COMMANDS_PER_FRAME_MAX:
+                raise ConnectionRefused(MALFORMED)
+            return [_command(_decode(document)) for document in documents]
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            raise ConnectionRefused(MALFORMED) from None
+
+    def reply(self, id: int, result: Result) -> bytes:
+        """See Codec."""
+        if type(result) is PublishResult:  # the one reply of the hot path
+            return b'{"id":%d,"publish":{}}' % id
+        return b'{"id":%d,"%b":%b}' % (id, result.method.encode(), _encode(result))
+
+    def refusal(self, id: int, error: Error) -> bytes:
+        """See Codec."""
+        temporary = b',"temporary":true' if error.temporary else b""
+        return b'{"id":%d,"error":{"code":%d,"message":%b%b}}' % (
+            id,
+            error.code,
+            _quoted(error.message),
+            temporary,
+        )
+
+    def publication(self, entry: Entry) -> bytes:
+        """See Codec. Joined by hand: this runs once per publication and wire format."""
+        parts = [b'{"push":{"channel":', _quoted(entry.channel), b',"pub":{"data":', entry.data]
+        if entry.info is not None:
+            parts += (b',"info":', self.info(entry.info))
+        if entry.offset:
+            parts.append(b',"offset":%d' % entry.offset)
+        if entry.tags:
+            parts += (b',"tags":', _encode(entry.tags))
+        parts.append(b"}}}")
+        return b"".join(parts)
+
+    def push(self, channel: str, push: Push) -> bytes:
+        """See Codec."""
+        named: dict[str, object] = {"channel": channel} if channel else {}
+        named[push.kind] = push
+        return _encode(_PushEnvelope(named))
+
+    def info(self, info: ClientInfo) -> bytes:
+        """See Codec."""
+        return _info(info)
+
+
+@lru_cache(maxsize=4096)
+def _info(info: ClientInfo) -> bytes:
+    """A publisher's info recurs with each of its messages."""
+    return _encode(Info.of(info))
+
+
+def _command(envelope: _Envelope) -> Command:
+    """The one request of an envelope. Raises ConnectionRefused (3501) where there is none."""
+    request: Request | None
+    if envelope.publish is not None and envelope.connect is None and envelope.subscribe is None:
+        request = _first(envelope) if envelope.unsubscribe or envelope.ping else envelope.publish
+    else:
+        request = _first(envelope)
+    if request is None:
+        if envelope.id:  # an id, and nothing that this server knows to answer
+            raise ConnectionRefused(MALFORMED)
+        return PONG
+    if not envelope.id and type(request) is not SendRequest:
+        raise ConnectionRefused(MALFORMED)
+    return Command(envelope.id, request)
+
+
+def _first(envelope: _Envelope) -> Request | None:
+    if envelope.connect is not None:
+        return envelope.connect
+    if envelope.ping is not None:  # in the schema, but no server accepts it (1.2)
+        raise ConnectionRefused(MALFORMED)
+    return (
+        envelope.subscribe
+        or envelope.unsubscribe
+        or envelope.publish
+        or envelope.presence
+        or envelope.presence_stats
+        or envelope.history
+        or envelope.rpc
+        or envelope.send
+        or envelope.refresh
+        or envelope.sub_refresh
+    )
+
+
+def compact(data: bytes) -> bytes:
+    """The payload without raw line breaks, which in valid JSON can only be white space (1.1)."""
+    if b"\n" in data or b"\r" in data:
+        return data.replace(b"\n", b"").replace(b"\r", b"")
+    return data

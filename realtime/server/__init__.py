@@ -1,0 +1,1 @@
+"""Transports: the door, websocket connections, and HTTP with the server API, health and pages."""

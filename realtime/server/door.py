@@ -1,0 +1,180 @@
+"""The door: one port for websockets and HTTP.
+
+A small protocol reads the first request head. An upgrade to a websocket is the hub's own; anything
+else is handed to aiohttp's request handler with the bytes read so far. A proxy may reuse a
+connection that served HTTP for an upgrade: aiohttp's route for it hands the connection back here.
+"""
+
+import asyncio
+import ipaddress
+from collections.abc import Sequence
+from typing import Final, cast
+
+from aiohttp import web
+
+from realtime.hub.hub import Hub
+from realtime.server.gate import HTTP_CONNECTIONS_MAX, Gate
+from realtime.server.websocket import WebsocketConnection
+from realtime.websocket import (
+    Accept,
+    HeadReader,
+    Refuse,
+    RequestHead,
+    accept_response,
+    check,
+    is_upgrade,
+    parse_head,
+    refuse_response,
+)
+
+WEBSOCKET_PATH: Final = "/connection/websocket"
+
+FULL: Final = Refuse(503, "There are too many connections. Try again later.")
+NOT_FOUND: Final = Refuse(404, "There is no websocket here; it is at /connection/websocket.")
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class DoorRules:
+    """What the settings say about who may come in."""
+
+    def __init__(self, allowed_origins: Sequence[str], trusted_proxies: Sequence[str]) -> None:
+        self.allowed_origins = tuple(allowed_origins)
+        self.trusted: tuple[Network, ...] = tuple(
+            ipaddress.ip_network(network, strict=False) for network in trusted_proxies
+        )
+
+
+class Doorway:
+    """What every door of a listener shares. `http` makes aiohttp's request handlers."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        gate: Gate,
+        rules: DoorRules,
+        http: web.Server,
+    ) -> None:
+        self.hub = hub
+        self.gate = gate
+        self.rules = rules
+        self.http = http
+
+    def __call__(self) -> asyncio.Protocol:
+        """A door for a connection that was accepted just now."""
+        return Door(self)
+
+    def upgrade(self, transport: asyncio.Transport, head: bytes, rest: bytes) -> None:
+        """Answer a request for a websocket, and serve it if it is a good one."""
+        now = asyncio.get_running_loop().time()
+        parsed = parse_head(head)
+        verdict = parsed if isinstance(parsed, Refuse) else self._judge(parsed)
+        if isinstance(verdict, Accept) and not self.gate.admit(now):
+            verdict = FULL
+        if isinstance(verdict, Refuse):
+            self.hub.statistics.refused_handshakes += 1
+            refuse(transport, verdict)
+            return
+        assert isinstance(parsed, RequestHead)  # a refusal would have been the verdict
+        transport.write(accept_response(verdict.key, verdict.subprotocol))
+        connection = WebsocketConnection(
+            self.hub,
+            self.gate,
+            transport,
+            address=self._forwarded(transport, parsed) if self.rules.trusted else None,
+            frame_pings=verdict.frame_ping_pong,
+        )
+        transport.set_protocol(connection)
+        if rest:
+            connection.data_received(rest)
+
+    def _judge(self, head: RequestHead) -> Accept | Refuse:
+        if head.path != WEBSOCKET_PATH:
+            return NOT_FOUND
+        return check(head, self.rules.allowed_origins)
+
+    def _forwarded(self, transport: asyncio.Transport, head: RequestHead) -> str | None:
+        """The client's address as trusted proxies tell it; None: the connection's own.
+
+        Each proxy appends whom it heard from, so the list is read from its end for as long as
+        the addresses are proxies that we trust; a client may have written the rest itself.
+        """
+        peer = transport.get_extra_info("peername")
+        address = str(peer[0]) if peer else ""
+        hops = ",".join(head.values("x-forwarded-for")).split(",")
+        while hops and self._is_trusted(address):
+            hop = hops.pop().strip()
+            if not hop:
+                break
+            address = hop
+        return address or None
+
+    def _is_trusted(self, address: str) -> bool:
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self.rules.trusted)
+
+
+class Door(asyncio.Protocol):
+    """One accepted connection, until its first request head is whole."""
+
+    __slots__ = ("_doorway", "_reader", "_transport")
+
+    def __init__(self, doorway: Doorway) -> None:
+        self._doorway = doorway
+        self._reader = HeadReader()
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection was accepted; the gate watches how long the head takes."""
+        # A cast: uvloop's transports are ones in all but name.
+        self._transport = cast(asyncio.Transport, transport)
+        gate = self._doorway.gate
+        gate.arriving(self, asyncio.get_running_loop().time())
+
+    def data_received(self, data: bytes) -> None:
+        """Collect the head, then hand the connection on."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        found = self._reader.feed(data)
+        if found is None:
+            return
+        self._doorway.gate.arrived(self)
+        if isinstance(found, Refuse):
+            self._doorway.hub.statistics.refused_handshakes += 1
+            refuse(transport, found)
+            return
+        head, rest = found
+        if is_upgrade(head):
+            self._doorway.upgrade(transport, head, rest)
+        else:
+            self._serve_http(transport, head + rest)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Gone before it said what it wanted."""
+        self._doorway.gate.arrived(self)
+
+    def abort(self) -> None:
+        """The head took too long."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _serve_http(self, transport: asyncio.Transport, data: bytes) -> None:
+        """Hand the connection to aiohttp's request handler, with what was read from it."""
+        http = self._doorway.http
+        if len(http.connections) >= HTTP_CONNECTIONS_MAX:
+            refuse(transport, FULL)
+            return
+        handler = http()
+        transport.set_protocol(handler)
+        handler.connection_made(transport)
+        handler.data_received(data)
+
+
+def refuse(transport: asyncio.Transport, refusal: Refuse) -> None:
+    """Answer with an HTTP status and close."""
+    transport.write(refuse_response(refusal.status, refusal.text))
+    transport.close()

@@ -1,0 +1,60 @@
+"""The aiohttp application behind the door, and the upgrade that reached it."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from aiohttp import web
+
+from realtime.server.api import BODY_MAX_BYTES
+from realtime.server.door import WEBSOCKET_PATH, Doorway
+
+
+class Routes(Protocol):
+    """A group of routes."""
+
+    def add_to(self, router: web.UrlDispatcher) -> None:
+        """Register them."""
+        ...
+
+
+def make_application(routes: Iterable[Routes]) -> web.Application:
+    """An application that serves these routes."""
+    application = web.Application(client_max_size=BODY_MAX_BYTES)
+    for group in routes:
+        group.add_to(application.router)
+    return application
+
+
+class UpgradeRoute:
+    """A websocket asked for on a connection that served HTTP before: proxies reuse connections.
+
+    The connection is taken from aiohttp, to which this looks as if the client had left, and given
+    to the hub's own protocol with the request's head, as the door would have read it.
+    """
+
+    def __init__(self) -> None:
+        self.doorway: Doorway | None = None
+
+    def add_to(self, router: web.UrlDispatcher) -> None:
+        """Register the route."""
+        router.add_get(WEBSOCKET_PATH, self.upgrade)
+
+    async def upgrade(self, request: web.Request) -> web.StreamResponse:
+        """Hand the connection over; what is returned is written to nobody."""
+        transport = request.transport
+        if transport is None or self.doorway is None:
+            raise web.HTTPServiceUnavailable
+        head = b"\r\n".join(
+            [
+                f"{request.method} {request.raw_path} HTTP/1.1".encode("latin-1", "replace"),
+                *(name + b": " + value for name, value in request.raw_headers),
+                b"\r\n",
+            ]
+        )
+        handler = request.protocol
+        transport.pause_reading()
+        handler.connection_lost(None)
+        self.doorway.upgrade(transport, head, b"")
+        if not transport.is_closing():
+            transport.resume_reading()
+        return web.Response()

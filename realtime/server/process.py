@@ -1,0 +1,164 @@
+"""The life of one hub process: listen, serve, drain when told to, and end."""
+
+import asyncio
+import gc
+import logging
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import web
+
+from realtime.errors import RealtimeError
+from realtime.hub.housekeeping import Housekeeping
+from realtime.hub.hub import Hub
+from realtime.server.door import Doorway
+from realtime.server.gate import CLOSE_TIMEOUT_S, Gate
+from realtime.settings.schema import ServerSettings
+
+logger = logging.getLogger(__name__)
+
+BACKLOG: Final = 4096
+"""Connections that the kernel completes before they are accepted; uvloop's own default is 100."""
+
+HTTP_KEEPALIVE_S: Final = 75.0
+"""How long an idle HTTP connection stays open."""
+
+HTTP_SHUTDOWN_S: Final = 5.0
+"""How long requests under way may take when the process ends."""
+
+# A hub makes few cycles and many long-lived objects. Looking through all of them often would cost
+# pauses that every client feels, so the young generation is large and the old one looked at seldom.
+GC_THRESHOLDS: Final = (20_000, 20, 100)
+
+
+class Process:
+    """Runs a hub and its listeners until SIGTERM or SIGINT.
+
+    `public` and `internal` are the HTTP applications; `internal` has a listener of its own where
+    it is set. `reload` is called on SIGHUP.
+    """
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        *,
+        hub: Hub,
+        gate: Gate,
+        housekeeping: Housekeeping,
+        public: web.AppRunner,
+        internal: web.AppRunner | None,
+        doorway: Callable[[web.Server], Doorway],
+        reload: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._hub = hub
+        self._gate = gate
+        self._housekeeping = housekeeping
+        self._public = public
+        self._internal = internal
+        self._doorway = doorway
+        self._reload = reload
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until told to stop. Raises what a part of the process died of."""
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reloaded)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                parts = [
+                    tasks.create_task(self._hub.run(), name="hub"),
+                    tasks.create_task(self._gate.run(), name="gate"),
+                    tasks.create_task(self._housekeeping.run(), name="housekeeping"),
+                ]
+                await self._serve()
+                for part in parts:
+                    part.cancel()
+        finally:
+            for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                loop.remove_signal_handler(name)
+
+    async def _serve(self) -> None:
+        await self._public.setup()
+        if self._internal is not None:
+            await self._internal.setup()
+        listener = await self._listen()
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
+        try:
+            await self._stop.wait()
+            logger.info("stopping: closing %s connections", self._gate.connections)
+            self._gate.closed = True
+            listener.close()
+            await self._hub.drain(self._settings.drain_s)
+            await self._gate.emptied(CLOSE_TIMEOUT_S)
+        finally:
+            listener.close()
+            if self._internal is not None:
+                await self._internal.cleanup()
+            await self._public.cleanup()
+
+    async def _listen(self) -> asyncio.Server:
+        settings = self._settings
+        tls = make_tls(settings)
+        server = self._public.server
+        assert server is not None  # made by `setup`
+        if self._internal is not None and settings.internal_port is not None:
+            site = web.TCPSite(
+                self._internal,
+                settings.host,
+                settings.internal_port,
+                backlog=BACKLOG,
+                ssl_context=tls,
+            )
+            await site.start()
+        listener = await asyncio.get_running_loop().create_server(
+            self._doorway(server),
+            settings.host,
+            settings.port,
+            backlog=BACKLOG,
+            ssl=tls,
+            reuse_address=True,
+        )
+        scheme = "https" if tls is not None else "http"
+        for bound in listener.sockets:
+            # A half-open peer of an idle HTTP connection is found by the kernel.
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            host, port = bound.getsockname()[:2]
+            shown = f"[{host}]" if ":" in host else host
+            print(f"realtime: listening on {scheme}://{shown}:{port}", file=sys.stderr, flush=True)  # noqa: T201 - for whoever started it, at every log level
+        return listener
+
+    def _reloaded(self) -> None:
+        try:
+            self._reload()
+        except RealtimeError as error:
+            logger.error("cannot read the keys again, the old ones stay: %s", error)
+        else:
+            logger.info("read the keys again")
+
+
+def make_tls(settings: ServerSettings) -> ssl.SSLContext | None:
+    """The TLS context of the listeners; None where no certificate is set. Raises OSError."""
+    if settings.tls_certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+async def finished(closing: Awaitable[None], timeout_s: float) -> None:
+    """Wait for something to close, but not for ever."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            await closing
+    except TimeoutError:
+        logger.warning("something did not close in %s s", timeout_s)

@@ -1,0 +1,145 @@
+"""A websocket connection: bytes between the transport, the frame reader and the hub."""
+
+import asyncio
+from typing import Final
+
+from realtime.channels.live import Wire
+from realtime.errors import MALFORMED, Disconnect
+from realtime.hub.client import Client
+from realtime.hub.hub import Hub
+from realtime.server.gate import Gate
+from realtime.server.wires import JSON_WEBSOCKET
+from realtime.websocket import EMPTY_PING, Binary, Close, Failure, FrameReader, Ping, frame_pong
+from realtime.websocket.closing import State, close, received
+
+WRITE_HIGH_BYTES: Final = 64 * 1024
+"""Above this the transport is full, and the client's outbox bounds what waits."""
+
+WRITE_LOW_BYTES: Final = 16 * 1024
+"""Below this it has room again. uvloop's own default is 16 bytes: stop and go for every frame."""
+
+
+class WebsocketConnection(asyncio.Protocol):
+    """The server's end of an open websocket; a `realtime.hub.transport.Transport`.
+
+    Made by the door once the handshake is accepted, counted by the gate until it is lost.
+    """
+
+    __slots__ = (
+        "_address",
+        "_client",
+        "_gate",
+        "_hub",
+        "_reader",
+        "_state",
+        "_transport",
+        "frame_pings",
+        "wire",
+    )
+
+    def __init__(
+        self,
+        hub: Hub,
+        gate: Gate,
+        transport: asyncio.Transport,
+        *,
+        address: str | None,
+        frame_pings: bool,
+    ) -> None:
+        self.wire: Wire = JSON_WEBSOCKET
+        self.frame_pings = frame_pings
+        self._hub = hub
+        self._gate = gate
+        self._transport = transport
+        self._address = address
+        self._reader = FrameReader(hub.settings.client.message_max_bytes)
+        self._state = State.OPEN
+        transport.set_write_buffer_limits(WRITE_HIGH_BYTES, WRITE_LOW_BYTES)
+        self._client: Client = hub.joined(self)
+
+    # A hub's Transport.
+
+    @property
+    def sink(self) -> asyncio.Transport:
+        """Where frames are written: without a hop, since this is done for every delivery."""
+        return self._transport
+
+    @property
+    def address(self) -> str:
+        """The client's address, "" if it cannot be told."""
+        if self._address is not None:
+            return self._address
+        peer = self._transport.get_extra_info("peername")
+        return str(peer[0]) if peer else ""
+
+    def ping(self) -> None:
+        """Send a native ping."""
+        self._hub.fanout.send(self._client.outbox, EMPTY_PING, False)
+
+    def close(self, disconnect: Disconnect) -> None:
+        """Send the close frame; the connection ends when the peer answers, or soon anyway."""
+        step = close(self._state, disconnect.code, disconnect.reason)
+        self._state = step.state
+        if step.frame and not self._transport.is_closing():
+            self._transport.write(step.frame)
+            self._gate.leaving(self, asyncio.get_running_loop().time())
+
+    def pause_reading(self) -> None:
+        """See Transport."""
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """See Transport."""
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def abort(self) -> None:
+        """End the TCP connection now."""
+        self._transport.abort()
+
+    # An asyncio Protocol.
+
+    def data_received(self, data: bytes) -> None:
+        """Read frames, and have their messages performed in order."""
+        client = self._client
+        for event in self._reader.feed(data):
+            if self._state is State.OPEN and type(event) is bytes:
+                self._hub.received(client, event)
+            elif type(event) is Ping:
+                # With the ephemeral frames: a peer that pings and never reads must not fill memory.
+                self._hub.fanout.send(client.outbox, frame_pong(event.payload), False)
+            elif type(event) is Close or type(event) is Failure:
+                self._end(event)
+            elif type(event) is Binary and self._state is State.OPEN:
+                self._hub.responder.close(client, MALFORMED)
+            elif self.frame_pings:
+                client.session.pong()
+
+    def pause_writing(self) -> None:
+        """The transport's buffer is full."""
+        self._hub.paused(self._client)
+
+    def resume_writing(self) -> None:
+        """The transport's buffer has room."""
+        self._hub.resumed(self._client)
+
+    def eof_received(self) -> bool:
+        """The peer sends no more; a websocket is over then, so have the transport closed."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone, for whatever reason."""
+        self._gate.left(self)
+        self._gate.release()
+        self._hub.left(self._client)
+
+    def _end(self, event: Close | Failure) -> None:
+        step = received(self._state, event)
+        self._state = step.state
+        frames = self._client.outbox.take()
+        self._hub.left(self._client)
+        if not self._transport.is_closing():
+            self._transport.write(frames + step.frame)
+            self._transport.close()
+            self._gate.leaving(self, asyncio.get_running_loop().time())

@@ -1,0 +1,204 @@
+"""Puts the parts together. The only file that knows which drivers exist."""
+
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import jwt
+import uvloop
+from aiohttp import web
+
+from realtime import __version__
+from realtime.auth.jwks import NO_KEYS
+from realtime.auth.keys import FixedKeys
+from realtime.auth.tokens import TokenRules
+from realtime.brokers.memory import MemoryBroker
+from realtime.errors import SettingsError
+from realtime.hub.clock import Clock
+from realtime.hub.housekeeping import Housekeeping, load_revocations
+from realtime.hub.hub import Credentials, Hub
+from realtime.hub.server_api import ServerApi
+from realtime.model import Retention
+from realtime.server.api import ApiKeys, ApiRoutes
+from realtime.server.descriptors import allowed_connections, reserve_descriptors
+from realtime.server.door import DoorRules, Doorway
+from realtime.server.gate import Gate
+from realtime.server.health import HealthRoutes
+from realtime.server.histogram import Histogram
+from realtime.server.http import Routes, UpgradeRoute, make_application
+from realtime.server.jwks import HttpJwksSource
+from realtime.server.logs import configure_logging
+from realtime.server.metrics import HubMetrics
+from realtime.server.pages import PageRoutes
+from realtime.server.process import HTTP_KEEPALIVE_S, HTTP_SHUTDOWN_S, Process, finished
+from realtime.settings.schema import AuthSettings, Settings
+from realtime.settings.store_url import database_path
+from realtime.stores import sqlite
+
+MEMORY: Final = ":memory:"
+DEV_TOKEN_S: Final = 24 * 3600
+STORE_CLOSE_S: Final = 10.0
+
+COMMIT_SECONDS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+COMMIT_ENTRIES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+
+def serve(settings: Settings, *, dev: bool, reload: Callable[[], Settings]) -> None:
+    """Run a hub until SIGTERM or SIGINT.
+
+    `reload` reads the settings again, on SIGHUP. Raises SettingsError, StoreError or OSError where
+    the hub cannot start.
+    """
+    if dev:
+        # A machine to try the hub on may allow few descriptors; production is told instead.
+        connections_max = min(settings.server.connections_max, allowed_connections())
+    else:
+        connections_max = settings.server.connections_max
+    reserve_descriptors(connections_max)
+    configure_logging(settings.log)
+    uvloop.run(_serve(settings, connections_max, dev=dev, reload=reload))
+
+
+async def _serve(
+    settings: Settings, connections_max: int, *, dev: bool, reload: Callable[[], Settings]
+) -> None:
+    clock = Clock()
+    commit_seconds = Histogram(COMMIT_SECONDS)
+    commit_entries = Histogram(COMMIT_ENTRIES)
+
+    def committed(rows: int, seconds: float) -> None:
+        commit_seconds.observe(seconds)
+        commit_entries.observe(rows)
+
+    credentials = make_credentials(settings.auth)
+    store = sqlite.SQLiteStore(
+        str(database_path(settings.store.url) or MEMORY), on_commit=committed
+    )
+    await store.open()
+    try:
+        revocations = await load_revocations(store, clock)
+        hub = Hub(
+            settings,
+            store=store,
+            broker=MemoryBroker(),
+            credentials=credentials,
+            revocations=revocations,
+            version=__version__,
+            clock=clock,
+        )
+        server = settings.server
+        gate = Gate(connections_max=connections_max, connection_rate=server.connection_rate)
+
+        async def probe() -> None:
+            retention = Retention(0, 0)
+            await store.read("", limit=0, retention=retention, now_ms=clock.wall_ms())
+
+        api = ServerApi(hub, store=store, idempotency=store, revocations=store)
+        keys = ApiKeys([key.reveal() for key in settings.api.keys], insecure=settings.auth.insecure)
+        inner: list[Routes] = [
+            HealthRoutes(hub, HubMetrics(hub, gate, commit_seconds, commit_entries), probe),
+            ApiRoutes(api, keys),
+        ]
+        upgrades = UpgradeRoute()
+        outer: list[Routes] = [upgrades]
+        if dev:
+            outer.append(PageRoutes(_token_issuer(settings.auth)))
+        if server.internal_port is None:
+            outer += inner
+        rules = DoorRules(server.allowed_origins, server.trusted_proxies)
+
+        def doorway(http: web.Server) -> Doorway:
+            upgrades.doorway = Doorway(hub, gate, rules, http)
+            return upgrades.doorway
+
+        def reloaded() -> None:
+            fresh = reload()
+            hub.use_credentials(make_credentials(fresh.auth))
+            keys.use(key.reveal() for key in fresh.api.keys)
+
+        await Process(
+            server,
+            hub=hub,
+            gate=gate,
+            housekeeping=Housekeeping(
+                store=store, rules=hub.rules, revocations=revocations, clock=clock
+            ),
+            public=_runner(outer),
+            internal=_runner(inner) if server.internal_port is not None else None,
+            doorway=doorway,
+            reload=reloaded,
+        ).run()
+    finally:
+        await finished(store.close(), STORE_CLOSE_S)
+
+
+def make_credentials(auth: AuthSettings) -> Credentials:
+    """What tokens are verified with. Raises SettingsError for keys that cannot be used."""
+    rules = TokenRules(auth.audience, auth.issuer, auth.user_claim, auth.leeway_s)
+    if auth.jwks_url is not None:
+        return Credentials(NO_KEYS, rules, HttpJwksSource(auth.jwks_url))
+    return Credentials(
+        FixedKeys(
+            hmac_secret=auth.hmac_secret.reveal() if auth.hmac_secret else None,
+            hmac_previous_secret=(
+                auth.hmac_previous_secret.reveal() if auth.hmac_previous_secret else None
+            ),
+            rsa_public_key=auth.rsa_public_key,
+            ecdsa_public_key=auth.ecdsa_public_key,
+        ),
+        rules,
+    )
+
+
+def backup(settings: Settings, path: Path) -> None:
+    """Copy the database while it is in use. Raises StoreError."""
+    sqlite.backup(_database(settings), str(path))
+
+
+def restore(settings: Settings, path: Path, *, force: bool) -> None:
+    """Make the database from a backup, under a new epoch. Raises StoreError."""
+    sqlite.restore(str(path), _database(settings), force=force)
+
+
+def _database(settings: Settings) -> str:
+    database = database_path(settings.store.url)
+    if database is None:
+        raise SettingsError(["store.url: a database in memory is gone with its process"])
+    return str(database)
+
+
+def _runner(routes: list[Routes]) -> web.AppRunner:
+    # No access log: a query may carry an API key.
+    return web.AppRunner(
+        make_application(routes),
+        access_log=None,
+        keepalive_timeout=HTTP_KEEPALIVE_S,
+        shutdown_timeout=HTTP_SHUTDOWN_S,
+        handle_signals=False,
+    )
+
+
+def _token_issuer(auth: AuthSettings) -> Callable[[str], str]:
+    """Makes tokens for the development page, with the secret that the hub verifies them with."""
+    if auth.hmac_secret is None:
+        raise SettingsError(["auth.hmac_secret: not set; --dev needs it to issue tokens"])
+    secret = auth.hmac_secret.reveal()
+
+    def issue(user: str) -> str:
+        now = int(time.time())
+        claims = {
+            auth.user_claim: user,
+            "info": {"name": user},
+            "iat": now,
+            "exp": now + DEV_TOKEN_S,
+            "jti": secrets.token_hex(8),
+        }
+        if auth.audience is not None:
+            claims["aud"] = auth.audience
+        if auth.issuer is not None:
+            claims["iss"] = auth.issuer
+        return jwt.encode(claims, secret, algorithm="HS256")
+
+    return issue
