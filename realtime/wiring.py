@@ -18,7 +18,8 @@ from realtime.brokers.memory import MemoryBroker
 from realtime.errors import SettingsError
 from realtime.hub.clock import Clock
 from realtime.hub.housekeeping import Housekeeping, load_revocations
-from realtime.hub.hub import Credentials, Hub
+from realtime.hub.hub import Hub
+from realtime.hub.identities import Credentials
 from realtime.hub.server_api import ServerApi
 from realtime.model import Retention
 from realtime.server.api import ApiKeys, ApiRoutes

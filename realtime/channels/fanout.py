@@ -133,7 +133,12 @@ class Fanout:
             elif frames is None:  # taken meanwhile, by a close
                 continue
             written += len(frames)
-            outbox.sink.write(frames)  # type: ignore[arg-type]  # not a list: bytes
+            try:
+                outbox.sink.write(frames)  # type: ignore[arg-type]  # not a list: bytes
+            except RuntimeError:
+                # uvloop's word for a transport that has just closed and whose owner is about to
+                # be told; the others must get their frames.
+                continue
         self.written_bytes += written
 
     def pause(self, outbox: Outbox, now: float) -> None:

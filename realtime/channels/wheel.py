@@ -7,6 +7,7 @@ late, never early.
 """
 
 import math
+from collections.abc import Iterator
 from typing import Final, Protocol
 
 SLOTS: Final = 256
@@ -28,6 +29,11 @@ class Wheel:
         self.width = width
         self._at = math.floor(now / width)
         self._slots: list[set[Timed]] = [set() for _ in range(SLOTS)]
+
+    def __iter__(self) -> Iterator[Timed]:
+        """Everything that is held, in no order."""
+        for slot in self._slots:
+            yield from slot
 
     def schedule(self, item: Timed, deadline: float) -> None:
         """Have `item` answered by the first `advance` at or after `deadline`; moves it if held."""

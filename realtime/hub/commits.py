@@ -6,6 +6,7 @@ answer.
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -14,6 +15,8 @@ from realtime.errors import INTERNAL, CommandRefused, StoreError
 from realtime.hub.statistics import Statistics
 from realtime.model import NewEntry
 from realtime.stores.base import Appended, Conflict, LogStore
+
+logger = logging.getLogger(__name__)
 
 GROUP_MAX: Final = 512
 """Entries in one group: enough to pay for the sync to disk, few enough to be quick."""
@@ -74,7 +77,10 @@ class Commits:
             group = self._take_group()
             results = await self._commit([entry for entry, _ in group])
             for (entry, settle), result in zip(group, results, strict=True):
-                settle(entry, result)
+                try:
+                    settle(entry, result)
+                except Exception:
+                    logger.exception("an appended entry could not be answered or delivered")
             if not self._pending:
                 self._wanted.clear()
                 self._idle.set()

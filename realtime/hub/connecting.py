@@ -1,5 +1,6 @@
 """Connect and refresh: who is it, what are they subscribed to, and for how long."""
 
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
 import msgspec
@@ -29,6 +30,8 @@ from realtime.hub.statistics import Statistics
 from realtime.model import ClientInfo, Position
 from realtime.protocol.commands import ConnectRequest, RefreshRequest, SubscribeRequest
 from realtime.protocol.replies import ConnectResult, Refreshed, RefreshResult, SubscribeResult
+
+logger = logging.getLogger(__name__)
 
 
 class ConnectRules(msgspec.Struct, frozen=True):
@@ -202,6 +205,7 @@ class Connecting:
         client.session.accepted(now, jitter=self._jitter(), expires=deadline)
         self._rescheduled(client)
         self._statistics.connects += 1
+        logger.debug("client %s: connected", client.id)
         pings = rules.ping_interval_s > 0 and not client.transport.frame_pings
         subs: dict[str, SubscribeResult] | None = None
         if prepared:

@@ -7,12 +7,7 @@ import uuid
 from collections.abc import Coroutine
 from typing import Final
 
-import msgspec
-
-from realtime.auth.jwks import JwksSource
-from realtime.auth.keys import KeySet
 from realtime.auth.revocations import Revocations
-from realtime.auth.tokens import TokenRules
 from realtime.brokers.base import Broker
 from realtime.channels.fanout import Fanout
 from realtime.channels.live import Subscription
@@ -36,7 +31,7 @@ from realtime.hub.commits import Commits
 from realtime.hub.connecting import Connecting, ConnectRules
 from realtime.hub.delivery import Delivery
 from realtime.hub.dispatch import Dispatch
-from realtime.hub.identities import Identities
+from realtime.hub.identities import Credentials, Identities
 from realtime.hub.joining import Joining
 from realtime.hub.log_reader import LogReader
 from realtime.hub.publishing import Publishing
@@ -75,13 +70,8 @@ POSITION_CHECK_S: Final = 30.0
 DRAIN_SLICES: Final = 50
 """Into how many groups a drain spreads the connections it closes."""
 
-
-class Credentials(msgspec.Struct, frozen=True):
-    """What tokens are verified with; may be exchanged while the hub runs."""
-
-    keys: KeySet
-    rules: TokenRules
-    source: JwksSource | None = None
+DRAIN_RATE: Final = 100
+"""Closes a second that other nodes take without noticing when the clients come back."""
 
 
 class Hub:
@@ -118,6 +108,7 @@ class Hub:
         self._position_check_s = position_check_s
         self._loop = asyncio.get_running_loop()
         self._tasks: asyncio.TaskGroup | None = None
+        self._ended = False
         client = settings.client
         self._timings = Timings(
             client.stale_close_s,
@@ -129,12 +120,7 @@ class Hub:
         self.responder = Responder(self.fanout, self.statistics, self._departed)
         access = Access(insecure=settings.auth.insecure)
         self.identities = Identities(
-            keys=credentials.keys,
-            rules=credentials.rules,
-            source=credentials.source,
-            revocations=revocations,
-            clock=clock,
-            spawn=self.spawn,
+            credentials, revocations=revocations, clock=clock, spawn=self.spawn
         )
         self.commits = Commits(store, self.statistics)
         self.delivery = Delivery(
@@ -267,6 +253,7 @@ class Hub:
         """The connection is gone. Idempotent."""
         if client.closed is None:
             client.closed = CONNECTION_CLOSED
+            client.outbox.take()
             self._departed(client)
 
     def paused(self, client: Client) -> None:
@@ -291,36 +278,39 @@ class Hub:
             tasks.create_task(self._broker.run(self.delivery.received), name="broker")
             tasks.create_task(self._tick(), name="timers")
             tasks.create_task(self._check_positions(), name="positions")
+            try:
+                await asyncio.Event().wait()  # until cancelled, or a part has died
+            finally:
+                self._ended = True
 
     async def drain(self, seconds: float) -> None:
         """Close every connection (3001), in slices spread over `seconds`; acks go out first.
 
-        New connections must have been stopped by the caller.
+        Fewer than `DRAIN_RATE` a second need no spreading. The caller has stopped new connections.
         """
         self.draining = True
         await self.commits.flushed()
-        clients = list(self.clients)
+        clients = self._timers.clients()
         random.shuffle(clients)
         slices = min(DRAIN_SLICES, len(clients))
+        pause = min(seconds, len(clients) / DRAIN_RATE) / slices if slices else 0.0
         for index in range(slices):
             for client in clients[index::slices]:
                 self.responder.close(client, SHUTDOWN)
             if index + 1 < slices:
-                await asyncio.sleep(seconds / slices)
+                await asyncio.sleep(pause)
         # Publishes that came while the others were closed.
         await self.commits.flushed()
 
     def use_credentials(self, credentials: Credentials) -> None:
         """Verify tokens with these from now on; nobody is disconnected by it."""
-        self.identities.use(
-            keys=credentials.keys, rules=credentials.rules, source=credentials.source
-        )
+        self.identities.use(credentials)
 
     def spawn(self, work: Coroutine[object, object, None]) -> None:
-        """Host a coroutine in the hub's task group."""
-        if self._tasks is None:
+        """Host a coroutine in the hub's task group; once the hub ends, it is dropped."""
+        if self._tasks is None or self._ended:
             work.close()
-            raise RuntimeError("the hub is not running")
+            return
         self._tasks.create_task(self._guarded(work))
 
     async def _guarded(self, work: Coroutine[object, object, None]) -> None:

@@ -4,6 +4,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 
+import msgspec
+
 from realtime.auth.claims import ConnectionClaims, SubscriptionClaims
 from realtime.auth.errors import NeedsKey, TokenError, TokenInvalid
 from realtime.auth.identity import Identity
@@ -17,6 +19,14 @@ from realtime.hub.clock import Clock
 logger = logging.getLogger(__name__)
 
 
+class Credentials(msgspec.Struct, frozen=True):
+    """What tokens are verified with. With a `source`, published keys take the place of `keys`."""
+
+    keys: KeySet
+    rules: TokenRules
+    source: JwksSource | None = None
+
+
 class Identities:
     """Answers who a token's bearer is.
 
@@ -26,27 +36,25 @@ class Identities:
 
     def __init__(
         self,
+        credentials: Credentials,
         *,
-        keys: KeySet,
-        rules: TokenRules,
-        source: JwksSource | None,
         revocations: Revocations,
         clock: Clock,
         spawn: Callable[[Coroutine[object, object, None]], object],
     ) -> None:
-        self._verifier = TokenVerifier(keys, rules)
-        self._source = source
+        self._verifier = TokenVerifier(credentials.keys, credentials.rules)
+        self._source = credentials.source
         self._cache = JwksCache()
         self._revocations = revocations
         self._clock = clock
         self._spawn = spawn
         self._fetching: asyncio.Future[None] | None = None
 
-    def use(self, *, keys: KeySet, rules: TokenRules, source: JwksSource | None) -> None:
+    def use(self, credentials: Credentials) -> None:
         """Verify with these from now on; connections that were verified before stay."""
-        self._source = source
+        self._source = credentials.source
         self._cache = JwksCache()
-        self._verifier = TokenVerifier(keys, rules)
+        self._verifier = TokenVerifier(credentials.keys, credentials.rules)
 
     def wait_for(self, token: str) -> Coroutine[object, object, None] | None:
         """What to await before the token is asked about; None where its key is at hand.

@@ -1,5 +1,6 @@
 """Sending to one client: replies, errors, pushes, and the close."""
 
+import logging
 from collections.abc import Callable
 
 from realtime.channels.fanout import Fanout
@@ -7,6 +8,8 @@ from realtime.errors import Disconnect, Error
 from realtime.hub.client import Client
 from realtime.hub.statistics import Statistics
 from realtime.protocol.replies import Push, Result
+
+logger = logging.getLogger(__name__)
 
 
 class Responder:
@@ -53,9 +56,9 @@ class Responder:
         if client.closed is not None:
             return
         client.closed = disconnect
+        logger.debug("client %s: closing with %s", client.id, disconnect.code)
         self._statistics.disconnects[disconnect.code] += 1
         self._departed(client)
         frames = client.outbox.take()
-        if client.outbox.backlog is None and frames:
-            client.outbox.sink.write(frames)
-        client.transport.close(disconnect)
+        # A client whose transport is full would not get them before the close is due anyway.
+        client.transport.close(disconnect, frames if client.outbox.backlog is None else b"")

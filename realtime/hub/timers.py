@@ -35,6 +35,10 @@ class Timers:
         """The client is gone."""
         self._wheel.cancel(client)
 
+    def clients(self) -> list[Client]:
+        """Every client, connected or not: each has a next deadline."""
+        return [item for item in self._wheel if isinstance(item, Client)]
+
     def advance(self, now: float) -> None:
         """Do what has become due; to be called about once a second."""
         for item in self._wheel.advance(now):

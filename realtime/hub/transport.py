@@ -31,8 +31,8 @@ class Transport(Protocol):
         """Send the transport's own ping."""
         ...
 
-    def close(self, disconnect: Disconnect) -> None:
-        """Send the code and end the connection, in bounded time. Idempotent."""
+    def close(self, disconnect: Disconnect, last: bytes = b"") -> None:
+        """Send the last frames and the code, and end the connection in bounded time. Idempotent."""
         ...
 
     def pause_reading(self) -> None:

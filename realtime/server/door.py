@@ -150,8 +150,13 @@ class Door(asyncio.Protocol):
         head, rest = found
         if is_upgrade(head):
             self._doorway.upgrade(transport, head, rest)
-        else:
-            self._serve_http(transport, head + rest)
+            return
+        parsed = parse_head(head)
+        if isinstance(parsed, Refuse):
+            # Before aiohttp sees it: its answers and logs would repeat what a stranger wrote.
+            refuse(transport, parsed)
+            return
+        self._serve_http(transport, head + rest)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Gone before it said what it wanted."""

@@ -1,12 +1,16 @@
 """The aiohttp application behind the door, and the upgrade that reached it."""
 
+import logging
 from collections.abc import Iterable
 from typing import Protocol
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from realtime.server.api import BODY_MAX_BYTES
 from realtime.server.door import WEBSOCKET_PATH, Doorway
+
+logger = logging.getLogger(__name__)
 
 
 class Routes(Protocol):
@@ -19,10 +23,22 @@ class Routes(Protocol):
 
 def make_application(routes: Iterable[Routes]) -> web.Application:
     """An application that serves these routes."""
-    application = web.Application(client_max_size=BODY_MAX_BYTES)
+    application = web.Application(client_max_size=BODY_MAX_BYTES, middlewares=[_boundary])
     for group in routes:
         group.add_to(application.router)
     return application
+
+
+@web.middleware
+async def _boundary(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer defects of ours with a constant text, and log them here rather than in aiohttp."""
+    try:
+        return await handler(request)
+    except web.HTTPException:
+        raise
+    except Exception:
+        logger.exception("HTTP: %s failed", request.match_info.route.name or request.method)
+        return web.Response(status=500, text="There was an internal error.\n")
 
 
 class UpgradeRoute:

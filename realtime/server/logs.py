@@ -37,3 +37,6 @@ def configure_logging(settings: LogSettings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.level.upper())
+    # It logs what strangers wrote, secrets in malformed headers included; our own boundary in
+    # `realtime.server.http` logs what went wrong here.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)

@@ -7,7 +7,7 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from aiohttp import web
@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 BACKLOG: Final = 4096
 """Connections that the kernel completes before they are accepted; uvloop's own default is 100."""
+
+TLS_HANDSHAKE_S: Final = 10.0
+"""How long a TLS handshake may take."""
 
 HTTP_KEEPALIVE_S: Final = 75.0
 """How long an idle HTTP connection stays open."""
@@ -62,84 +65,99 @@ class Process:
         self._internal = internal
         self._doorway = doorway
         self._reload = reload
+        self._tls: ssl.SSLContext | None = None
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
-        """Serve until told to stop. Raises what a part of the process died of."""
+        """Serve until told to stop.
+
+        Raises OSError where it cannot listen, and what a part of the process died of.
+        """
         loop = asyncio.get_running_loop()
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, self._stop.set)
-        loop.add_signal_handler(signal.SIGHUP, self._reloaded)
+        await self._public.setup()
+        if self._internal is not None:
+            await self._internal.setup()
+        listeners: list[asyncio.Server] = []
         try:
+            await self._listen(listeners)
+            for name in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(name, self._stop.set)
+            loop.add_signal_handler(signal.SIGHUP, self._reloaded)
             async with asyncio.TaskGroup() as tasks:
                 parts = [
                     tasks.create_task(self._hub.run(), name="hub"),
                     tasks.create_task(self._gate.run(), name="gate"),
                     tasks.create_task(self._housekeeping.run(), name="housekeeping"),
                 ]
-                await self._serve()
+                await self._serve(listeners)
                 for part in parts:
                     part.cancel()
         finally:
-            for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-                loop.remove_signal_handler(name)
-
-    async def _serve(self) -> None:
-        await self._public.setup()
-        if self._internal is not None:
-            await self._internal.setup()
-        listener = await self._listen()
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
-        try:
-            await self._stop.wait()
-            logger.info("stopping: closing %s connections", self._gate.connections)
-            self._gate.closed = True
-            listener.close()
-            await self._hub.drain(self._settings.drain_s)
-            await self._gate.emptied(CLOSE_TIMEOUT_S)
-        finally:
-            listener.close()
+            for listener in listeners:
+                listener.close()
             if self._internal is not None:
                 await self._internal.cleanup()
             await self._public.cleanup()
 
-    async def _listen(self) -> asyncio.Server:
+    async def _serve(self, listeners: Sequence[asyncio.Server]) -> None:
+        for listener in listeners:
+            await listener.start_serving()
+        # What exists now stays until the end: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
+        for listener, what in zip(listeners, ("listening", "internal listener"), strict=False):
+            self._say(f"{what} on", listener)
+        await self._stop.wait()
+        logger.info("stopping: closing %s connections", self._gate.connections)
+        self._gate.closed = True
+        listeners[0].close()
+        await self._hub.drain(self._settings.drain_s)
+        await self._gate.emptied(CLOSE_TIMEOUT_S)
+
+    async def _listen(self, listeners: list[asyncio.Server]) -> None:
+        """Bind the ports, the public one first, without accepting anything yet."""
         settings = self._settings
-        tls = make_tls(settings)
-        server = self._public.server
-        assert server is not None  # made by `setup`
+        self._tls = make_tls(settings)
+        assert self._public.server is not None  # made by `setup`
+        listeners.append(await self._bind(self._doorway(self._public.server), settings.port))
         if self._internal is not None and settings.internal_port is not None:
-            site = web.TCPSite(
-                self._internal,
-                settings.host,
-                settings.internal_port,
-                backlog=BACKLOG,
-                ssl_context=tls,
-            )
-            await site.start()
-        listener = await asyncio.get_running_loop().create_server(
-            self._doorway(server),
-            settings.host,
-            settings.port,
+            assert self._internal.server is not None  # made by `setup`
+            listeners.append(await self._bind(self._internal.server, settings.internal_port))
+
+    async def _bind(self, factory: Callable[[], asyncio.Protocol], port: int) -> asyncio.Server:
+        tls = self._tls
+        server = await asyncio.get_running_loop().create_server(
+            factory,
+            self._settings.host,
+            port,
             backlog=BACKLOG,
             ssl=tls,
+            ssl_handshake_timeout=TLS_HANDSHAKE_S if tls is not None else None,
+            ssl_shutdown_timeout=CLOSE_TIMEOUT_S if tls is not None else None,
             reuse_address=True,
+            start_serving=False,
         )
-        scheme = "https" if tls is not None else "http"
-        for bound in listener.sockets:
-            # A half-open peer of an idle HTTP connection is found by the kernel.
+        for bound in server.sockets:
+            # The kernel finds half-open peers of idle HTTP connections; TCP_NODELAY is uvloop's.
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        return server
+
+    def _say(self, what: str, listener: asyncio.Server) -> None:
+        scheme = "https" if self._tls is not None else "http"
+        for bound in listener.sockets:
             host, port = bound.getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
-            print(f"realtime: listening on {scheme}://{shown}:{port}", file=sys.stderr, flush=True)  # noqa: T201 - for whoever started it, at every log level
-        return listener
+            # For whoever started it, whatever the log level is.
+            print(f"realtime: {what} {scheme}://{shown}:{port}", file=sys.stderr, flush=True)  # noqa: T201
 
     def _reloaded(self) -> None:
         try:
             self._reload()
-        except RealtimeError as error:
+            if self._tls is not None and self._settings.tls_certificate is not None:
+                # For connections from now on: certificates are renewed under running hubs.
+                self._tls.load_cert_chain(self._settings.tls_certificate, self._settings.tls_key)
+        except (RealtimeError, OSError) as error:
             logger.error("cannot read the keys again, the old ones stay: %s", error)
         else:
             logger.info("read the keys again")

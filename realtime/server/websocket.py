@@ -1,6 +1,7 @@
 """A websocket connection: bytes between the transport, the frame reader and the hub."""
 
 import asyncio
+import contextlib
 from typing import Final
 
 from realtime.channels.live import Wire
@@ -76,13 +77,12 @@ class WebsocketConnection(asyncio.Protocol):
         """Send a native ping."""
         self._hub.fanout.send(self._client.outbox, EMPTY_PING, False)
 
-    def close(self, disconnect: Disconnect) -> None:
+    def close(self, disconnect: Disconnect, last: bytes = b"") -> None:
         """Send the close frame; the connection ends when the peer answers, or soon anyway."""
         step = close(self._state, disconnect.code, disconnect.reason)
         self._state = step.state
-        if step.frame and not self._transport.is_closing():
-            self._transport.write(step.frame)
-            self._gate.leaving(self, asyncio.get_running_loop().time())
+        if step.frame:
+            self._write_last(last + step.frame)
 
     def pause_reading(self) -> None:
         """See Transport."""
@@ -139,7 +139,13 @@ class WebsocketConnection(asyncio.Protocol):
         self._state = step.state
         frames = self._client.outbox.take()
         self._hub.left(self._client)
-        if not self._transport.is_closing():
-            self._transport.write(frames + step.frame)
-            self._transport.close()
-            self._gate.leaving(self, asyncio.get_running_loop().time())
+        self._write_last(frames + step.frame)
+        self._transport.close()
+
+    def _write_last(self, frames: bytes) -> None:
+        """Write what ends the conversation; the gate aborts a peer that does not take it."""
+        # RuntimeError is uvloop's word for a transport that has just closed.
+        with contextlib.suppress(RuntimeError):
+            if frames and not self._transport.is_closing():
+                self._transport.write(frames)
+                self._gate.leaving(self, asyncio.get_running_loop().time())

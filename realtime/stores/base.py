@@ -124,7 +124,11 @@ class LogStore(Protocol):
         ...
 
     async def truncate(self, channel: str) -> None:
-        """Blank every entry of the channel at once; its head and epoch stay (history_remove)."""
+        """Blank every entry of the channel at once; its head and epoch stay (history_remove).
+
+        No read shows them again, and `missed` has them as stubs, as soon as this returns; what is
+        on the disk may wait for the next sweep, so that a long log takes no longer than a short.
+        """
         ...
 
     async def sweep(
@@ -139,8 +143,13 @@ class LogStore(Protocol):
 
         Looks at channels in order of name, those greater than `after`, and changes at most `limit`
         rows in one transaction, short enough not to hold up appends. An entry that is the head, or
-        younger than DEDUPE_TTL_MS, becomes a stub; any other is deleted. Safe to interrupt and to
-        repeat. `retention` may be called from another thread and must be pure.
+        younger than DEDUPE_TTL_MS, becomes a stub; any other is deleted, as is a stub in its time.
+        Works from the oldest entry to the first that may still be seen: one whose `at` is out of
+        order may wait for those before it. Safe to interrupt and to repeat. `retention` may be
+        called from another thread and must be pure. Raises ValueError unless `limit` is positive.
+
+        A slice may change nothing and still not be the last, and where a channel is not finished
+        `next_channel` is the name before it, at the beginning "": compare it with None.
         """
         ...
 

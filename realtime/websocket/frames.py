@@ -144,7 +144,7 @@ class FrameReader:
         start, end = 0, len(data)
         # Nearly all traffic is short text messages in one frame each: those take this loop alone.
         # Whatever is unusual about a frame leaves it, and is judged below.
-        while end - start > 7 and data[start] == _FINAL_TEXT and self._message is None:
+        while end - start > 5 and data[start] == _FINAL_TEXT and self._message is None:
             body = start + 6
             size = data[start + 1] - _MASKED
             if size > 125:

@@ -43,12 +43,13 @@ _SELECT_HEAD: Final = f"{_HEAD} SELECT head FROM log"  # noqa: S608 - constants 
 
 
 def _select_page(direction: str) -> str:
-    # Parameters: channel, after, size, before, the oldest time hidden, limit.
+    # Parameters: channel, after, size, before, the oldest time hidden, limit. Not a join: SQLite
+    # would not see that `log` is one row, and sort all entries before it cuts.
     return f"""{_HEAD}
         SELECT (SELECT head FROM log), {_PACKED} FROM (
-            SELECT 0 AS n, e.* FROM log l CROSS JOIN entries e
-            WHERE e.channel_id = l.id
-            AND e.offset > max(?, l.head - ?, l.blanked_to) AND e.offset < ?
+            SELECT 0 AS n, e.* FROM entries e
+            WHERE e.channel_id = (SELECT id FROM log)
+            AND e.offset > (SELECT max(?, head - ?, blanked_to) FROM log) AND e.offset < ?
             AND e.at > ? AND e.stub = 0
             ORDER BY e.offset {direction} LIMIT ?
         )

@@ -180,8 +180,11 @@ def test_a_continuation_of_nothing_is_1002() -> None:
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 @pytest.mark.parametrize("fin", [True, False])
 def test_a_message_within_a_message_is_1002(opcode: int, fin: bool) -> None:
-    data = client_frame(TEXT, b"x", fin=False) + client_frame(opcode, b"y" * 20, fin=fin)
-    assert failure_code(read(data)) == 1002
+    first, second = client_frame(TEXT, b"x", fin=False), client_frame(opcode, b"y" * 20, fin=fin)
+    assert failure_code(read(first + second)) == 1002
+    reader = FrameReader(MAX)
+    reader.feed(first)
+    assert failure_code(list(reader.feed(second))) == 1002
 
 
 # Text is UTF-8 (8.1)
@@ -265,7 +268,7 @@ def test_a_close_frame_carries_code_and_reason() -> None:
 
 
 def test_a_close_payload_of_one_byte_is_1002() -> None:
-    assert failure_code(read(client_frame(CLOSE, b"\x03"))) == 1002
+    assert read(client_frame(CLOSE, b"\x03")) == [Failure(1002, "close frame too short")]
 
 
 def test_a_close_reason_that_is_not_utf8_is_1007() -> None:

@@ -287,3 +287,4 @@ def test_native_pings_may_be_asked_for() -> None:
     assert with_query("a=b&cf_ws_frame_ping_pong=true") == Accept(KEY, None, True)
     assert with_query("cf_ws_frame_ping_pong=false") == GOOD
     assert with_query("cf_ws_frame_ping_pong") == GOOD
+    assert with_query("cf_ws_frame_ping_pong=&cf_ws_frame_ping_pong=true") == GOOD

@@ -1,0 +1,129 @@
+"""Hubs in processes of their own, and the published SDKs as clients of them."""
+
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+import pytest
+
+from tests.support.configuration import Sections
+from tests.support.javascript_sdk import JavaScriptSdk, install
+from tests.support.processes import HubProcess
+from tests.support.proxy import Proxy, open_proxy
+from tests.support.python_sdk import PythonSdk
+from tests.support.sdk import SdkClient
+from tests.support.server_api import ServerApi, open_api
+
+MakeHub = Callable[[Sections], HubProcess]
+OpenProxy = Callable[[HubProcess], Awaitable[Proxy]]
+
+_ROOMS = itertools.count(1)
+
+
+class OpenSdk(Protocol):
+    """Makes a client of the SDK under test; the fixture closes it."""
+
+    async def __call__(
+        self,
+        url: str,
+        token: str = "",
+        tokens: Sequence[str] = (),
+        certificate: Path | None = None,
+    ) -> SdkClient:
+        """Make a client of the hub at `url`, not connected yet."""
+        ...
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    """A hub for the tests of a module that only use it; each takes channels of its own."""
+    hub = HubProcess(tmp_path_factory.mktemp("hub"))
+    try:
+        hub.start()
+        yield hub
+        assert hub.complaints() == []
+    finally:
+        hub.end()
+
+
+@pytest.fixture
+def make_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeHub]:
+    """Make hubs with settings of their own, not started yet; none outlives the test."""
+    hubs: list[HubProcess] = []
+
+    def make(changes: Sections) -> HubProcess:
+        hub = HubProcess(tmp_path_factory.mktemp("hub"), changes)
+        hubs.append(hub)
+        return hub
+
+    try:
+        yield make
+        for hub in hubs:
+            assert hub.complaints() == []
+    finally:
+        for hub in hubs:
+            hub.end()
+
+
+@pytest.fixture
+async def api(hub: HubProcess) -> AsyncIterator[ServerApi]:
+    """The server API of the module's hub."""
+    async with open_api(hub) as api:
+        yield api
+
+
+@pytest.fixture
+async def proxy(hub: HubProcess) -> AsyncIterator[Proxy]:
+    """A proxy in front of the module's hub."""
+    async with open_proxy(hub.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def room() -> str:
+    """A name that no other test uses, for channels and users of one's own in a shared hub."""
+    return f"room{next(_ROOMS)}"
+
+
+@pytest.fixture
+def channel(room: str) -> str:
+    """A channel with everything on, of one's own."""
+    return f"chat:{room}"
+
+
+@pytest.fixture(scope="session")
+def javascript_driver(pytestconfig: pytest.Config) -> Path:
+    """The JavaScript SDK's driver, with the packages it needs beside it."""
+    return install(pytestconfig.cache.mkdir("packages"))
+
+
+@pytest.fixture(params=["javascript", "python"])
+def sdk_name(request: pytest.FixtureRequest) -> Literal["javascript", "python"]:
+    """Which SDK; whoever uses `open_sdk` runs once with each."""
+    name: Literal["javascript", "python"] = request.param
+    return name
+
+
+@pytest.fixture
+async def open_sdk(sdk_name: str, request: pytest.FixtureRequest) -> AsyncIterator[OpenSdk]:
+    """Makes clients of the SDK under test and closes them at last."""
+    clients: list[SdkClient] = []
+
+    async def open_client(
+        url: str,
+        token: str = "",
+        tokens: Sequence[str] = (),
+        certificate: Path | None = None,
+    ) -> SdkClient:
+        if sdk_name == "python":
+            client: SdkClient = PythonSdk(url, token, tokens, certificate)
+        else:
+            driver = request.getfixturevalue("javascript_driver")
+            client = await JavaScriptSdk.open(driver, url, token, tokens, certificate)
+        clients.append(client)
+        return client
+
+    yield open_client
+    for client in clients:
+        await client.close()

@@ -1,0 +1,165 @@
+"""kill -9 of the hub, again and again, while several clients publish: the checker finds nothing."""
+
+import asyncio
+import itertools
+import random
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, Final
+
+import aiohttp
+import pytest
+
+from tests.end_to_end.conftest import MakeHub
+from tests.support.checker import Checker
+from tests.support.processes import HubProcess
+from tests.support.python_sdk import PythonSdk
+from tests.support.sdk import SdkError
+from tests.support.server_api import ApiError, ServerApi, open_api
+from tests.support.tokens import connection_token
+
+KILLS: Final = 20
+RATE_PER_S: Final = 200
+SDK_PUBLISHERS: Final = 4
+SUBSCRIBERS: Final = 3
+CHANNELS: Final = ("chat:one", "chat:two")
+UP_S: Final = (0.2, 0.9)
+"""Between which times the hub lives after it has begun to listen."""
+SETTLE_S: Final = 20.0
+
+Send = Callable[[str, str], Coroutine[Any, Any, None]]
+
+
+class Load:
+    """Publishers at a steady rate, each message with a name of its own, each outcome noted."""
+
+    def __init__(self, checker: Checker) -> None:
+        self._checker = checker
+        self._stopped = asyncio.Event()
+
+    def stop(self) -> None:
+        """Send nothing new; what is under way goes on to its end."""
+        self._stopped.set()
+
+    async def run(self, name: str, send: Send) -> None:
+        """Send from one publisher until `stop`, then wait for what is under way."""
+        interval_s = (SDK_PUBLISHERS + 1) / RATE_PER_S
+        async with asyncio.TaskGroup() as group:
+            for number in itertools.count():
+                channel, client_id = CHANNELS[number % len(CHANNELS)], f"{name}-{number}"
+                self._checker.sent(channel, client_id)
+                group.create_task(send(channel, client_id))
+                try:
+                    await asyncio.wait_for(self._stopped.wait(), interval_s)
+                except TimeoutError:
+                    continue
+                return
+
+    def through_sdk(self, sdk: PythonSdk) -> Send:
+        """Publish once; what comes of it is an ack, or unknown."""
+
+        async def send(channel: str, client_id: str) -> None:
+            try:
+                await sdk.publish(channel, {"id": client_id})
+            except SdkError as error:
+                # 100 is temporary, and below are the SDK's own: the fate is unknown.
+                if error.code > 100:
+                    raise
+            else:
+                self._checker.acked(channel, client_id)
+
+        return send
+
+    def through_api(self, api: ServerApi) -> Send:
+        """Publish until it is acked; every try has the same idempotency key."""
+
+        async def send(channel: str, client_id: str) -> None:
+            async with asyncio.timeout(SETTLE_S):
+                while True:
+                    try:
+                        result = await api.call(
+                            "publish",
+                            channel=channel,
+                            data={"id": client_id},
+                            idempotency_key=client_id,
+                        )
+                    except (aiohttp.ClientError, ApiError):
+                        await asyncio.sleep(0.05)
+                    else:
+                        self._checker.acked(channel, client_id, result["offset"])
+                        return
+
+        return send
+
+
+@pytest.fixture
+async def sdks() -> AsyncIterator[list[PythonSdk]]:
+    """What is put in is closed at last."""
+    sdks: list[PythonSdk] = []
+    yield sdks
+    for sdk in sdks:
+        await sdk.close()
+
+
+async def subscribe(hub: HubProcess, checker: Checker, name: str) -> PythonSdk:
+    """Connect a subscriber of every channel; the checker expects everything from here on."""
+    sdk = PythonSdk(hub.websocket_url, connection_token(name))
+    await sdk.joined()
+    for channel in CHANNELS:
+        checker.entitled(channel, name, after=(await sdk.subscribed(channel))["offset"])
+    return sdk
+
+
+async def kill_again_and_again(hub: HubProcess) -> None:
+    """Let the hub live for a while, kill it, start it; the whiles are the same in every run."""
+    whiles = random.Random(3)  # noqa: S311 - nothing secret about them
+    for _ in range(KILLS):
+        await asyncio.sleep(whiles.uniform(*UP_S))
+        await asyncio.to_thread(hub.restart)
+
+
+async def settle(checker: Checker, api: ServerApi, subscribers: list[PythonSdk]) -> None:
+    """Read the logs, wait until every subscriber is at their ends, and tell the checker."""
+    for channel in CHANNELS:
+        stored = await api.log(channel)
+        checker.stored(channel, stored)
+        for number, sdk in enumerate(subscribers):
+            async with asyncio.timeout(SETTLE_S):
+                while (await sdk.next("publication", channel))["offset"] < stored[-1].offset:
+                    pass
+            for event in sdk.journal.all("publication", channel):
+                client_id = event["data"]["id"]
+                checker.received(channel, f"subscriber{number}", event["offset"], client_id)
+
+
+@pytest.mark.timeout(150)
+async def test_nothing_acked_is_lost_and_nothing_comes_twice(
+    make_hub: MakeHub, sdks: list[PythonSdk]
+) -> None:
+    checker = Checker()
+    load = Load(checker)
+    hub = make_hub({})
+    await asyncio.to_thread(hub.start)
+    subscribers = [
+        await subscribe(hub, checker, f"subscriber{number}") for number in range(SUBSCRIBERS)
+    ]
+    sdks += subscribers
+    async with open_api(hub) as api:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(load.run("api", load.through_api(api)))
+            for number in range(SDK_PUBLISHERS):
+                sdk = PythonSdk(hub.websocket_url, connection_token(f"publisher{number}"))
+                sdks.append(sdk)
+                await sdk.joined()
+                group.create_task(load.run(f"sdk{number}", load.through_sdk(sdk)))
+            await kill_again_and_again(hub)
+            # Everyone comes back and something is acked after the last kill, too.
+            await asyncio.sleep(1.0)
+            load.stop()
+        await settle(checker, api, subscribers)
+    print(checker.counts())  # noqa: T201 - pytest shows it where the test fails
+    assert checker.check() == []
+    for sdk in subscribers:
+        for channel in CHANNELS:
+            again = sdk.journal.all("subscribed", channel)[1:]
+            assert len(again) >= KILLS // 2
+            assert all(event["recovered"] for event in again)

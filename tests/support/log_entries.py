@@ -1,0 +1,78 @@
+"""Entries for tests of stores, and everything that a store's log can be asked for in one go."""
+
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from realtime.model import ClientInfo, Entry, Kind, NewEntry, Retention
+from realtime.stores.base import (
+    BackupStore,
+    IdempotencyStore,
+    LogStore,
+    RevocationStore,
+)
+
+NOW: Final = 1_700_000_000_000
+"""When the tests' entries are made, in milliseconds since 1970."""
+
+KEEP_ALL: Final = Retention(-1, 0)
+
+
+class Store(LogStore, RevocationStore, IdempotencyStore, BackupStore, Protocol):
+    """Every contract of a store: what the hub needs on one machine."""
+
+
+def new_entry(
+    channel: str,
+    client_id: str,
+    *,
+    sender: str = "user:ann",
+    data: bytes = b"{}",
+    at: int = NOW,
+    kind: Kind = "message",
+    digest: bytes = b"digest",
+    ref: int = 0,
+    info: ClientInfo | None = None,
+    tags: dict[str, str] | None = None,
+) -> NewEntry:
+    """An entry to append, with what most tests do not care about filled in."""
+    return NewEntry(channel, sender, client_id, data, at, kind, digest, ref, info, tags)
+
+
+def new_entries(channel: str, count: int, *, first: int = 1, at: int = NOW) -> list[NewEntry]:
+    """`count` entries "m1", "m2" …, a millisecond apart."""
+    return [
+        new_entry(channel, f"m{number}", data=b'"%d"' % number, at=at + number - first)
+        for number in range(first, first + count)
+    ]
+
+
+async def shown(store: LogStore, channel: str, *, now_ms: int = NOW) -> Sequence[Entry]:
+    """Every entry that a channel without retention shows, oldest first."""
+    page = await store.read(channel, limit=100_000, retention=KEEP_ALL, now_ms=now_ms)
+    return page.entries
+
+
+async def head(store: LogStore, channel: str) -> int:
+    """The channel's highest offset."""
+    page = await store.read(channel, limit=0, retention=KEEP_ALL, now_ms=NOW)
+    return page.head
+
+
+async def kept(store: LogStore, channel: str) -> Sequence[Entry]:
+    """Every entry that still has its offset, stubs included."""
+    return await store.missed({channel: 0}, limit=100_000)
+
+
+async def sweep_all(
+    store: LogStore, retention: Callable[[str], Retention], *, now_ms: int, limit: int = 1000
+) -> int:
+    """Sweep until a round is complete; answer how many rows changed."""
+    changed, after = 0, ""
+    for _ in range(10_000):
+        swept = await store.sweep(retention, now_ms=now_ms, after=after, limit=limit)
+        assert swept.changed <= limit
+        changed += swept.changed
+        if swept.next_channel is None:
+            return changed
+        after = swept.next_channel
+    raise AssertionError("the sweep does not come to an end")

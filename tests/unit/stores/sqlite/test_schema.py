@@ -1,0 +1,124 @@
+"""Which databases are ours, and how an older one is brought up to date."""
+
+import sqlite3
+from collections.abc import Iterator
+
+import pytest
+
+from realtime.errors import StoreCorrupt, StoreTooNew
+from realtime.stores.sqlite import schema
+
+NEXT = (*schema.MIGRATIONS, ("CREATE TABLE members (channel_id INTEGER)",))
+"""The migrations of an imagined later program."""
+
+
+@pytest.fixture
+def connection() -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    yield connection
+    connection.close()
+
+
+def test_an_empty_database_is_version_zero_and_becomes_ours(
+    connection: sqlite3.Connection,
+) -> None:
+    assert schema.identify(connection, "x") == 0
+    schema.upgrade(connection, 0)
+    assert schema.identify(connection, "x") == len(schema.MIGRATIONS)
+    assert connection.execute("PRAGMA application_id").fetchone() == (schema.APPLICATION_ID,)
+    assert not connection.in_transaction
+
+
+def test_an_up_to_date_database_is_left_alone(connection: sqlite3.Connection) -> None:
+    schema.upgrade(connection, 0)
+    before = connection.total_changes
+    epoch = schema.epoch(connection, "x")
+    schema.upgrade(connection, len(schema.MIGRATIONS))
+    assert connection.total_changes == before
+    assert schema.epoch(connection, "x") == epoch
+
+
+def test_an_older_database_is_upgraded_and_keeps_its_epoch(
+    connection: sqlite3.Connection,
+) -> None:
+    schema.upgrade(connection, 0)
+    epoch = schema.epoch(connection, "x")
+    schema.upgrade(connection, schema.identify(connection, "x"), NEXT)
+    connection.execute("SELECT * FROM members")
+    assert schema.identify(connection, "x", known=len(NEXT)) == len(NEXT)
+    assert schema.epoch(connection, "x") == epoch
+
+
+def test_a_newer_database_is_refused_with_both_numbers(connection: sqlite3.Connection) -> None:
+    schema.upgrade(connection, 0, NEXT)
+    with pytest.raises(StoreTooNew) as raised:
+        schema.identify(connection, "x")
+    assert (raised.value.found, raised.value.known) == (2, 1)
+
+
+def test_another_programs_database_is_refused(connection: sqlite3.Connection) -> None:
+    connection.execute("CREATE TABLE entries (id)")
+    with pytest.raises(StoreCorrupt, match="database x: it was made by another program"):
+        schema.identify(connection, "x")
+
+
+@pytest.mark.parametrize("pragma", ["application_id = 7", "user_version = 1"])
+def test_a_database_marked_by_another_program_is_refused_even_when_empty(
+    connection: sqlite3.Connection, pragma: str
+) -> None:
+    connection.execute(f"PRAGMA {pragma}")
+    with pytest.raises(StoreCorrupt):
+        schema.identify(connection, "x")
+
+
+def test_an_upgrade_that_fails_leaves_nothing_half_done(connection: sqlite3.Connection) -> None:
+    schema.upgrade(connection, 0)
+    broken = (*schema.MIGRATIONS, ("CREATE TABLE members (id)", "CREATE TABLE members (id)"))
+    with pytest.raises(sqlite3.OperationalError):
+        schema.upgrade(connection, 1, broken)
+    connection.execute("ROLLBACK")
+    assert schema.identify(connection, "x") == 1
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        connection.execute("SELECT * FROM members")
+
+
+def test_an_epoch_is_ten_letters_and_never_the_same(connection: sqlite3.Connection) -> None:
+    schema.upgrade(connection, 0)
+    epochs = set()
+    for _ in range(50):
+        schema.renew_epoch(connection)
+        epochs.add(schema.epoch(connection, "x"))
+    assert len(epochs) == 50
+    assert all(len(epoch) == 10 and epoch.isascii() and epoch.isalpha() for epoch in epochs)
+
+
+def test_a_missing_epoch_is_damage(connection: sqlite3.Connection) -> None:
+    schema.upgrade(connection, 0)
+    connection.execute("DELETE FROM meta")
+    with pytest.raises(StoreCorrupt, match="epoch is missing"):
+        schema.epoch(connection, "x")
+
+
+@pytest.mark.parametrize(
+    ("sql", "index"),
+    [
+        (
+            "SELECT offset FROM entries WHERE channel_id = 1 ORDER BY offset DESC LIMIT 1",
+            "entries_by_offset",
+        ),
+        (
+            "SELECT at FROM entries WHERE channel_id = 1 AND sender = 'a' AND client_id = 'b'",
+            "entries_by_client_id",
+        ),
+        ("SELECT seq FROM revocations WHERE until BETWEEN 1 AND 2 LIMIT 1", "by_until"),
+        ("SELECT scope FROM claims WHERE until <= 1 LIMIT 1", "claims_by_until"),
+    ],
+)
+def test_what_is_asked_often_is_answered_by_an_index(
+    connection: sqlite3.Connection, sql: str, index: str
+) -> None:
+    schema.upgrade(connection, 0)
+    plan = connection.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()
+    assert len(plan) == 1
+    assert plan[0][3].startswith("SEARCH")
+    assert index in plan[0][3]
