@@ -5,9 +5,11 @@ the store. The cursor lets each through once, in order of offset:
 
 - at position + 1: deliverable, and whatever was held behind it
 - at or below the position: a repeat, dropped
-- above: something is missing. It is held (a bounded number; the store has them all anyway), and
-  `gap` says that the store must be asked for what follows the position.
+- above: something is missing. It is held if there is room (the store has it anyway), and `gap`
+  says that the store must be asked for what follows the position.
 """
+
+from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
@@ -22,30 +24,48 @@ TAIL_ENTRIES_MAX: Final = 512
 """Recent entries kept per channel to answer recoveries without the store."""
 
 TAIL_BYTES_MAX: Final = 256 * 1024
-"""Payload bytes of them per channel."""
+"""What they may weigh per channel, together with those that are held."""
 
-_ENTRY_BYTES: Final = 300
+ENTRY_BYTES: Final = 300
 """What an entry weighs besides its payload, roughly."""
 
 
 class TailBudget:
-    """What the tails of all channels of a node may weigh together, in bytes.
+    """What the cursors of a node may keep together, in bytes.
 
-    A channel that wants to grow its tail when the budget is used up shortens its own instead, so
-    recoveries in busy channels go to the store sooner; nothing is lost by it.
+    Above the limit, those that began to keep entries first forget all of theirs. Nothing is lost
+    by it: recoveries in their channels go to the store for a while.
     """
 
-    __slots__ = ("limit", "used")
+    __slots__ = ("_keeping", "limit", "used")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
+        # Cursors that keep anything, in the order in which they began to.
+        self._keeping: dict[Cursor, None] = {}
+
+    def __repr__(self) -> str:
+        return f"<TailBudget {self.used} of {self.limit} bytes in {len(self._keeping)} channels>"
+
+    def add(self, cursor: Cursor) -> None:
+        """The cursor begins to keep entries; it adds their weight to `used` itself."""
+        self._keeping[cursor] = None
+
+    def remove(self, cursor: Cursor) -> None:
+        """The cursor keeps nothing any more; harmless if it never did."""
+        self._keeping.pop(cursor, None)
+
+    def shrink(self) -> None:
+        """Have cursors forget what they keep until the rest is within the limit."""
+        while self.used > self.limit:
+            next(iter(self._keeping)).forget_tail()
 
 
 class Cursor:
     """A channel's position on this node, with the tail behind it and the entries held above it."""
 
-    __slots__ = ("_budget", "_held", "_tail", "_tail_bytes", "known", "position")
+    __slots__ = ("_budget", "_held", "_kept_bytes", "_tail", "known", "position")
 
     def __init__(self, position: int, budget: TailBudget) -> None:
         self.position = position
@@ -53,8 +73,8 @@ class Cursor:
         self.known = position
         self._budget = budget
         self._tail: deque[Entry] | None = None
-        self._tail_bytes = 0
         self._held: dict[int, Entry] | None = None
+        self._kept_bytes = 0
 
     def __repr__(self) -> str:
         held = len(self._held) if self._held else 0
@@ -74,19 +94,13 @@ class Cursor:
         if offset > self.known:
             self.known = offset
         if offset > self.position + 1:
-            if self._held is None:
-                self._held = {}
-            if len(self._held) < HELD_MAX:
-                self._held[offset] = entry
+            self._hold(entry)
             return []
-        ready = [entry]
-        if self._held:
-            following = self._held.pop(offset + 1, None)
-            while following is not None:
-                ready.append(following)
-                following = self._held.pop(following.offset + 1, None)
-            if not self._held:
-                self._held = None
+        if self._held is None:
+            self._keep(entry)
+            self.position = offset
+            return [entry]
+        ready = self._release(entry)
         for item in ready:
             self._keep(item)
         self.position = ready[-1].offset
@@ -100,11 +114,11 @@ class Cursor:
         """
         ready: list[Entry] = []
         for entry in entries:
-            if entry.offset > self.position + 1 or entry.stub:
-                self.known = max(self.known, entry.offset)
-                if entry.offset > self.position:
-                    break
+            if entry.offset <= self.position:
                 continue
+            if entry.offset > self.position + 1 or entry.stub:
+                self.heard(entry.offset)
+                break
             ready += self.offer(entry)
         return ready
 
@@ -115,7 +129,6 @@ class Cursor:
     def skip(self, position: int) -> None:
         """Give up continuity and go on from `position`; the caller tells every subscriber."""
         self.forget_tail()
-        self._held = None
         self.position = position
         self.known = max(self.known, position)
 
@@ -130,31 +143,69 @@ class Cursor:
         tail = self._tail
         if missing < 0 or tail is None or len(tail) < missing:
             return None
-        oldest = tail[-missing]
-        if retention.hides(oldest.offset, oldest.at, self.position, now_ms):
+        entries = [tail[index] for index in range(-missing, 0)]
+        # By number the first goes first; by age it may be any, for the clocks of nodes differ.
+        oldest = min(entry.at for entry in entries) if retention.ttl_ms else 0
+        if retention.hides(offset + 1, oldest, self.position, now_ms):
             return None
-        return [tail[index] for index in range(-missing, 0)]
+        return entries
 
     def forget_tail(self) -> None:
-        """Drop the tail: its entries are no longer to be shown, or the channel is closed here."""
-        self._budget.used -= self._tail_bytes
-        self._tail_bytes = 0
+        """Keep nothing: the entries are no longer to be shown, or the channel is closed here.
+
+        What was held above a gap goes with it; the gap stays, and is filled from the store.
+        """
         self._tail = None
+        self._held = None
+        self._budget.used -= self._kept_bytes
+        self._kept_bytes = 0
+        self._budget.remove(self)
 
     def _keep(self, entry: Entry) -> None:
         tail = self._tail
         if tail is None:
             tail = self._tail = deque()
-        weight = len(entry.data) + _ENTRY_BYTES
+            self._budget.add(self)
         tail.append(entry)
-        self._tail_bytes += weight
+        self._weigh(len(entry.data) + ENTRY_BYTES)
+        if len(tail) > TAIL_ENTRIES_MAX or self._kept_bytes > TAIL_BYTES_MAX:
+            self._trim()
+
+    def _hold(self, entry: Entry) -> None:
+        held = self._held
+        if held is None:
+            held = self._held = {}
+            self._budget.add(self)
+        if len(held) == HELD_MAX or entry.offset in held:
+            return
+        held[entry.offset] = entry
+        weight = len(entry.data) + ENTRY_BYTES
+        self._weigh(weight)
+        self._trim()
+        if self._kept_bytes > TAIL_BYTES_MAX:  # and the tail has given way already
+            del held[entry.offset]
+            self._weigh(-weight)
+
+    def _release(self, entry: Entry) -> list[Entry]:
+        """The entry and what is held right behind it, which is held no longer."""
+        ready = [entry]
+        held = self._held or {}
+        while (following := held.pop(ready[-1].offset + 1, None)) is not None:
+            self._weigh(-len(following.data) - ENTRY_BYTES)
+            ready.append(following)
+        if not held:
+            self._held = None
+        return ready
+
+    def _trim(self) -> None:
+        tail = self._tail
+        while tail and (len(tail) > TAIL_ENTRIES_MAX or self._kept_bytes > TAIL_BYTES_MAX):
+            self._weigh(-len(tail.popleft().data) - ENTRY_BYTES)
+
+    def _weigh(self, weight: int) -> None:
+        """Account for what is kept, in bytes; may cost this cursor everything it keeps."""
         budget = self._budget
+        self._kept_bytes += weight
         budget.used += weight
-        while (
-            len(tail) > TAIL_ENTRIES_MAX
-            or self._tail_bytes > TAIL_BYTES_MAX
-            or (budget.used > budget.limit and len(tail) > 1)
-        ) and tail:
-            weight = len(tail.popleft().data) + _ENTRY_BYTES
-            self._tail_bytes -= weight
-            budget.used -= weight
+        if budget.used > budget.limit:
+            budget.shrink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from typing import Final
 
 from realtime.auth.identity import Identity
 from realtime.channels.live import Subscription, Wire
@@ -15,17 +16,22 @@ from realtime.protocol.commands import Request
 from realtime.protocol.session import Session
 
 
+NO_CHANNELS: Final[frozenset[str]] = frozenset()
+
+
 class Client:
     """The server's side of one connection, whichever transport carries it.
 
     Small on purpose: a hub holds tens of thousands of idle ones. `inbox` holds commands that wait
     for one that is being performed, None while nothing waits. `slot` belongs to the timing wheel.
+    `granted` are the channels that the token, or being that user, subscribes it to.
     `closed` is why the server closed it, if it did; nothing is performed or written afterwards.
     """
 
     __slots__ = (
         "closed",
         "command_tat",
+        "granted",
         "id",
         "identity",
         "inbox",
@@ -47,6 +53,7 @@ class Client:
         self.outbox = Outbox(transport.sink, self)
         self.identity: Identity | None = None
         self.info: ClientInfo | None = None
+        self.granted = NO_CHANNELS
         self.subscriptions: dict[str, Subscription] = {}
         self.inbox: deque[tuple[int, Request]] | None = None
         self.closed: Disconnect | None = None

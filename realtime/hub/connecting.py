@@ -112,6 +112,8 @@ class Connecting:
             raise ConnectionRefused(CONNECTION_LIMIT)
         wanted = self._server_side(client, identity, claims, request.subs or {})
         client.identity = identity
+        if wanted:
+            client.granted = frozenset(channel.name for channel, _, _ in wanted)
         client.info = ClientInfo(identity.user, client.id, identity.info)
         # From here on a revocation or an API call finds the client.
         self._clients.add(client)
@@ -252,9 +254,7 @@ class Connecting:
             raise ConnectionRefused(INVALID_TOKEN) from None
         if claims.identity.user != client.user:
             raise ConnectionRefused(INVALID_TOKEN)
-        granted = set(self._granted_names(claims.identity, claims))
-        present = {name for name, item in client.subscriptions.items() if item.by_server}
-        if granted != present:
+        if client.granted != frozenset(self._granted_names(claims.identity, claims)):
             raise ConnectionRefused(INSUFFICIENT_STATE)
         client.identity = claims.identity
         client.info = ClientInfo(client.user, client.id, claims.identity.info)

@@ -255,10 +255,13 @@ class Hub:
             client.closed = CONNECTION_CLOSED
             client.outbox.take()
             self._departed(client)
+        # Cycles would keep what a client held until the collector looks at the oldest objects.
+        client.outbox.owner = None
 
     def paused(self, client: Client) -> None:
         """The transport's buffer is full."""
-        self.fanout.pause(client.outbox, self.clock.monotonic())
+        if client.closed is None:  # else by the close itself, and nobody would resume it
+            self.fanout.pause(client.outbox, self.clock.monotonic())
 
     def resumed(self, client: Client) -> None:
         """The transport's buffer has room again."""
@@ -326,7 +329,7 @@ class Hub:
 
     def _flush(self) -> None:
         fanout = self.fanout
-        fanout.flush(self._loop.time())
+        fanout.flush(self.clock.monotonic())
         if fanout.slow:
             slow, fanout.slow = fanout.slow, []
             self._close_slow(slow)
@@ -334,8 +337,7 @@ class Hub:
     def _close_slow(self, outboxes: list[Outbox]) -> None:
         for outbox in outboxes:
             client = outbox.owner
-            assert isinstance(client, Client)  # every outbox of a hub is a client's
-            if client.closed is None:
+            if isinstance(client, Client) and client.closed is None:
                 self.statistics.slow_closes += 1
                 self.responder.close(client, SLOW)
 

@@ -29,13 +29,15 @@ class Responder:
 
     def reply(self, client: Client, id: int, result: Result) -> None:
         """Answer command `id`."""
+        if client.closed is not None:  # while the answer was read: nothing may follow the close
+            return
         wire = client.wire
         self._fanout.send(client.outbox, wire.frame(wire.codec.reply(id, result)))
 
     def refuse(self, client: Client, id: int, error: Error) -> None:
         """Answer command `id` with an error; a `send` (id 0) is not answered."""
         self._statistics.errors[error.code] += 1
-        if id:
+        if id and client.closed is None:
             wire = client.wire
             self._fanout.send(client.outbox, wire.frame(wire.codec.refusal(id, error)))
 

@@ -25,6 +25,10 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     method: ClassVar[str] = ""
 
 
+class TagsFilter(msgspec.Struct, frozen=True, gc=False):
+    """A filter by tags (protocol 1.9). This version has none, so only its presence is kept."""
+
+
 class SubscribeRequest(Request, frozen=True, gc=False):
     """Subscribe to a channel; in `ConnectRequest.subs`, the position of a server-side one."""
 
@@ -39,7 +43,7 @@ class SubscribeRequest(Request, frozen=True, gc=False):
     recoverable: bool = False
     join_leave: bool = False
     delta: str = ""
-    tf: msgspec.Raw = EMPTY
+    tf: TagsFilter | None = None
     flag: Int64 = 0
     type: UInt32 = 0
 

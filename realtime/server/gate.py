@@ -9,8 +9,10 @@ from realtime.limits.buckets import FULL, Rate, admit
 HEAD_TIMEOUT_S: Final = 10.0
 """How long a connection may take to send its first request head (slowloris)."""
 
-CLOSE_TIMEOUT_S: Final = 5.0
-"""How long a peer may take to answer our close frame and to take what we wrote before."""
+CLOSE_TIMEOUT_S: Final = 3.0
+"""How long a peer may take to answer our close frame and to take what we wrote before.
+
+A peer that vanished is to be freed 5 s after its ping and pong intervals at the latest."""
 
 HTTP_CONNECTIONS_MAX: Final = 1024
 """Connections that are not websockets, at once."""

@@ -24,9 +24,15 @@ class Routes(Protocol):
 def make_application(routes: Iterable[Routes]) -> web.Application:
     """An application that serves these routes."""
     application = web.Application(client_max_size=BODY_MAX_BYTES, middlewares=[_boundary])
+    application.on_response_prepare.append(_anonymous)
     for group in routes:
         group.add_to(application.router)
     return application
+
+
+async def _anonymous(request: web.Request, response: web.StreamResponse) -> None:
+    """Keep the versions of what serves this to ourselves."""
+    response.headers.popall("Server", None)
 
 
 @web.middleware
@@ -68,9 +74,8 @@ class UpgradeRoute:
             ]
         )
         handler = request.protocol
-        transport.pause_reading()
+        # Without its transport aiohttp's handler has nothing to close when it is told to end.
+        handler.transport = None
         handler.connection_lost(None)
         self.doorway.upgrade(transport, head, b"")
-        if not transport.is_closing():
-            transport.resume_reading()
         return web.Response()

@@ -7,6 +7,8 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from realtime.settings.hosts import is_loopback
+
 USER_MAX: Final = 64
 """The longest name that may be picked."""
 
@@ -54,6 +56,9 @@ class PageRoutes:
 
     async def token(self, request: web.Request) -> web.Response:
         """A token for whoever asks: development only."""
+        # A name that somebody else's site points here must not get tokens (DNS rebinding).
+        if not is_loopback(request.url.host or ""):
+            raise web.HTTPForbidden
         # A page of another site cannot send this type without being asked for permission first.
         if request.content_type != "application/json":
             raise web.HTTPUnsupportedMediaType

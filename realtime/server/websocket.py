@@ -133,6 +133,8 @@ class WebsocketConnection(asyncio.Protocol):
         self._gate.left(self)
         self._gate.release()
         self._hub.left(self._client)
+        # The client refers to this connection; without the way back both are freed at once.
+        del self._client
 
     def _end(self, event: Close | Failure) -> None:
         step = received(self._state, event)

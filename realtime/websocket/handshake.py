@@ -70,10 +70,10 @@ def check(head: RequestHead, allowed_origins: Sequence[str]) -> Accept | Refuse:
     if head.version != "1.1":
         return NOT_HTTP_1_1
     headers = head.headers
-    if "transfer-encoding" in headers or "content-length" in headers:
-        # Some devices send a length of 0.
-        if "transfer-encoding" in headers or set(head.values("content-length")) != {"0"}:
-            return HAS_BODY
+    # Some devices send a length of 0.
+    length = set(head.values("content-length")) if "content-length" in headers else {"0"}
+    if length != {"0"} or "transfer-encoding" in headers:
+        return HAS_BODY
     host = headers.get("host", "")
     if "host" in head.repeated or _HOST.fullmatch(host) is None:
         return BAD_HOST

@@ -47,17 +47,13 @@ _SELECT_DUE: Final = """
 
 # Stubs and hidden entries are the oldest: the first visible one ends the search.
 _SELECT_HIDDEN: Final = """
-    WITH visible (offset) AS (
-        SELECT coalesce((
-            SELECT offset FROM entries
-            WHERE channel_id = :id AND offset > :hidden_to AND at > :hidden_at AND stub = 0
-            ORDER BY offset LIMIT 1
-        ), :head + 1)
-    )
     SELECT json_group_array(json_array(id, goes)) FROM (
-        SELECT e.id, e.offset < :head AND e.at <= :forgotten_at AS goes
-        FROM visible v CROSS JOIN entries e
-        WHERE e.channel_id = :id AND e.offset < v.offset AND (goes OR e.stub = 0)
+        SELECT e.id, e.offset < :head AND e.at <= :forgotten_at AS goes FROM entries e
+        WHERE e.channel_id = :id AND e.offset < coalesce((
+            SELECT v.offset FROM entries v
+            WHERE v.channel_id = :id AND v.offset > :hidden_to AND v.at > :hidden_at AND v.stub = 0
+            ORDER BY v.offset LIMIT 1
+        ), :head + 1) AND (goes OR e.stub = 0)
         ORDER BY e.offset LIMIT :limit
     )
 """
