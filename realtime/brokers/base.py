@@ -33,7 +33,7 @@ class BusMessage(msgspec.Struct, frozen=True, gc=False):
 
 
 Receiver = Callable[[BusMessage], None]
-"""Called on the loop for each message, the node's own included; must not block or raise."""
+"""Called on the loop for each message, perhaps the node's own too; must not block or raise."""
 
 
 class Broker(Protocol):

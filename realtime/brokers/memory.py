@@ -35,8 +35,9 @@ class MemoryBroker:
         await self._closed.wait()
 
     def publish(self, message: BusMessage) -> None:
-        """See base."""
-        self.bus.carry(self, message)
+        """See base. The other brokers have received it when this returns."""
+        if not self._closed.is_set():
+            self.bus.carry(self, message)
 
     def deliver(self, message: BusMessage) -> None:
         """Called by the bus; drops what comes before `run` or after `close`."""
@@ -45,7 +46,8 @@ class MemoryBroker:
 
     def subscribe(self, channel: str) -> Awaitable[None] | None:
         """See base: in force at once."""
-        self.bus.topics.setdefault(channel, set()).add(self)
+        if not self._closed.is_set():  # or the bus would hold on to it
+            self.bus.topics.setdefault(channel, set()).add(self)
         return None
 
     def unsubscribe(self, channel: str) -> None:

@@ -96,14 +96,19 @@ class Cursor:
         if offset > self.position + 1:
             self._hold(entry)
             return []
-        if self._held is None:
-            self._keep(entry)
-            self.position = offset
-            return [entry]
-        ready = self._release(entry)
+        ready = [entry] if self._held is None else self._release(entry)
+        tail = self._tail
+        if tail is None:
+            tail = self._tail = deque()
+            self._budget.add(self)
+        kept = self._kept_bytes
         for item in ready:
-            self._keep(item)
-        self.position = ready[-1].offset
+            tail.append(item)
+            kept += len(item.data) + ENTRY_BYTES
+        self.position = item.offset
+        while len(tail) > TAIL_ENTRIES_MAX or (kept > TAIL_BYTES_MAX and tail):
+            kept -= len(tail.popleft().data) + ENTRY_BYTES
+        self._account(kept)
         return ready
 
     def fill(self, entries: Iterable[Entry]) -> list[Entry]:
@@ -161,16 +166,6 @@ class Cursor:
         self._kept_bytes = 0
         self._budget.remove(self)
 
-    def _keep(self, entry: Entry) -> None:
-        tail = self._tail
-        if tail is None:
-            tail = self._tail = deque()
-            self._budget.add(self)
-        tail.append(entry)
-        self._weigh(len(entry.data) + ENTRY_BYTES)
-        if len(tail) > TAIL_ENTRIES_MAX or self._kept_bytes > TAIL_BYTES_MAX:
-            self._trim()
-
     def _hold(self, entry: Entry) -> None:
         held = self._held
         if held is None:
@@ -178,34 +173,34 @@ class Cursor:
             self._budget.add(self)
         if len(held) == HELD_MAX or entry.offset in held:
             return
-        held[entry.offset] = entry
+        tail = self._tail
         weight = len(entry.data) + ENTRY_BYTES
-        self._weigh(weight)
-        self._trim()
-        if self._kept_bytes > TAIL_BYTES_MAX:  # and the tail has given way already
-            del held[entry.offset]
-            self._weigh(-weight)
+        kept = self._kept_bytes + weight
+        while kept > TAIL_BYTES_MAX and tail:
+            kept -= len(tail.popleft().data) + ENTRY_BYTES
+        if kept > TAIL_BYTES_MAX:
+            kept -= weight
+        else:
+            held[entry.offset] = entry
+        self._account(kept)
 
     def _release(self, entry: Entry) -> list[Entry]:
         """The entry and what is held right behind it, which is held no longer."""
         ready = [entry]
         held = self._held or {}
+        kept = self._kept_bytes
         while (following := held.pop(ready[-1].offset + 1, None)) is not None:
-            self._weigh(-len(following.data) - ENTRY_BYTES)
             ready.append(following)
+            kept -= len(following.data) + ENTRY_BYTES
         if not held:
             self._held = None
+        self._account(kept)
         return ready
 
-    def _trim(self) -> None:
-        tail = self._tail
-        while tail and (len(tail) > TAIL_ENTRIES_MAX or self._kept_bytes > TAIL_BYTES_MAX):
-            self._weigh(-len(tail.popleft().data) - ENTRY_BYTES)
-
-    def _weigh(self, weight: int) -> None:
-        """Account for what is kept, in bytes; may cost this cursor everything it keeps."""
+    def _account(self, kept: int) -> None:
+        """So many bytes are kept now; may cost this cursor all of them."""
         budget = self._budget
-        self._kept_bytes += weight
-        budget.used += weight
+        budget.used += kept - self._kept_bytes
+        self._kept_bytes = kept
         if budget.used > budget.limit:
             budget.shrink()

@@ -35,8 +35,10 @@ class Audience:
 class Fanout:
     """Collects the frames of one tick; `flush` writes them.
 
-    `wake` is called when the first frame of a tick comes, and must have `flush` called soon.
-    `slow` gathers the outboxes whose durable lane overflowed; the owner closes them after a flush.
+    `wake` is called when there is something to do after a while of nothing, and must have `flush`
+    called soon. `slow` gathers the outboxes whose durable lane overflowed; the owner closes them
+    after a flush. `deliveries` and `written_bytes` count what was handed over, `dropped` the
+    ephemeral frames that were not.
     """
 
     __slots__ = (
@@ -142,16 +144,19 @@ class Fanout:
         self.written_bytes += written
 
     def pause(self, outbox: Outbox, now: float) -> None:
-        """The outbox's transport is full: what comes from now on waits."""
+        """The outbox's transport is full: what comes from now on waits. Idempotent."""
         if outbox.backlog is None:
             outbox.backlog = Backlog(self._backlog_max_bytes)
             self.paused.add(outbox)
             self.now = now
 
     def resume(self, outbox: Outbox) -> None:
-        """The transport takes bytes again; what waited goes first."""
+        """The transport takes bytes again; what waited goes first. Harmless if nothing is paused.
+
+        An outbox that overflowed stays paused: it is to be closed, not to get the rest.
+        """
         backlog = outbox.backlog
-        if backlog is None:
+        if backlog is None or backlog.overflowed:
             return
         outbox.backlog = None
         self.paused.discard(outbox)
@@ -177,5 +182,8 @@ class Fanout:
 
     def _hold(self, outbox: Outbox, frame: bytes, durable: bool) -> None:
         backlog = outbox.backlog
-        if backlog is not None and not backlog.offer(frame, durable, self.now):
+        assert backlog is not None  # the caller looked
+        if not backlog.offer(frame, durable, self.now):
+            if not self._outboxes and not self._audiences:
+                self._wake()  # nothing else may be going on, and the owner looks after a flush
             self.slow.append(outbox)

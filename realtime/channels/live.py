@@ -42,12 +42,13 @@ class Subscription:
     at or below it are not delivered again. `expires` is a monotonic time, 0.0 for never.
     `by_server`: it came from a token, a personal channel or the server API, and insufficient state
     ends the connection rather than the subscription (protocol 1.8). `by_token`: a subscription
-    token granted it, whose id is `jti`. `watches`: is told who comes and goes. `hidden`: is not
-    shown to others.
+    token granted it, whose id is `jti`. `watches`: is told who comes and goes. `announced`:
+    others are told when it comes and goes. `hidden`: is not shown in the presence.
     """
 
     __slots__ = (
         "after",
+        "announced",
         "by_server",
         "by_token",
         "channel",
@@ -68,6 +69,7 @@ class Subscription:
         by_server: bool = False,
         by_token: bool = False,
         watches: bool = False,
+        announced: bool = False,
         hidden: bool = False,
         expires: float = 0.0,
         jti: str = "",
@@ -78,6 +80,7 @@ class Subscription:
         self.by_server = by_server
         self.by_token = by_token
         self.watches = watches
+        self.announced = announced
         self.hidden = hidden
         self.jti = jti
         self.expires = expires
@@ -117,7 +120,12 @@ class LiveChannel:
 
     def is_idle(self) -> bool:
         """Whether nobody is subscribed or about to be."""
-        return not self.joiners and not self.count()
+        if self.joiners or self._lagging:
+            return False
+        for _, audience in self._audiences:  # not any(): this runs for every subscribe
+            if audience.members:
+                return False
+        return True
 
     def has(self, subscription: Subscription) -> bool:
         """Whether the subscription is served, or waits for the cursor to reach its reply."""
@@ -156,9 +164,11 @@ class LiveChannel:
         if self._lagging is not None and subscription in self._lagging:
             self._lagging.remove(subscription)
             return
-        audience = self._audience(subscription.client.wire)
-        fanout.settle(audience)
-        audience.members.pop(subscription.client.outbox, None)
+        outbox = subscription.client.outbox
+        for _, audience in self._audiences:
+            if audience.members.get(outbox) is subscription:
+                fanout.settle(audience)
+                del audience.members[outbox]
 
     def publish(self, entry: Entry, fanout: Fanout) -> None:
         """Hand an entry to everyone who is served: encoded and framed once per wire."""
@@ -175,12 +185,12 @@ class LiveChannel:
 
     def announce(self, event: Join | Leave, fanout: Fanout) -> None:
         """Tell those who watch that someone came or went."""
-        frames: dict[Wire, bytes] = {}
         if self.rules.force_push_join_leave:
             for wire, audience in self._audiences:
                 if audience.members:
                     fanout.broadcast(audience, wire.frame(wire.codec.push(self.name, event)))
             return
+        frames: dict[Wire, bytes] = {}
         for subscription in self._watching or ():
             client = subscription.client
             frame = frames.get(client.wire)

@@ -6,7 +6,8 @@ to a `Backlog` until it resumes. The backlog has a limit in bytes. **Ephemeral**
 presence, live counters, publications without history) are the first to go: the oldest of them make
 room for whatever comes. **Durable** frames (replies, publications from a log) are never dropped:
 when they alone exceed the limit, or the oldest is too old, the client is *slow*, is closed 3008
-and recovers.
+and recovers. Nothing more is written to it then: what came after a frame that was not kept would
+be a hole.
 """
 
 from collections import deque
@@ -14,6 +15,9 @@ from typing import Final, Protocol
 
 SLOW_AFTER_S: Final = 10.0
 """How long a durable frame may wait for a transport that takes nothing."""
+
+FRAME_BYTES: Final = 64
+"""What a waiting frame weighs besides its bytes, roughly: a pong is two bytes, and many may come."""
 
 
 class Sink(Protocol):
@@ -25,9 +29,13 @@ class Sink(Protocol):
 
 
 class Backlog:
-    """Frames that a paused transport has not taken, oldest first within each lane."""
+    """Frames that a paused transport has not taken, oldest first within each lane.
 
-    __slots__ = ("_durable", "_ephemeral", "_limit", "dropped", "size")
+    `size`, in bytes, never exceeds the limit. `dropped` counts ephemeral frames. `overflowed`: there
+    was no room for a durable frame, and nothing is kept any more.
+    """
+
+    __slots__ = ("_durable", "_ephemeral", "_limit", "dropped", "overflowed", "size")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -35,21 +43,30 @@ class Backlog:
         self._ephemeral: deque[bytes] = deque()
         self.size = 0
         self.dropped = 0
+        self.overflowed = False
 
     def offer(self, frame: bytes, durable: bool, now: float) -> bool:
-        """Queue a frame. False: it is durable and there is no room, the client is slow."""
-        self.size += len(frame)
-        while self.size > self._limit and self._ephemeral:
-            self.size -= len(self._ephemeral.popleft())
+        """Queue a frame. False, once: it is durable and there is no room, the client is slow."""
+        if self.overflowed:
+            return True
+        weight = len(frame) + FRAME_BYTES
+        size = self.size + weight
+        while size > self._limit and self._ephemeral:
+            size -= len(self._ephemeral.popleft()) + FRAME_BYTES
             self.dropped += 1
+        if size <= self._limit:
+            if durable:
+                self._durable.append((now, frame))
+            else:
+                self._ephemeral.append(frame)
+            self.size = size
+            return True
         if durable:
-            self._durable.append((now, frame))
-            return self.size <= self._limit
-        if self.size > self._limit:
-            self.size -= len(frame)
-            self.dropped += 1
-        else:
-            self._ephemeral.append(frame)
+            self.drain()
+            self.overflowed = True
+            return False
+        self.size = size - weight
+        self.dropped += 1
         return True
 
     def waited(self, now: float) -> float:

@@ -57,7 +57,8 @@ class Channel(msgspec.Struct, frozen=True):
     """A channel name that is valid, and the rules of its namespace.
 
     `private` needs a subscription token. `users` alone may subscribe, None where the name limits
-    nobody. `fits_regex`: it matches the namespace's `channel_regex`, which binds clients only.
+    nobody; `is_restricted` says that one of the two applies. `fits_regex`: it matches the
+    namespace's `channel_regex`, which binds clients only.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Channel(msgspec.Struct, frozen=True):
     private: bool
     users: frozenset[str] | None
     fits_regex: bool
+    is_restricted: bool
 
 
 class RuleBook:
@@ -105,4 +107,5 @@ class RuleBook:
         if regex is None and not is_plain(name):
             raise CommandRefused(BAD_REQUEST)
         fits_regex = regex is None or regex.search(parts.rest) is not None
-        return Channel(name, rules, parts.private, parts.users, fits_regex)
+        is_restricted = parts.private or parts.users is not None
+        return Channel(name, rules, parts.private, parts.users, fits_regex, is_restricted)

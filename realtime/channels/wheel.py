@@ -1,9 +1,9 @@
 """One timing wheel for the deadlines of all connections: pings, pongs, expiries.
 
 A timer object per connection would cost more memory than the rest of an idle connection, and a heap
-more time. A wheel of short slots holds each client once, at its next deadline; a deadline
-beyond the wheel's round waits in its last slot and is put on again. Firing may be up to one slot
-late, never early.
+more time. A wheel of short slots holds each client once, at its next deadline. Firing may be up to
+one slot late, never early; but a deadline beyond the wheel's round comes up at the round's end,
+and the caller, who looks at its own deadlines anyway, schedules it again.
 """
 
 import math
@@ -37,12 +37,17 @@ class Wheel:
 
     def schedule(self, item: Timed, deadline: float) -> None:
         """Have `item` answered by the first `advance` at or after `deadline`; moves it if held."""
+        slots = self._slots
         if item.slot >= 0:
-            self._slots[item.slot].discard(item)
+            slots[item.slot].discard(item)
         turn = math.ceil(deadline / self.width)
-        turn = min(max(turn, self._at + 1), self._at + SLOTS - 1)
-        item.slot = turn % SLOTS
-        self._slots[item.slot].add(item)
+        at = self._at
+        if turn <= at:
+            turn = at + 1
+        elif turn >= at + SLOTS:
+            turn = at + SLOTS - 1
+        item.slot = slot = turn % SLOTS
+        slots[slot].add(item)
 
     def cancel(self, item: Timed) -> None:
         """Forget `item`; harmless if it is not held."""

@@ -1,5 +1,6 @@
 """May this client do that in this channel? The one place where the hub asks the permissions."""
 
+from realtime.auth.identity import Identity
 from realtime.auth.permissions import Operation, may_subscribe
 from realtime.channels.rules import Channel
 from realtime.hub.client import Client
@@ -22,6 +23,9 @@ class Access:
         if identity is None:
             return False
         subscription = client.subscriptions.get(channel.name)
+        if subscription is None and channel.is_restricted and not joining:
+            if not _is_listed(identity, channel):
+                return False
         return channel.rules.permissions.allow(
             operation,
             identity.role,
@@ -45,3 +49,15 @@ class Access:
             user_limited=channel.rules.user_limited,
             insecure=self._insecure,
         )
+
+
+def _is_listed(identity: Identity, channel: Channel) -> bool:
+    """Whether somebody who is not subscribed may pass a `$` or `#` name (design 6).
+
+    What only some may subscribe to, nobody else reads or writes either.
+    """
+    if identity.role == "admin":
+        return True
+    if channel.private or channel.users is None or not channel.rules.user_limited:
+        return False
+    return identity.user != "" and identity.user in channel.users

@@ -15,7 +15,6 @@ from realtime.model import ClientInfo
 from realtime.protocol.commands import Request
 from realtime.protocol.session import Session
 
-
 NO_CHANNELS: Final[frozenset[str]] = frozenset()
 
 

@@ -40,8 +40,9 @@ class Commits:
         self._pending: deque[tuple[NewEntry, Settle]] = deque()
         self._pending_bytes = 0
         self._wanted = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._added = 0
+        self._answered = 0
+        self._flushes: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     def __repr__(self) -> str:
         return f"<Commits {len(self._pending)} entries wait>"
@@ -56,7 +57,7 @@ class Commits:
             raise CommandRefused(INTERNAL)
         self._pending.append((entry, settle))
         self._pending_bytes += len(entry.data)
-        self._idle.clear()
+        self._added += 1
         self._wanted.set()
 
     async def append(self, entry: NewEntry) -> Outcome:
@@ -81,13 +82,23 @@ class Commits:
                     settle(entry, result)
                 except Exception:
                     logger.exception("an appended entry could not be answered or delivered")
+            self._answered += len(group)
+            self._finish_flushes()
             if not self._pending:
                 self._wanted.clear()
-                self._idle.set()
 
     async def flushed(self) -> None:
-        """Wait until everything that was queued has been answered."""
-        await self._idle.wait()
+        """Wait until everything that was queued before this call has been answered."""
+        if self._answered < self._added:
+            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._flushes.append((self._added, done))
+            await done
+
+    def _finish_flushes(self) -> None:
+        while self._flushes and self._flushes[0][0] <= self._answered:
+            _, done = self._flushes.popleft()
+            if not done.done():
+                done.set_result(None)
 
     def _take_group(self) -> list[tuple[NewEntry, Settle]]:
         group = [self._pending.popleft() for _ in range(min(GROUP_MAX, len(self._pending)))]
@@ -99,6 +110,9 @@ class Commits:
             results = await self._store.append(entries)
         except StoreError as error:
             return [error] * len(entries)
+        except Exception:
+            logger.exception("a group could not be appended")  # the next group is committed
+            return [StoreError("the append failed")] * len(entries)
         self._statistics.commits += 1
         self._statistics.committed_entries += len(entries)
         return results

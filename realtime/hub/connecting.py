@@ -1,7 +1,7 @@
 """Connect and refresh: who is it, what are they subscribed to, and for how long."""
 
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 
 import msgspec
 
@@ -21,6 +21,7 @@ from realtime.errors import (
     CommandRefused,
     ConnectionRefused,
 )
+from realtime.hub.access import Access
 from realtime.hub.client import Client, ClientRegistry
 from realtime.hub.clock import Clock
 from realtime.hub.identities import Identities
@@ -64,6 +65,7 @@ class Connecting:
         rules: RuleBook,
         clients: ClientRegistry,
         identities: Identities,
+        access: Access,
         joining: Joining,
         responder: Responder,
         statistics: Statistics,
@@ -75,6 +77,7 @@ class Connecting:
         self._rules = rules
         self._clients = clients
         self._identities = identities
+        self._access = access
         self._joining = joining
         self._responder = responder
         self._statistics = statistics
@@ -110,10 +113,8 @@ class Connecting:
         limit = self._connect_rules.user_connections_max
         if identity.user and limit and len(self._clients.of_user(identity.user)) >= limit:
             raise ConnectionRefused(CONNECTION_LIMIT)
-        wanted = self._server_side(client, identity, claims, request.subs or {})
         client.identity = identity
-        if wanted:
-            client.granted = frozenset(channel.name for channel, _, _ in wanted)
+        wanted = self._server_side(client, claims, request.subs or {})
         client.info = ClientInfo(identity.user, client.id, identity.info)
         # From here on a revocation or an API call finds the client.
         self._clients.add(client)
@@ -137,7 +138,6 @@ class Connecting:
     def _server_side(
         self,
         client: Client,
-        identity: Identity,
         claims: ConnectionClaims | None,
         positions: Mapping[str, SubscribeRequest],
     ) -> list[tuple[Channel, Grant, Position | None]]:
@@ -145,13 +145,36 @@ class Connecting:
 
         Raises CommandRefused for a channel that cannot be (102, 107).
         """
-        names = self._granted_names(identity, claims)
-        if len(names) > self._connect_rules.channels_max:
+        assert client.identity is not None  # set just now
+        names = self._granted_names(client.identity, claims)
+        if not names and not positions:
+            return []
+        wanted = [
+            (self._rules.resolve(name), grant, _position(positions.get(name)))
+            for name, grant in names.items()
+        ]
+        client.granted = frozenset(names)
+        wanted += self._asked(client, positions)
+        if len(wanted) > self._connect_rules.channels_max:
             raise ConnectionRefused(CHANNEL_LIMIT)
-        wanted = []
-        for name, grant in names.items():
-            wanted.append((self._rules.resolve(name), grant, _position(positions.get(name))))
         return wanted
+
+    def _asked(
+        self, client: Client, positions: Mapping[str, SubscribeRequest]
+    ) -> Iterator[tuple[Channel, Grant, Position | None]]:
+        """Channels that no source grants: subscribed if the client may by itself (3.6).
+
+        SDKs send what they had before a reconnect, those that the server API added included.
+        """
+        for name, request in positions.items():
+            if name in client.granted:
+                continue
+            try:
+                channel = self._rules.resolve(name)
+            except CommandRefused:
+                continue
+            if channel.fits_regex and self._access.may_subscribe(client, channel, by_token=False):
+                yield channel, Grant(by_server=True), _position(request)
 
     def _granted_names(
         self, identity: Identity, claims: ConnectionClaims | None
@@ -198,6 +221,8 @@ class Connecting:
 
     def _connected(self, client: Client, id: int, prepared: list[Prepared]) -> None:
         """Everything is decided: reply, and serve. Does not wait, so nothing falls between."""
+        # Some may have been ended by the server API while others were read.
+        prepared = [item for item in prepared if self._joining.holds(client, item.subscription)]
         identity = client.identity
         assert identity is not None  # set by `_identify`
         rules = self._connect_rules

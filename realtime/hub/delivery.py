@@ -233,10 +233,13 @@ class Delivery:
     async def _repair_until_whole(self, live: LiveChannel) -> None:
         try:
             while self._channels.get(live.name) is live and live.cursor and live.cursor.gap:
+                position = live.cursor.position
                 try:
-                    await self._compare({live.name: live.cursor.position})
+                    await self._compare({live.name: position})
                 except (StoreError, TimeoutError) as error:
                     logger.warning("cannot read what is missing: %s", error)
+                if live.cursor.position == position and self._channels.get(live.name) is live:
+                    # It failed, or the store does not show yet what was heard of.
                     await asyncio.sleep(REPAIR_RETRY_S)
         finally:
             self._repairing.discard(live)

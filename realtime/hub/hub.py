@@ -1,6 +1,7 @@
 """One node: what its transports, the server API and the process that runs it talk to."""
 
 import asyncio
+import contextlib
 import logging
 import random
 import uuid
@@ -15,17 +16,14 @@ from realtime.channels.outbox import Outbox
 from realtime.channels.rules import RuleBook
 from realtime.errors import (
     CONNECTION_CLOSED,
-    NOT_AVAILABLE,
     SHUTDOWN,
     SLOW,
-    UNSUPPORTED,
-    CommandRefused,
-    ConnectionRefused,
     StoreError,
 )
 from realtime.hub.access import Access
 from realtime.hub.catching_up import CatchingUp
 from realtime.hub.client import Client, ClientRegistry
+from realtime.hub.client_ids import ClientIds
 from realtime.hub.clock import Clock
 from realtime.hub.commits import Commits
 from realtime.hub.connecting import Connecting, ConnectRules
@@ -42,6 +40,7 @@ from realtime.hub.statistics import Statistics
 from realtime.hub.subscribing import Subscribing
 from realtime.hub.timers import Timers
 from realtime.hub.transport import Transport
+from realtime.hub.unserved import refuse_rpc, refuse_send
 from realtime.protocol.commands import (
     ConnectRequest,
     HistoryRequest,
@@ -60,6 +59,9 @@ from realtime.settings.schema import Settings
 from realtime.stores.base import LogStore
 
 logger = logging.getLogger(__name__)
+
+FLUSH_S: Final = 5.0
+"""How much longer than the drain itself commits may take before clients are closed anyway."""
 
 TICK_S: Final = 0.25
 """How often deadlines are looked at."""
@@ -107,6 +109,7 @@ class Hub:
         self._broker = broker
         self._position_check_s = position_check_s
         self._loop = asyncio.get_running_loop()
+        self._new_id = ClientIds().next
         self._tasks: asyncio.TaskGroup | None = None
         self._ended = False
         client = settings.client
@@ -156,7 +159,7 @@ class Hub:
             statistics=self.statistics,
             clock=clock,
         )
-        self.connecting = self._make_connecting()
+        self.connecting = self._make_connecting(access)
         self._dispatch = self._make_dispatch(access)
         # The handler of the hot path, without a hop.
         self.received = self._dispatch.received
@@ -181,7 +184,7 @@ class Hub:
             rescheduled=self._rescheduled,
         )
 
-    def _make_connecting(self) -> Connecting:
+    def _make_connecting(self, access: Access) -> Connecting:
         auth, client = self.settings.auth, self.settings.client
         return Connecting(
             connect_rules=ConnectRules(
@@ -196,6 +199,7 @@ class Hub:
             rules=self.rules,
             clients=self.clients,
             identities=self.identities,
+            access=access,
             joining=self.joining,
             responder=self.responder,
             statistics=self.statistics,
@@ -223,8 +227,8 @@ class Hub:
                 PresenceRequest: self.reading.presence,
                 PresenceStatsRequest: self.reading.presence_stats,
                 HistoryRequest: self.reading.history,
-                RpcRequest: _no_rpc,
-                SendRequest: _no_send,
+                RpcRequest: refuse_rpc,
+                SendRequest: refuse_send,
                 RefreshRequest: self.connecting.refresh,
                 SubRefreshRequest: subscribing.sub_refresh,
             },
@@ -245,7 +249,7 @@ class Hub:
         """A connection was accepted; it has `client.stale_close_s` to connect."""
         now = self.clock.monotonic()
         session = Session(transport.wire.codec, self._timings, now)
-        client = Client(str(uuid.uuid4()), transport, session)
+        client = Client(self._new_id(), transport, session)
         self._timers.schedule(client)
         return client
 
@@ -253,8 +257,9 @@ class Hub:
         """The connection is gone. Idempotent."""
         if client.closed is None:
             client.closed = CONNECTION_CLOSED
-            client.outbox.take()
             self._departed(client)
+            # Leaving a channel hands over what was broadcast in it; a lost transport takes nothing.
+            client.outbox.take()
         # Cycles would keep what a client held until the collector looks at the oldest objects.
         client.outbox.owner = None
 
@@ -290,20 +295,25 @@ class Hub:
         """Close every connection (3001), in slices spread over `seconds`; acks go out first.
 
         Fewer than `DRAIN_RATE` a second need no spreading. The caller has stopped new connections.
+        What the store cannot commit in `FLUSH_S` altogether is not acknowledged.
         """
         self.draining = True
-        await self.commits.flushed()
         clients = self._timers.clients()
         random.shuffle(clients)
         slices = min(DRAIN_SLICES, len(clients))
         pause = min(seconds, len(clients) / DRAIN_RATE) / slices if slices else 0.0
+        flush_until = self._loop.time() + seconds + FLUSH_S
         for index in range(slices):
-            for client in clients[index::slices]:
+            group = [client for client in clients[index::slices] if client.closed is None]
+            for client in group:
+                client.transport.pause_reading()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(flush_until):
+                    await self.commits.flushed()
+            for client in group:
                 self.responder.close(client, SHUTDOWN)
             if index + 1 < slices:
                 await asyncio.sleep(pause)
-        # Publishes that came while the others were closed.
-        await self.commits.flushed()
 
     def use_credentials(self, credentials: Credentials) -> None:
         """Verify tokens with these from now on; nobody is disconnected by it."""
@@ -379,13 +389,3 @@ class Hub:
                 await self.delivery.check_positions()
             except (StoreError, TimeoutError) as error:
                 logger.warning("cannot compare positions with the store: %s", error)
-
-
-def _no_rpc(client: Client, id: int, request: RpcRequest) -> None:
-    """No method is served yet (protocol 1.4: RPC without a handler)."""
-    raise CommandRefused(NOT_AVAILABLE)
-
-
-def _no_send(client: Client, id: int, request: SendRequest) -> None:
-    """Nobody takes messages yet (protocol 1.4: send without a handler)."""
-    raise ConnectionRefused(UNSUPPORTED)

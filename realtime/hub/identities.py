@@ -59,22 +59,29 @@ class Identities:
     def wait_for(self, token: str) -> Coroutine[object, object, None] | None:
         """What to await before the token is asked about; None where its key is at hand.
 
-        Awaiting raises CommandRefused (100, temporary) when no keys could be had at all.
+        Raises CommandRefused (100, temporary), now or when awaited, where no keys could be had.
         """
-        if self._source is None:
+        source = self._source
+        if source is None:
             return None
-        kid: str | None = None
-        now = self._clock.wall()
+        now = self._clock.monotonic()
         self._verifier.use_keys(self._cache.keys(now))
+        kid: str | None = None
         try:
-            self._verifier.verify_connection(token, now)
+            self._verifier.verify_connection(token, self._clock.wall())
         except NeedsKey as missing:
             kid = missing.kid
         except TokenError:
-            return None
-        if self._fetching is None and not self._cache.needs_fetch(kid, now):
-            return None
-        return self._fetched(self._source)
+            pass  # its key is known; what is wrong with it is for `connection` to say
+        if self._fetching is None and self._cache.needs_fetch(kid, now):
+            self._fetching = asyncio.get_running_loop().create_future()
+            self._spawn(self._fetch(source, self._fetching))
+        if kid is None:
+            return None  # keys that are merely old are replaced in the background
+        if self._fetching is not None:
+            return self._fetched(self._fetching)
+        self._require_keys()
+        return None
 
     def connection(self, token: str) -> ConnectionClaims:
         """What a connection token says. Raises TokenError; a revoked token is invalid."""
@@ -96,14 +103,14 @@ class Identities:
             return False
         return self._revocations.revoked(identity.user, identity.iat, identity.jti)
 
-    async def _fetched(self, source: JwksSource) -> None:
-        if self._fetching is None:
-            self._fetching = asyncio.get_running_loop().create_future()
-            self._spawn(self._fetch(source, self._fetching))
-        await asyncio.shield(self._fetching)
-        now = self._clock.wall()
-        keys = self._cache.keys(now)
+    async def _fetched(self, fetching: "asyncio.Future[None]") -> None:
+        await asyncio.shield(fetching)
+        self._require_keys()
+
+    def _require_keys(self) -> None:
+        keys = self._cache.keys(self._clock.monotonic())
         if not len(keys):
+            # The provider is to blame, not the token: the client should come back.
             raise CommandRefused(INTERNAL)
         self._verifier.use_keys(keys)
 
@@ -111,9 +118,9 @@ class Identities:
         cache = self._cache
         try:
             document = await source.fetch()
-            cache.loaded(document, self._clock.wall())
+            cache.loaded(document, self._clock.monotonic())
         except (OSError, TimeoutError, JwksUnusable) as error:
-            cache.failed(self._clock.wall())
+            cache.failed(self._clock.monotonic())
             logger.warning("auth.jwks_url: cannot use the published keys: %s", error)
         finally:
             self._fetching = None

@@ -128,6 +128,7 @@ class Joining:
             by_server=grant.by_server,
             by_token=grant.by_token,
             watches=self._watches(client, channel, grant),
+            announced=self._announced(channel, grant),
             hidden=grant.override is not None and grant.override.presence is False,
             expires=self.deadline(grant.expires_at),
             jti=grant.jti,
@@ -161,9 +162,8 @@ class Joining:
         except BaseException:
             self.abandon(client, subscription)
             raise
-        if client.subscriptions.get(subscription.channel.name) is not subscription:
+        if not self.holds(client, subscription):
             # Ended by the server meanwhile: by an API call, or because the client is gone.
-            self._delivery.detach(subscription.channel)
             raise CommandRefused(PERMISSION_DENIED)
         return self._prepared(client, subscription, grant, since, caught_up, reject_unrecovered)
 
@@ -218,13 +218,26 @@ class Joining:
         if override is not None:
             if override.force_push_join_leave is not None:
                 return override.force_push_join_leave
-            if override.join_leave is False:
-                return False
         if not channel.rules.join_leave:
             return False
         return channel.rules.force_push_join_leave or (
             grant.join_leave and self._access.may(client, "read_presence", channel, joining=True)
         )
+
+    @staticmethod
+    def _announced(channel: Channel, grant: Grant) -> bool:
+        """Whether others are told that the subscriber came and went."""
+        override = grant.override
+        if override is not None and override.join_leave is not None:
+            return override.join_leave
+        return channel.rules.join_leave
+
+    def holds(self, client: Client, subscription: Subscription) -> bool:
+        """Whether a prepared subscription is still wanted; if not, it is detached."""
+        if client.subscriptions.get(subscription.channel.name) is subscription:
+            return True
+        self._delivery.detach(subscription.channel)
+        return False
 
     def abandon(self, client: Client, subscription: Subscription) -> None:
         """Undo `prepare`: the subscription will not be admitted."""
@@ -248,7 +261,7 @@ class Joining:
         self._delivery.heard(live, subscription.after)
         if subscription.expires:
             self._rescheduled(client)
-        if live.rules.join_leave:
+        if subscription.announced:
             self._announce(subscription, "join")
         if not continuous:
             self.insufficient(client, subscription)
@@ -305,14 +318,13 @@ class Joining:
         live = subscription.channel
         joined = live.has(subscription)
         self._delivery.leave(subscription)
-        if joined and live.rules.join_leave:
+        if joined and subscription.announced:
             self._announce(subscription, "leave")
 
     def _announce(self, subscription: Subscription, kind: Kind) -> None:
-        if not subscription.hidden:
-            name = subscription.channel.name
-            now_ms = self._clock.wall_ms()
-            self._delivery.ephemeral(Entry(name, 0, b"", now_ms, kind, info=subscription.info))
+        name = subscription.channel.name
+        now_ms = self._clock.wall_ms()
+        self._delivery.ephemeral(Entry(name, 0, b"", now_ms, kind, info=subscription.info))
 
     # Times.
 

@@ -43,6 +43,8 @@ class Responder:
 
     def push(self, client: Client, channel: str, push: Push, *, durable: bool = True) -> None:
         """Push something other than a publication."""
+        if client.closed is not None:
+            return
         wire = client.wire
         self._fanout.send(client.outbox, wire.frame(wire.codec.push(channel, push)), durable)
 

@@ -16,6 +16,7 @@ from realtime.auth.claims import Override
 from realtime.channels.rules import Channel
 from realtime.errors import (
     BAD_REQUEST,
+    CHANNEL_LIMIT,
     CONNECTION_EXPIRED,
     FORCE_DISCONNECT,
     INTERNAL,
@@ -114,6 +115,9 @@ class ServerApi:
         self, client: Client, channel: Channel, grant: Grant, since: Position | None
     ) -> None:
         if channel.name in client.subscriptions or not client.session.is_connected:
+            return
+        if len(client.subscriptions) >= self._hub.settings.client.channels_max:
+            self._hub.responder.close(client, CHANNEL_LIMIT)
             return
         joining = self._hub.joining
         try:

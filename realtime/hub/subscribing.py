@@ -202,6 +202,7 @@ class Subscribing:
         subscription = client.subscriptions.get(request.channel)
         if subscription is None:  # ended while the key was fetched
             raise CommandRefused(PERMISSION_DENIED)
+        subscription.jti = claims.jti
         subscription.expires = self._joining.deadline(claims.expires_at)
         self._rescheduled(client)
         expires = claims.expires_at > 0

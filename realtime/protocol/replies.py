@@ -52,7 +52,7 @@ class Publication(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
             raw(entry.data),
             Info.of(entry.info) if entry.info is not None else None,
             entry.offset,
-            entry.tags,
+            entry.tags or None,
         )
 
 

@@ -4,10 +4,10 @@ import resource
 from typing import Final
 
 from realtime.errors import SettingsError
-from realtime.server.gate import HTTP_CONNECTIONS_MAX
+from realtime.server.gate import ARRIVING_MAX, HTTP_CONNECTIONS_MAX
 
-RESERVED: Final = HTTP_CONNECTIONS_MAX + 128
-"""Descriptors for everything but websockets: HTTP, the store, listeners, logs."""
+RESERVED: Final = HTTP_CONNECTIONS_MAX + ARRIVING_MAX + 128
+"""Descriptors for everything but websockets: HTTP, newcomers, the store, listeners, logs."""
 
 
 def reserve_descriptors(connections_max: int) -> None:

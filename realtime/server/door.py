@@ -131,8 +131,8 @@ class Door(asyncio.Protocol):
         """The connection was accepted; the gate watches how long the head takes."""
         # A cast: uvloop's transports are ones in all but name.
         self._transport = cast(asyncio.Transport, transport)
-        gate = self._doorway.gate
-        gate.arriving(self, asyncio.get_running_loop().time())
+        if not self._doorway.gate.arriving(self, asyncio.get_running_loop().time()):
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Collect the head, then hand the connection on."""

@@ -17,6 +17,9 @@ A peer that vanished is to be freed 5 s after its ping and pong intervals at the
 HTTP_CONNECTIONS_MAX: Final = 1024
 """Connections that are not websockets, at once."""
 
+ARRIVING_MAX: Final = 2048
+"""Connections that have not sent their first head, at once."""
+
 SWEEP_S: Final = 0.5
 
 
@@ -67,9 +70,12 @@ class Gate:
         if not self.connections:
             self._empty.set()
 
-    def arriving(self, connection: Overdue, now: float) -> None:
-        """The connection must send its first head soon."""
+    def arriving(self, connection: Overdue, now: float) -> bool:
+        """The connection must send its first head soon; False: too many others have not yet."""
+        if len(self._arriving) >= ARRIVING_MAX:
+            return False
         self._arriving[connection] = now + HEAD_TIMEOUT_S
+        return True
 
     def arrived(self, connection: Overdue) -> None:
         """It did, or is gone."""

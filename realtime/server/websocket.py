@@ -82,6 +82,7 @@ class WebsocketConnection(asyncio.Protocol):
         step = close(self._state, disconnect.code, disconnect.reason)
         self._state = step.state
         if step.frame:
+            self.resume_reading()  # where it was paused: the peer's close frame must be read
             self._write_last(last + step.frame)
 
     def pause_reading(self) -> None:

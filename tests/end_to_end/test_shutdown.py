@@ -19,6 +19,7 @@ from tests.support.wire_client import WireClient, open_wire
 
 DRAIN_S = 1.5
 CLIENTS = 10
+IDLE = 120
 CHANNEL = "chat:drain"
 NEW_SECRET = "another-hmac-secret-for-tests-of-64-bytes-0123456789-0123456789-x"
 
@@ -49,6 +50,9 @@ async def test_sigterm_drains_without_losing_an_ack(make_hub: MakeHub) -> None:
     await asyncio.to_thread(hub.start)
     checker = Checker()
     async with contextlib.AsyncExitStack() as stack, asyncio.TaskGroup() as group:
+        for number in range(IDLE):
+            idle = await stack.enter_async_context(open_wire(hub.websocket_url))
+            await idle.connect(connection_token(f"idle{number}"))
         closings = []
         for number in range(CLIENTS):
             wire = await stack.enter_async_context(open_wire(hub.websocket_url))
@@ -66,7 +70,8 @@ async def test_sigterm_drains_without_losing_an_ack(make_hub: MakeHub) -> None:
     closed = [closing.result() for closing in closings]
     assert {(code, reason) for code, reason, _ in closed} == {(3001, "shutdown")}
     times = sorted(at for _, _, at in closed)
-    # Spread over the time there is, so that not all come back to the next node at once.
+    # A hundred connections or more are spread over the time there is, so that not all come back
+    # to the next node at once.
     assert times[-1] - times[0] > DRAIN_S / 3
 
     await asyncio.to_thread(hub.start)

@@ -36,7 +36,7 @@ class FaultyBroker:
         self.faults = faults
         self.lost = 0
         self._inner = MemoryBroker(bus)
-        self._plan = random.Random(seed)
+        self._plan = random.Random(seed)  # noqa: S311 - a plan of faults, not a secret
         self._delayed: list[_Delayed] = []
         self._receive: Receiver | None = None
 

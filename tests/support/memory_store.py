@@ -11,9 +11,9 @@ from typing import Final
 import msgspec
 
 from realtime.model import Entry, NewEntry, Retention, Revocation
-from realtime.stores.base import DEDUPE_TTL_MS, Appended, Conflict, Page, Swept
+from realtime.stores.base import DEDUPE_TTL_MS, MISSED_CHANNELS_MAX, Appended, Conflict, Page, Swept
 
-EPOCH: Final = "the-only-epoch"
+EPOCH: Final = "onlyepoch"
 
 
 @dataclass(slots=True)
@@ -74,6 +74,8 @@ class MemoryStore:
 
     async def missed(self, positions: Mapping[str, int], *, limit: int) -> Sequence[Entry]:
         """See base."""
+        if len(positions) > MISSED_CHANNELS_MAX:
+            raise ValueError(f"positions: {len(positions)} channels")
         found = [
             entry
             for channel in sorted(positions)
@@ -101,18 +103,19 @@ class MemoryStore:
         if channel is None:
             return Swept(0, None)
         log, rules = self._logs[channel], retention(channel)
-        hidden = [
-            entry
+        due = [
+            (entry, entry.offset == log.head or now_ms - entry.at < DEDUPE_TTL_MS)
             for entry in log.entries.values()
-            if rules.hides(entry.offset, entry.at, log.head, now_ms)
+            if entry.stub or rules.hides(entry.offset, entry.at, log.head, now_ms)
         ]
-        for entry in hidden[:limit]:
-            if entry.offset == log.head or now_ms - entry.at < DEDUPE_TTL_MS:
+        due = [(entry, stays) for entry, stays in due if not (stays and entry.stub)]
+        for entry, stays in due[:limit]:
+            if stays:
                 log.entries[entry.offset] = _stub(entry)
             else:
                 del log.entries[entry.offset]
                 del log.keys[entry.sender, entry.client_id]
-        return Swept(len(hidden[:limit]), channel)
+        return Swept(len(due[:limit]), channel if len(due) <= limit else after)
 
     async def revoke(self, revocation: Revocation) -> int:
         """See base."""
@@ -122,11 +125,9 @@ class MemoryStore:
 
     async def revocations(self, *, after: int, limit: int, now_ms: int) -> Sequence[Revocation]:
         """See base."""
-        return [
-            row
-            for row in self._revocations[after:]
-            if not row.until or row.until > now_ms
-        ][:limit]
+        return [row for row in self._revocations[after:] if not row.until or row.until > now_ms][
+            :limit
+        ]
 
     async def claim(self, scope: str, key: str, digest: bytes, *, until_ms: int) -> bytes | None:
         """See base."""

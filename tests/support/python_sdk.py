@@ -181,7 +181,8 @@ def _state(ctx: Any) -> dict[str, Any]:
 
 def _error(ctx: Any) -> dict[str, Any]:
     # The server's code where there is one, else the SDK's own.
-    return {"code": getattr(ctx.error, "code", ctx.code)}
+    error = ctx.error
+    return {"code": error.code if isinstance(error, centrifuge.ReplyError) else ctx.code}
 
 
 class _Events(centrifuge.ClientEventHandler):  # type: ignore[misc]

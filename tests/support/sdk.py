@@ -24,6 +24,10 @@ WAIT_S: Final = 10.0
 """Longest wait for an event, in seconds."""
 
 
+SHOWN: Final = 10
+"""Events in the message of a wait that was in vain."""
+
+
 class SdkError(Exception):
     """The SDK's call failed with a code of the server's (protocol 1.7) or, below 100, its own."""
 
@@ -73,7 +77,7 @@ class SubscribeOptions:
     join_leave: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Journal:
     """Everything an SDK told its application, in order; and a way to wait for more."""
 
@@ -86,6 +90,9 @@ class Journal:
         self.events.append(event)
         self._pending.append(event)
         self._changed.set()
+
+    def __repr__(self) -> str:
+        return f"<Journal of {len(self.events)} events>"
 
     async def next(self, name: str, channel: str = "", *, within_s: float = WAIT_S) -> Event:
         """Wait for the oldest such event that no earlier call has answered."""
@@ -100,7 +107,8 @@ class Journal:
                     await self._changed.wait()
         except TimeoutError:
             raise AssertionError(
-                f"no {name} of {channel or 'the client'} in {within_s} s; got {self.events}"
+                f"no {name} of {channel or 'the client'} in {within_s} s, "
+                f"at last came {self.events[-SHOWN:]}"
             ) from None
 
     def all(self, name: str, channel: str = "") -> list[Event]:

@@ -7,6 +7,8 @@ import errno
 import sqlite3
 from typing import Final
 
+import msgspec
+
 from realtime.errors import (
     StoreCorrupt,
     StoreError,
@@ -42,7 +44,11 @@ _BY_ERRNO: Final[dict[int, tuple[type[StoreError], str]]] = {
 }
 
 
-def store_error(error: sqlite3.Error | OSError | StoreError, path: str) -> StoreError:
+Failure = sqlite3.Error | OSError | msgspec.DecodeError | StoreError
+"""Whatever is the database's fault, and not a mistake in what a caller gave."""
+
+
+def store_error(error: Failure, path: str) -> StoreError:
     """What happened to the database at `path`, as one of the store's own errors.
 
     The text has the path, what it means and the library's own words, which name tables and
@@ -50,6 +56,9 @@ def store_error(error: sqlite3.Error | OSError | StoreError, path: str) -> Store
     """
     if isinstance(error, StoreError):
         return error
+    if isinstance(error, msgspec.DecodeError):
+        # Its own words may quote what somebody sent.
+        return StoreCorrupt(f"database {path}: it holds a row that this program cannot read")
     if isinstance(error, sqlite3.Error):
         # Errors that the Python module finds by itself have no code.
         code = getattr(error, "sqlite_errorcode", None)

@@ -6,8 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from realtime.errors import StoreError
-from realtime.stores.sqlite.failures import store_error
+from realtime.stores.sqlite.failures import Failure, store_error
 from realtime.stores.sqlite.jobs import Job, JobQueue, Outcome, Read
 
 _JOIN_S: Final = 1.0
@@ -94,7 +93,7 @@ class DatabaseThread(threading.Thread):
 
     def mapped(self, error: Exception) -> Exception:
         """The error as its caller should see it; a mistake in what the caller gave stays itself."""
-        if isinstance(error, sqlite3.Error | OSError | StoreError):
+        if isinstance(error, Failure):
             return store_error(error, self.path)
         return error
 

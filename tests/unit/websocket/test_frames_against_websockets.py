@@ -180,7 +180,7 @@ def split(data: bytes, at: list[int]) -> list[bytes]:
 
 
 quickly = settings(
-    max_examples=300,
+    max_examples=200,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

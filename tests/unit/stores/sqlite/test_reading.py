@@ -3,10 +3,13 @@
 import sqlite3
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
+from realtime.errors import StoreCorrupt
 from realtime.stores.sqlite import reading, schema
 from realtime.stores.sqlite.appending import Appender
+from realtime.stores.sqlite.failures import store_error
 from tests.support.log_entries import KEEP_ALL, NOW, new_entries, new_entry
 
 
@@ -100,6 +103,15 @@ def test_a_long_log_is_read_by_its_index(connection: sqlite3.Connection) -> None
         assert not any("TEMP B-TREE" in step or step.startswith("SCAN e") for step in plan)
 
 
+def test_a_row_that_makes_no_sense_is_damage(connection: sqlite3.Connection) -> None:
+    connection.execute("UPDATE entries SET kind = 'secret' WHERE offset = 2")
+    with pytest.raises(msgspec.DecodeError) as raised:
+        reading.read_missed(connection, {"a": 0}, limit=10)
+    error = store_error(raised.value, "x")
+    assert isinstance(error, StoreCorrupt)
+    assert str(error) == "database x: it holds a row that this program cannot read"
+
+
 def test_order_is_by_code_point_as_sqlite_sorts(connection: sqlite3.Connection) -> None:
     names = ["\uffff", "\U00010000", "Z", "a", "é", ""]
     appender = Appender(connection)
@@ -108,4 +120,4 @@ def test_order_is_by_code_point_as_sqlite_sorts(connection: sqlite3.Connection) 
     ).statements:
         connection.execute(sql, values)
     missed = reading.read_missed(connection, dict.fromkeys(names, 1), limit=100)
-    assert [entry.channel for entry in missed] == sorted([*names, *["a"] * 9])
+    assert [entry.channel for entry in missed] == sorted([*names, *["a"] * 10])

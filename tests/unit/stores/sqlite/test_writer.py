@@ -1,4 +1,4 @@
-"""The writer's group commit, and what it does when a commit fails: never an answer, never a hole."""
+"""The writer's group commit; when a commit fails there is no answer and no hole."""
 
 import asyncio
 import sqlite3
@@ -192,7 +192,7 @@ async def test_a_group_of_many_statements_fails_as_a_whole(bench: Bench) -> None
     """The first chunks fit, a later one does not: none of them may stay."""
     pages = await bench.execute("PRAGMA page_count")
     await bench.execute(f"PRAGMA max_page_count = {pages + 40}")
-    batch = new_entries("a", 300) + [new_entry("a", "large", data=b"x" * 200_000)]
+    batch = [*new_entries("a", 300), new_entry("a", "large", data=b"x" * 200_000)]
     with pytest.raises(StoreFull):
         await bench.append(*batch)
     assert await bench.offsets("a") == []
