@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -27,23 +27,20 @@ from realtime.server.descriptors import allowed_connections, reserve_descriptors
 from realtime.server.door import DoorRules, Doorway
 from realtime.server.gate import Gate
 from realtime.server.health import HealthRoutes
-from realtime.server.histogram import Histogram
 from realtime.server.http import Routes, UpgradeRoute, make_application
 from realtime.server.jwks import HttpJwksSource
 from realtime.server.logs import configure_logging
-from realtime.server.metrics import HubMetrics
+from realtime.server.metrics import CommitHistograms, HubMetrics
 from realtime.server.pages import PageRoutes
 from realtime.server.process import HTTP_KEEPALIVE_S, HTTP_SHUTDOWN_S, Process, finished
-from realtime.settings.schema import AuthSettings, Settings
+from realtime.settings.schema import AuthSettings, ServerSettings, Settings
 from realtime.settings.store_url import database_path
 from realtime.stores import sqlite
+from realtime.stores.base import LogStore
 
 MEMORY: Final = ":memory:"
 DEV_TOKEN_S: Final = 24 * 3600
 STORE_CLOSE_S: Final = 10.0
-
-COMMIT_SECONDS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-COMMIT_ENTRIES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
 def serve(settings: Settings, *, dev: bool, reload: Callable[[], Settings]) -> None:
@@ -66,17 +63,11 @@ async def _serve(
     settings: Settings, connections_max: int, *, dev: bool, reload: Callable[[], Settings]
 ) -> None:
     clock = Clock()
-    commit_seconds = Histogram(COMMIT_SECONDS)
-    commit_entries = Histogram(COMMIT_ENTRIES)
-
-    def committed(rows: int, seconds: float) -> None:
-        commit_seconds.observe(seconds)
-        commit_entries.observe(rows)
-
+    commits = CommitHistograms()
+    # First what may be wrong in the settings, then what must be closed again.
     credentials = make_credentials(settings.auth)
-    store = sqlite.SQLiteStore(
-        str(database_path(settings.store.url) or MEMORY), on_commit=committed
-    )
+    database = str(database_path(settings.store.url) or MEMORY)
+    store = sqlite.SQLiteStore(database, on_commit=commits.observe)
     await store.open()
     try:
         revocations = await load_revocations(store, clock)
@@ -89,50 +80,69 @@ async def _serve(
             version=__version__,
             clock=clock,
         )
-        server = settings.server
-        gate = Gate(connections_max=connections_max, connection_rate=server.connection_rate)
-
-        async def probe() -> None:
-            retention = Retention(0, 0)
-            await store.read("", limit=0, retention=retention, now_ms=clock.wall_ms())
-
-        api = ServerApi(hub, store=store, idempotency=store, revocations=store)
         keys = ApiKeys([key.reveal() for key in settings.api.keys], insecure=settings.auth.insecure)
-        inner: list[Routes] = [
-            HealthRoutes(hub, HubMetrics(hub, gate, commit_seconds, commit_entries), probe),
-            ApiRoutes(api, keys),
-        ]
-        upgrades = UpgradeRoute()
-        outer: list[Routes] = [upgrades]
-        if dev:
-            outer.append(PageRoutes(_token_issuer(settings.auth)))
-        if server.internal_port is None:
-            outer += inner
-        rules = DoorRules(server.allowed_origins, server.trusted_proxies)
-
-        def doorway(http: web.Server) -> Doorway:
-            upgrades.doorway = Doorway(hub, gate, rules, http)
-            return upgrades.doorway
 
         def reloaded() -> None:
             fresh = reload()
             hub.use_credentials(make_credentials(fresh.auth))
             keys.use(key.reveal() for key in fresh.api.keys)
 
-        await Process(
-            server,
-            hub=hub,
-            gate=gate,
-            housekeeping=Housekeeping(
-                store=store, rules=hub.rules, revocations=revocations, clock=clock
-            ),
-            public=_runner(outer),
-            internal=_runner(inner) if server.internal_port is not None else None,
-            doorway=doorway,
-            reload=reloaded,
-        ).run()
+        housekeeping = Housekeeping(
+            store=store, rules=hub.rules, revocations=revocations, clock=clock
+        )
+        api = ServerApi(hub, store=store, idempotency=store, revocations=store)
+        gate = Gate(
+            connections_max=connections_max, connection_rate=settings.server.connection_rate
+        )
+        inner: list[Routes] = [
+            HealthRoutes(hub, HubMetrics(hub, gate, commits), _probe(store, clock)),
+            ApiRoutes(api, keys),
+        ]
+        pages: list[Routes] = [PageRoutes(_token_issuer(settings.auth))] if dev else []
+        process = _make_process(settings.server, hub, gate, housekeeping, inner, pages, reloaded)
+        await process.run()
     finally:
         await finished(store.close(), STORE_CLOSE_S)
+
+
+def _make_process(
+    server: ServerSettings,
+    hub: Hub,
+    gate: Gate,
+    housekeeping: Housekeeping,
+    inner: list[Routes],
+    pages: list[Routes],
+    reload: Callable[[], None],
+) -> Process:
+    """Listeners: everything on one port, or `inner` (metrics, API, health) on its own."""
+    upgrades = UpgradeRoute()
+    rules = DoorRules(server.allowed_origins, server.trusted_proxies)
+
+    def doorway(http: web.Server) -> Doorway:
+        upgrades.doorway = Doorway(hub, gate, rules, http)
+        return upgrades.doorway
+
+    is_split = server.internal_port is not None
+    outer = [upgrades, *pages]
+    return Process(
+        server,
+        hub=hub,
+        gate=gate,
+        housekeeping=housekeeping,
+        public=_runner(outer if is_split else outer + inner),
+        internal=_runner(inner) if is_split else None,
+        doorway=doorway,
+        reload=reload,
+    )
+
+
+def _probe(store: LogStore, clock: Clock) -> Callable[[], Awaitable[object]]:
+    """Asks the store something small, for `/ready`."""
+
+    async def probe() -> None:
+        await store.read("", limit=0, retention=Retention(0, 0), now_ms=clock.wall_ms())
+
+    return probe
 
 
 def make_credentials(auth: AuthSettings) -> Credentials:

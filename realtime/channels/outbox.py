@@ -17,7 +17,7 @@ SLOW_AFTER_S: Final = 10.0
 """How long a durable frame may wait for a transport that takes nothing."""
 
 FRAME_BYTES: Final = 64
-"""What a waiting frame weighs besides its bytes, roughly: a pong is two bytes, and many may come."""
+"""What a waiting frame weighs besides its bytes, roughly: pongs are short, and many may come."""
 
 
 class Sink(Protocol):
@@ -31,7 +31,7 @@ class Sink(Protocol):
 class Backlog:
     """Frames that a paused transport has not taken, oldest first within each lane.
 
-    `size`, in bytes, never exceeds the limit. `dropped` counts ephemeral frames. `overflowed`: there
+    `size`, in bytes, never exceeds the limit. `dropped` counts ephemeral frames. `overflowed`:
     was no room for a durable frame, and nothing is kept any more.
     """
 

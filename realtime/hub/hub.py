@@ -20,40 +20,15 @@ from realtime.errors import (
     SLOW,
     StoreError,
 )
-from realtime.hub.access import Access
-from realtime.hub.catching_up import CatchingUp
 from realtime.hub.client import Client, ClientRegistry
 from realtime.hub.client_ids import ClientIds
 from realtime.hub.clock import Clock
-from realtime.hub.commits import Commits
-from realtime.hub.connecting import Connecting, ConnectRules
-from realtime.hub.delivery import Delivery
-from realtime.hub.dispatch import Dispatch
-from realtime.hub.identities import Credentials, Identities
-from realtime.hub.joining import Joining
-from realtime.hub.log_reader import LogReader
-from realtime.hub.publishing import Publishing
-from realtime.hub.rate_limits import RateLimits
-from realtime.hub.reading import Reading
+from realtime.hub.identities import Credentials
 from realtime.hub.responder import Responder
 from realtime.hub.statistics import Statistics
-from realtime.hub.subscribing import Subscribing
 from realtime.hub.timers import Timers
 from realtime.hub.transport import Transport
-from realtime.hub.unserved import refuse_rpc, refuse_send
-from realtime.protocol.commands import (
-    ConnectRequest,
-    HistoryRequest,
-    PresenceRequest,
-    PresenceStatsRequest,
-    PublishRequest,
-    RefreshRequest,
-    RpcRequest,
-    SendRequest,
-    SubRefreshRequest,
-    SubscribeRequest,
-    UnsubscribeRequest,
-)
+from realtime.hub.use_cases import Surroundings, UseCases
 from realtime.protocol.session import Session, Timings
 from realtime.settings.schema import Settings
 from realtime.stores.base import LogStore
@@ -121,124 +96,37 @@ class Hub:
         )
         self.fanout = Fanout(self._wake, client.outbox_max_bytes)
         self.responder = Responder(self.fanout, self.statistics, self._departed)
-        access = Access(insecure=settings.auth.insecure)
-        self.identities = Identities(
-            credentials, revocations=revocations, clock=clock, spawn=self.spawn
-        )
-        self.commits = Commits(store, self.statistics)
-        self.delivery = Delivery(
-            self.node,
-            store=store,
-            broker=broker,
-            fanout=self.fanout,
-            statistics=self.statistics,
-            now_ms=clock.wall_ms,
-            spawn=self.spawn,
-            insufficient=self._insufficient,
-        )
-        reader = LogReader(store, now_ms=clock.wall_ms, spawn=self.spawn)
-        self.joining = self._make_joining(access, reader, store.epoch)
-        self._timers = Timers(now=clock.monotonic(), responder=self.responder, joining=self.joining)
-        self.reading = Reading(
-            epoch=store.epoch,
-            rules=self.rules,
-            access=access,
-            delivery=self.delivery,
-            reader=reader,
-            responder=self.responder,
-            history_max=client.history_max,
-            page_max_bytes=client.outbox_max_bytes,
-        )
-        self.publishing = Publishing(
-            self.node,
-            rules=self.rules,
-            access=access,
-            commits=self.commits,
-            delivery=self.delivery,
-            responder=self.responder,
-            statistics=self.statistics,
-            clock=clock,
-        )
-        self.connecting = self._make_connecting(access)
-        self._dispatch = self._make_dispatch(access)
-        # The handler of the hot path, without a hop.
-        self.received = self._dispatch.received
-
-    def _make_joining(self, access: Access, reader: LogReader, epoch: str) -> Joining:
-        client = self.settings.client
-        return Joining(
-            delivery=self.delivery,
-            fanout=self.fanout,
-            catching_up=CatchingUp(
-                epoch=epoch,
-                reader=reader,
-                clock=self.clock,
+        use_cases = UseCases(
+            Surroundings(
+                node=self.node,
+                settings=settings,
+                version=version,
+                clock=clock,
+                store=store,
+                broker=broker,
+                credentials=credentials,
+                revocations=revocations,
+                rules=self.rules,
+                clients=self.clients,
                 statistics=self.statistics,
-                recovery_max=client.recovery_max,
-                recovery_max_bytes=client.outbox_max_bytes,
-            ),
-            access=access,
-            responder=self.responder,
-            clock=self.clock,
-            expired_close_s=client.expired_close_s,
-            rescheduled=self._rescheduled,
+                fanout=self.fanout,
+                responder=self.responder,
+                spawn=self.spawn,
+                rescheduled=self._rescheduled,
+                unconnected=self._unconnected,
+                insufficient=self._insufficient,
+            )
         )
-
-    def _make_connecting(self, access: Access) -> Connecting:
-        auth, client = self.settings.auth, self.settings.client
-        return Connecting(
-            connect_rules=ConnectRules(
-                version=self.version,
-                anonymous=auth.anonymous,
-                insecure=auth.insecure,
-                personal_namespace=auth.personal_namespace if auth.personal_channels else None,
-                user_connections_max=client.user_connections_max,
-                channels_max=client.channels_max,
-                ping_interval_s=client.ping_interval_s,
-            ),
-            rules=self.rules,
-            clients=self.clients,
-            identities=self.identities,
-            access=access,
-            joining=self.joining,
-            responder=self.responder,
-            statistics=self.statistics,
-            clock=self.clock,
-            jitter=random.random,
-            rescheduled=self._rescheduled,
-        )
-
-    def _make_dispatch(self, access: Access) -> Dispatch:
-        subscribing = Subscribing(
-            rules=self.rules,
-            joining=self.joining,
-            identities=self.identities,
-            access=access,
-            responder=self.responder,
-            channels_max=self.settings.client.channels_max,
-            rescheduled=self._rescheduled,
-        )
-        return Dispatch(
-            {
-                ConnectRequest: self.connecting.connect,
-                SubscribeRequest: subscribing.subscribe,
-                UnsubscribeRequest: subscribing.unsubscribe,
-                PublishRequest: self.publishing.publish,
-                PresenceRequest: self.reading.presence,
-                PresenceStatsRequest: self.reading.presence_stats,
-                HistoryRequest: self.reading.history,
-                RpcRequest: refuse_rpc,
-                SendRequest: refuse_send,
-                RefreshRequest: self.connecting.refresh,
-                SubRefreshRequest: subscribing.sub_refresh,
-            },
-            limits=RateLimits(self.settings.limits),
-            responder=self.responder,
-            statistics=self.statistics,
-            clock=self.clock,
-            spawn=self.spawn,
-            unconnected=self._unconnected,
-        )
+        self.identities = use_cases.identities
+        self.commits = use_cases.commits
+        self.delivery = use_cases.delivery
+        self.joining = use_cases.joining
+        self.reading = use_cases.reading
+        self.publishing = use_cases.publishing
+        self.connecting = use_cases.connecting
+        # The handler of the hot path, without a hop.
+        self.received = use_cases.dispatch.received
+        self._timers = Timers(now=clock.monotonic(), responder=self.responder, joining=self.joining)
 
     def __repr__(self) -> str:
         return f"<Hub {self.node} {len(self.clients)} clients {len(self.delivery)} channels>"

@@ -19,17 +19,30 @@ from realtime.server.histogram import Histogram
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 PREFIX: Final = "realtime_"
 
+COMMIT_SECONDS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+COMMIT_ENTRIES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+
+class CommitHistograms:
+    """How long the store's commits took, and how many entries each had."""
+
+    def __init__(self) -> None:
+        self.seconds = Histogram(COMMIT_SECONDS)
+        self.entries = Histogram(COMMIT_ENTRIES)
+
+    def observe(self, entries: int, seconds: float) -> None:
+        """Count one commit."""
+        self.seconds.observe(seconds)
+        self.entries.observe(entries)
+
 
 class HubMetrics(Collector):
     """Reads the hub's, the gate's and the store's counts. One per hub: nothing is global."""
 
-    def __init__(
-        self, hub: Hub, gate: Gate, commit_seconds: Histogram, commit_entries: Histogram
-    ) -> None:
+    def __init__(self, hub: Hub, gate: Gate, commits: CommitHistograms) -> None:
         self._hub = hub
         self._gate = gate
-        self._commit_seconds = commit_seconds
-        self._commit_entries = commit_entries
+        self._commits = commits
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -85,8 +98,8 @@ class HubMetrics(Collector):
             for code, count in sorted(by_code.items()):
                 family.add_metric([str(code)], count)
             yield family
-        yield _histogram("commit_seconds", "How long a commit took", self._commit_seconds)
-        yield _histogram("commit_entries", "Entries in a commit", self._commit_entries)
+        yield _histogram("commit_seconds", "How long a commit took", self._commits.seconds)
+        yield _histogram("commit_entries", "Entries in a commit", self._commits.entries)
 
 
 def _histogram(name: str, text: str, histogram: Histogram) -> HistogramMetricFamily:

@@ -1,0 +1,200 @@
+"""How the hub's use cases are put together, and from what."""
+
+import random
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+
+from realtime.auth.revocations import Revocations
+from realtime.brokers.base import Broker
+from realtime.channels.fanout import Fanout
+from realtime.channels.live import Subscription
+from realtime.channels.rules import RuleBook
+from realtime.hub.access import Access
+from realtime.hub.catching_up import CatchingUp
+from realtime.hub.client import Client, ClientRegistry
+from realtime.hub.clock import Clock
+from realtime.hub.commits import Commits
+from realtime.hub.connecting import Connecting, ConnectRules
+from realtime.hub.delivery import Delivery
+from realtime.hub.dispatch import Dispatch
+from realtime.hub.identities import Credentials, Identities
+from realtime.hub.joining import Joining
+from realtime.hub.log_reader import LogReader
+from realtime.hub.publishing import Publishing
+from realtime.hub.rate_limits import RateLimits
+from realtime.hub.reading import Reading
+from realtime.hub.responder import Responder
+from realtime.hub.statistics import Statistics
+from realtime.hub.subscribing import Subscribing
+from realtime.hub.unserved import refuse_rpc, refuse_send
+from realtime.protocol.commands import (
+    ConnectRequest,
+    HistoryRequest,
+    PresenceRequest,
+    PresenceStatsRequest,
+    PublishRequest,
+    RefreshRequest,
+    RpcRequest,
+    SendRequest,
+    SubRefreshRequest,
+    SubscribeRequest,
+    UnsubscribeRequest,
+)
+from realtime.settings.schema import Settings
+from realtime.stores.base import LogStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a node gives its use cases: contracts, shared state, and ways back to the node.
+
+    `spawn` hosts a coroutine in a task that has a parent. `rescheduled`: a client's next deadline
+    may have moved. `unconnected`: its connect was refused. `insufficient`: a subscription lost its
+    continuity.
+    """
+
+    node: str
+    settings: Settings
+    version: str
+    clock: Clock
+    store: LogStore
+    broker: Broker
+    credentials: Credentials
+    revocations: Revocations
+    rules: RuleBook
+    clients: ClientRegistry
+    statistics: Statistics
+    fanout: Fanout
+    responder: Responder
+    spawn: Callable[[Coroutine[object, object, None]], object]
+    rescheduled: Callable[[Client], None]
+    unconnected: Callable[[Client], None]
+    insufficient: Callable[[Subscription], None]
+
+
+class UseCases:
+    """One object of each, made once per node; every one is told only what it needs."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self.access = Access(insecure=around.settings.auth.insecure)
+        self.identities = Identities(
+            around.credentials,
+            revocations=around.revocations,
+            clock=around.clock,
+            spawn=around.spawn,
+        )
+        self.commits = Commits(around.store, around.statistics)
+        self.delivery = Delivery(
+            around.node,
+            store=around.store,
+            broker=around.broker,
+            fanout=around.fanout,
+            statistics=around.statistics,
+            now_ms=around.clock.wall_ms,
+            spawn=around.spawn,
+            insufficient=around.insufficient,
+        )
+        reader = LogReader(around.store, now_ms=around.clock.wall_ms, spawn=around.spawn)
+        self.joining = self._make_joining(around, reader)
+        self.reading = self._make_reading(around, reader)
+        self.publishing = Publishing(
+            around.node,
+            rules=around.rules,
+            access=self.access,
+            commits=self.commits,
+            delivery=self.delivery,
+            responder=around.responder,
+            statistics=around.statistics,
+            clock=around.clock,
+        )
+        self.connecting = self._make_connecting(around)
+        self.dispatch = self._make_dispatch(around)
+
+    def _make_joining(self, around: Surroundings, reader: LogReader) -> Joining:
+        client = around.settings.client
+        return Joining(
+            delivery=self.delivery,
+            fanout=around.fanout,
+            catching_up=CatchingUp(
+                epoch=around.store.epoch,
+                reader=reader,
+                clock=around.clock,
+                statistics=around.statistics,
+                recovery_max=client.recovery_max,
+                recovery_max_bytes=client.outbox_max_bytes,
+            ),
+            access=self.access,
+            responder=around.responder,
+            clock=around.clock,
+            expired_close_s=client.expired_close_s,
+            rescheduled=around.rescheduled,
+        )
+
+    def _make_reading(self, around: Surroundings, reader: LogReader) -> Reading:
+        client = around.settings.client
+        return Reading(
+            epoch=around.store.epoch,
+            rules=around.rules,
+            access=self.access,
+            delivery=self.delivery,
+            reader=reader,
+            responder=around.responder,
+            history_max=client.history_max,
+            page_max_bytes=client.outbox_max_bytes,
+        )
+
+    def _make_connecting(self, around: Surroundings) -> Connecting:
+        auth, client = around.settings.auth, around.settings.client
+        return Connecting(
+            connect_rules=ConnectRules(
+                version=around.version,
+                anonymous=auth.anonymous,
+                insecure=auth.insecure,
+                personal_namespace=auth.personal_namespace if auth.personal_channels else None,
+                user_connections_max=client.user_connections_max,
+                channels_max=client.channels_max,
+                ping_interval_s=client.ping_interval_s,
+            ),
+            rules=around.rules,
+            clients=around.clients,
+            identities=self.identities,
+            access=self.access,
+            joining=self.joining,
+            responder=around.responder,
+            statistics=around.statistics,
+            clock=around.clock,
+            jitter=random.random,
+            rescheduled=around.rescheduled,
+        )
+
+    def _make_dispatch(self, around: Surroundings) -> Dispatch:
+        subscribing = Subscribing(
+            rules=around.rules,
+            joining=self.joining,
+            identities=self.identities,
+            access=self.access,
+            responder=around.responder,
+            channels_max=around.settings.client.channels_max,
+            rescheduled=around.rescheduled,
+        )
+        return Dispatch(
+            {
+                ConnectRequest: self.connecting.connect,
+                SubscribeRequest: subscribing.subscribe,
+                UnsubscribeRequest: subscribing.unsubscribe,
+                PublishRequest: self.publishing.publish,
+                PresenceRequest: self.reading.presence,
+                PresenceStatsRequest: self.reading.presence_stats,
+                HistoryRequest: self.reading.history,
+                RpcRequest: refuse_rpc,
+                SendRequest: refuse_send,
+                RefreshRequest: self.connecting.refresh,
+                SubRefreshRequest: subscribing.sub_refresh,
+            },
+            limits=RateLimits(around.settings.limits),
+            responder=around.responder,
+            statistics=around.statistics,
+            clock=around.clock,
+            spawn=around.spawn,
+            unconnected=around.unconnected,
+        )
