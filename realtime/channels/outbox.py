@@ -32,7 +32,7 @@ class Backlog:
     """Frames that a paused transport has not taken, oldest first within each lane.
 
     `size`, in bytes, never exceeds the limit. `dropped` counts ephemeral frames. `overflowed`:
-    was no room for a durable frame, and nothing is kept any more.
+    there was no room for a durable frame, and nothing is kept any more.
     """
 
     __slots__ = ("_durable", "_ephemeral", "_limit", "dropped", "overflowed", "size")

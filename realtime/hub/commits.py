@@ -75,17 +75,21 @@ class Commits:
         """Commit groups for ever. Hosted by the hub's task group."""
         while True:
             await self._wanted.wait()
-            group = self._take_group()
-            results = await self._commit([entry for entry, _ in group])
-            for (entry, settle), result in zip(group, results, strict=True):
-                try:
-                    settle(entry, result)
-                except Exception:
-                    logger.exception("an appended entry could not be answered or delivered")
-            self._answered += len(group)
-            self._finish_flushes()
-            if not self._pending:
-                self._wanted.clear()
+            await self._commit_group()
+
+    async def _commit_group(self) -> None:
+        # Not in `run`, whose variables would hold the last group and its clients until the next.
+        group = self._take_group()
+        results = await self._commit([entry for entry, _ in group])
+        for (entry, settle), result in zip(group, results, strict=True):
+            try:
+                settle(entry, result)
+            except Exception:
+                logger.exception("an appended entry could not be answered or delivered")
+        self._answered += len(group)
+        self._finish_flushes()
+        if not self._pending:
+            self._wanted.clear()
 
     async def flushed(self) -> None:
         """Wait until everything that was queued before this call has been answered."""

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 from realtime.channels.live import Wire
@@ -10,7 +12,16 @@ from realtime.hub.client import Client
 from realtime.hub.hub import Hub
 from realtime.server.gate import Gate
 from realtime.server.wires import JSON_WEBSOCKET
-from realtime.websocket import EMPTY_PING, Binary, Close, Failure, FrameReader, Ping, frame_pong
+from realtime.websocket import (
+    EMPTY_PING,
+    Binary,
+    Close,
+    Event,
+    Failure,
+    FrameReader,
+    Ping,
+    frame_pong,
+)
 from realtime.websocket.closing import State, close, received
 
 WRITE_HIGH_BYTES: Final = 64 * 1024
@@ -18,6 +29,17 @@ WRITE_HIGH_BYTES: Final = 64 * 1024
 
 WRITE_LOW_BYTES: Final = 16 * 1024
 """Below this it has room again. uvloop's own default is 16 bytes: stop and go for every frame."""
+
+
+TURN_FRAMES: Final = 64
+TURN_BYTES: Final = 16 * 1024
+"""Frames of one connection, and bytes in them, that are acted on before others get their turn.
+
+A read brings thousands of small ones, and the loop would read from a busy socket again and again.
+"""
+
+CLOSING_MAX_BYTES: Final = 256 * 1024
+"""What a peer may still send after our close frame; one that floods us is not waited for."""
 
 
 class WebsocketConnection(asyncio.Protocol):
@@ -28,12 +50,15 @@ class WebsocketConnection(asyncio.Protocol):
 
     __slots__ = (
         "_address",
+        "_after_close",
         "_client",
         "_gate",
         "_hub",
+        "_is_held",
         "_reader",
         "_state",
         "_transport",
+        "_waiting",
         "frame_pings",
         "wire",
     )
@@ -55,6 +80,10 @@ class WebsocketConnection(asyncio.Protocol):
         self._address = address
         self._reader = FrameReader(hub.settings.client.message_max_bytes)
         self._state = State.OPEN
+        # Frames that were read and wait for their turn; None nearly always.
+        self._waiting: deque[Event] | None = None
+        self._is_held = False
+        self._after_close = 0
         transport.set_write_buffer_limits(WRITE_HIGH_BYTES, WRITE_LOW_BYTES)
         self._client: Client = hub.joined(self)
 
@@ -87,13 +116,16 @@ class WebsocketConnection(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """See Transport."""
-        if not self._transport.is_closing():
-            self._transport.pause_reading()
+        self._is_held = True
+        self._pause()
 
     def resume_reading(self) -> None:
         """See Transport."""
-        if not self._transport.is_closing():
-            self._transport.resume_reading()
+        self._is_held = False
+        if self._waiting is not None:
+            asyncio.get_running_loop().call_soon(self._take_turn)
+        else:
+            self._resume()
 
     def abort(self) -> None:
         """End the TCP connection now."""
@@ -102,20 +134,64 @@ class WebsocketConnection(asyncio.Protocol):
     # An asyncio Protocol.
 
     def data_received(self, data: bytes) -> None:
-        """Read frames, and have their messages performed in order."""
+        """Read frames, and have their messages performed in order, a bounded number at a time."""
+        if self._state is not State.OPEN:
+            self._after_close += len(data)
+            if self._after_close > CLOSING_MAX_BYTES:
+                self._transport.abort()
+                return
+        events = self._reader.feed(data)
+        if self._waiting is not None:
+            self._waiting.extend(events)
+        elif len(data) <= TURN_BYTES and len(events) <= TURN_FRAMES:
+            self._act_on(events)
+        else:
+            self._pause()
+            self._waiting = deque(events)
+            self._take_turn()
+
+    def _take_turn(self) -> None:
+        waiting = self._waiting
+        if waiting is None or self._transport.is_closing():
+            self._waiting = None
+            return
+        turn: list[Event] = []
+        size = 0
+        while waiting and len(turn) < TURN_FRAMES and size < TURN_BYTES:
+            event = waiting.popleft()
+            size += len(event) if type(event) is bytes else 0
+            turn.append(event)
+        self._act_on(turn)
+        if not waiting:
+            self._waiting = None
+            if not self._is_held:
+                self._resume()
+        elif not self._is_held:
+            asyncio.get_running_loop().call_soon(self._take_turn)
+
+    def _act_on(self, events: Sequence[Event]) -> None:
         client = self._client
-        for event in self._reader.feed(data):
-            if self._state is State.OPEN and type(event) is bytes:
-                self._hub.received(client, event)
+        for event in events:
+            if type(event) is bytes:
+                if self._state is State.OPEN:
+                    self._hub.received(client, event)
             elif type(event) is Ping:
                 # With the ephemeral frames: a peer that pings and never reads must not fill memory.
                 self._hub.fanout.send(client.outbox, frame_pong(event.payload), False)
             elif type(event) is Close or type(event) is Failure:
                 self._end(event)
-            elif type(event) is Binary and self._state is State.OPEN:
+            elif type(event) is Binary:
                 self._hub.responder.close(client, MALFORMED)
             elif self.frame_pings:
                 client.session.pong()
+
+    def _pause(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def pause_writing(self) -> None:
         """The transport's buffer is full."""
@@ -134,6 +210,7 @@ class WebsocketConnection(asyncio.Protocol):
         self._gate.left(self)
         self._gate.release()
         self._hub.left(self._client)
+        self._waiting = None
         # The client refers to this connection; without the way back both are freed at once.
         del self._client
 

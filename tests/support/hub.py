@@ -19,7 +19,8 @@ from realtime.auth.tokens import TokenRules
 from realtime.brokers.base import Broker
 from realtime.brokers.memory import MemoryBroker
 from realtime.hub.clock import Clock
-from realtime.hub.hub import Credentials, Hub
+from realtime.hub.hub import Hub
+from realtime.hub.identities import Credentials
 from realtime.hub.server_api import ServerApi
 from realtime.settings.schema import (
     AuthSettings,

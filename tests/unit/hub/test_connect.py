@@ -48,7 +48,9 @@ async def test_what_a_token_leads_to(text: str, expected: str | int) -> None:
 
 @pytest.mark.parametrize("setting", ["anonymous", "insecure"])
 async def test_without_a_token_one_is_a_guest_where_that_is_allowed(setting: str) -> None:
-    async with running(make_settings(**{setting: True})) as node:
+    async with running(
+        make_settings(anonymous=setting == "anonymous", insecure=setting == "insecure")
+    ) as node:
         peer = node.peer()
         reply = await peer.connect()
         assert reply == {"client": peer.id, "version": VERSION, "ping": 25, "pong": True}
@@ -57,7 +59,9 @@ async def test_without_a_token_one_is_a_guest_where_that_is_allowed(setting: str
 
 @pytest.mark.parametrize("setting", ["anonymous", "insecure"])
 async def test_a_token_that_is_given_is_verified_even_where_none_is_needed(setting: str) -> None:
-    async with running(make_settings(**{setting: True})) as node:
+    async with running(
+        make_settings(anonymous=setting == "anonymous", insecure=setting == "insecure")
+    ) as node:
         assert await outcome(node.peer(), token("b" * 64, sub="alice")) == 3500
         assert await outcome(node.peer(), token(sub="alice", exp=1)) == 109
 

@@ -1,13 +1,8 @@
-"""Two hubs, one store, one bus that does its worst: what subscribers get (design 3)."""
+"""What the bus loses, repeats, delays and reorders: what subscribers get (design 3)."""
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable
-
-import msgspec
 import pytest
 
-from realtime.brokers.base import BUS_VERSION, BusMessage
+from realtime.brokers.base import BusMessage
 from realtime.brokers.memory import MemoryBroker, MemoryBus
 from realtime.errors import StoreUnavailable
 from realtime.hub import delivery as delivery_module
@@ -15,43 +10,10 @@ from realtime.model import Entry
 from realtime.protocol.calls import SubscribeCall
 from tests.support.faults import BusFaults, FaultyBroker
 from tests.support.faulty_store import FaultyStore
-from tests.support.hub import Node, running, settled, until
+from tests.support.hub import running, settled, until
 from tests.support.memory_store import EPOCH, MemoryStore
-from tests.support.peer import Peer, error
-
-
-class Pair:
-    """Node `here`, whose incoming bus is at fault, and node `there`, where others publish."""
-
-    def __init__(self, here: Node, there: Node, broker: FaultyBroker, store: MemoryStore) -> None:
-        self.here = here
-        self.there = there
-        self.broker = broker
-        self.store = store
-
-    async def publish(self, *data: object, channel: str = "chat:1") -> None:
-        """Publish on the other node, one after the other."""
-        writer = await self.there.connected("writer")
-        for item in data:
-            await writer.publish(channel, item)
-
-    def lose(self, everything: bool = True) -> None:
-        """Have the bus lose all that it carries to `here`, or nothing again."""
-        self.broker.faults = BusFaults(lose=1.0 if everything else 0.0)
-
-
-@contextlib.asynccontextmanager
-async def two_nodes(faults: BusFaults | None = None, seed: int = 1) -> AsyncIterator[Pair]:
-    """The pair, running."""
-    bus, inner = MemoryBus(), MemoryStore()
-    store = FaultyStore(inner)
-    broker = FaultyBroker(bus, faults or BusFaults(), seed)
-    async with (
-        running(store=store, broker=broker) as here,
-        running(store=store, broker=MemoryBroker(bus)) as there,
-    ):
-        yield Pair(here, there, broker, inner)
-    assert not bus.topics, "a channel was left subscribed on the bus"
+from tests.support.peer import Peer
+from tests.unit.hub.pair import two_nodes
 
 
 async def test_what_one_node_stores_the_other_delivers() -> None:
@@ -304,98 +266,6 @@ async def test_a_channel_that_was_left_during_its_repair_is_left_alone(
         await settled()
         assert alice.data("chat:1") == []
         assert not pair.here.hub.delivery._repairing
-
-
-async def test_ephemeral_publications_reach_the_other_node_once() -> None:
-    async with two_nodes() as pair:
-        alice = await pair.here.subscribed("live:1")
-        bob = await pair.there.subscribed("live:1", "bob")
-        await bob.publish("live:1", "hi")
-        await alice.received("live:1", 1)
-        await settled()
-        assert alice.data("live:1") == bob.data("live:1") == ["hi"]
-        assert "offset" not in alice.publications("live:1")[0]
-
-
-async def test_a_node_drops_its_own_messages_when_they_come_back() -> None:
-    async with two_nodes() as pair:
-        alice = await pair.here.subscribed("live:1")
-        own = BusMessage(pair.here.hub.node, Entry("live:1", 0, b'"echo"', 1))
-        pair.here.hub.delivery.received(own)
-        await settled()
-        assert alice.data("live:1") == []
-
-
-async def test_messages_of_a_newer_version_are_ignored() -> None:
-    async with two_nodes() as pair:
-        alice = await pair.here.subscribed("live:1")
-        message = BusMessage("another", Entry("live:1", 0, b'"new"', 1), BUS_VERSION + 1)
-        pair.here.hub.delivery.received(message)
-        pair.here.hub.delivery.received(msgspec.structs.replace(message, version=BUS_VERSION))
-        await alice.received("live:1", 1)
-        assert len(alice.data("live:1")) == 1
-
-
-async def test_the_bus_is_asked_for_a_channel_by_its_first_subscriber_and_left_by_its_last() -> (
-    None
-):
-    async with two_nodes() as pair:
-        topics = pair.broker._inner.bus.topics
-        alice = await pair.here.subscribed("chat:1")
-        bob = await pair.here.subscribed("chat:1", "bob")
-        assert list(topics) == ["chat:1"]
-        await alice.command("unsubscribe", channel="chat:1")
-        assert list(topics) == ["chat:1"]
-        bob.leave()
-        assert not topics
-
-
-class SlowBus(MemoryBroker):
-    """A bus whose subscriptions take until `answer` is set, or fail with it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def subscribe(self, channel: str) -> Awaitable[None]:
-        """See base."""
-        super().subscribe(channel)
-        return asyncio.shield(self.answer)
-
-
-@pytest.mark.parametrize("channel", ["chat:1", "live:1"])
-async def test_a_subscribe_waits_for_the_bus_before_it_reads_the_head(channel: str) -> None:
-    bus = SlowBus()
-    async with running(broker=bus) as node:
-        alice = await node.connected()
-        number = alice.send("subscribe", channel=channel)
-        await settled()
-        assert not alice.replied(number)
-        assert not node.store.calls["read"]
-        bus.answer.set_result(None)
-        assert "subscribe" in await alice.reply(number)
-
-
-@pytest.mark.parametrize("channel", ["chat:1", "live:1"])
-async def test_a_bus_that_does_not_answer_is_a_temporary_error(
-    channel: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(delivery_module, "OPEN_TIMEOUT_S", 0.01)
-    async with running(broker=SlowBus()) as node:
-        alice = await node.connected()
-        assert error(await alice.command("subscribe", channel=channel)) == 100
-        assert not list(node.hub.delivery)
-
-
-async def test_a_store_that_does_not_answer_is_a_temporary_error(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(delivery_module, "OPEN_TIMEOUT_S", 0.01)
-    async with running() as node:
-        alice = await node.connected()
-        node.store.hold("read")
-        assert error(await alice.command("subscribe", channel="chat:1")) == 100
-        assert not list(node.hub.delivery)
 
 
 async def test_clients_of_both_nodes_see_one_order() -> None:

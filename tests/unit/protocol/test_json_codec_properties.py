@@ -80,6 +80,12 @@ def test_line_breaks_are_taken_out_of_a_payload_and_nothing_else(
     assert parsed(found) == parsed(pretty.encode())
 
 
+@given(DOCUMENTS)
+def test_a_payload_without_line_breaks_is_left_as_it_is(document: str) -> None:
+    payload = document.replace("\r", "").encode()
+    assert compact(payload) is payload
+
+
 @given(st.one_of(mutated(), st.text(max_size=40).map(str.encode)))
 @example(b'{"id":1,"publish":{"channel":"a","data":"\\ud800"}}')
 @example(b'{"id":1,"publish":{"channel":"a","data":\x0c1}}')

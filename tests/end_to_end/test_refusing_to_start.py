@@ -1,4 +1,4 @@
-"""A store that cannot be used stops the hub at the start, with a message that says what to do."""
+"""What cannot work stops the hub at the start, with an exit code and a message that names it."""
 
 import sqlite3
 
@@ -66,6 +66,15 @@ def test_settings_that_cannot_be_used_are_all_named(make_hub: MakeHub) -> None:
     assert code == 2
     for name in ("server.prot", "port", "client.ping_interval_s"):
         assert name in said
+
+
+def test_more_connections_than_descriptors_are_refused_with_the_number(make_hub: MakeHub) -> None:
+    """Nowhere may a process have ten million descriptors by default (proc(5), nr_open)."""
+    hub = make_hub({"server": {"connections_max": 10_000_000}})
+    code, said = refusal(hub)
+    assert code == 2
+    assert "connections_max" in said
+    assert "10000000" in said.replace(",", "").replace("_", "")
 
 
 def test_a_port_that_is_taken_is_named(make_hub: MakeHub, hub: HubProcess) -> None:
