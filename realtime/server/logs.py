@@ -20,11 +20,16 @@ class JsonFormatter(logging.Formatter):
             ),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _text(record.getMessage()),
         }
         if record.exc_info:
-            fields["traceback"] = self.formatException(record.exc_info)
+            fields["traceback"] = _text(self.formatException(record.exc_info))
         return orjson.dumps(fields).decode()
+
+
+def _text(text: str) -> str:
+    """The text without lone surrogates, which JSON cannot hold and names of files may have."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def configure_logging(settings: LogSettings) -> None:

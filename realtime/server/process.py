@@ -33,9 +33,16 @@ HTTP_KEEPALIVE_S: Final = 75.0
 HTTP_SHUTDOWN_S: Final = 5.0
 """How long requests under way may take when the process ends."""
 
-# A hub makes few cycles and many long-lived objects. Looking through all of them often would cost
-# pauses that every client feels, so the young generation is large and the old one looked at seldom.
-GC_THRESHOLDS: Final = (20_000, 20, 100)
+# Looking through all objects takes tens of milliseconds with many connections, and every client
+# would feel it. Connections are freed without the collector (nothing of theirs is in a cycle once
+# they are lost), so only young objects are looked at, few at a time; the rest when there is little.
+GC_THRESHOLDS: Final = (5_000, 5, 1_000_000)
+
+GC_FULL_S: Final = 60.0
+"""Between looks at all objects, which are only taken while there are few clients."""
+
+GC_FULL_CLIENTS: Final = 1_000
+"""With more of them, a look at all objects would take too long."""
 
 
 class Process:
@@ -88,6 +95,7 @@ class Process:
                     tasks.create_task(self._hub.run(), name="hub"),
                     tasks.create_task(self._gate.run(), name="gate"),
                     tasks.create_task(self._housekeeping.run(), name="housekeeping"),
+                    tasks.create_task(self._collect_garbage(), name="collector"),
                 ]
                 await self._serve(listeners)
                 for part in parts:
@@ -114,6 +122,12 @@ class Process:
         listeners[0].close()
         await self._hub.drain(self._settings.drain_s)
         await self._gate.emptied(CLOSE_TIMEOUT_S)
+
+    async def _collect_garbage(self) -> None:
+        while True:
+            await asyncio.sleep(GC_FULL_S)
+            if len(self._hub.clients) <= GC_FULL_CLIENTS:
+                gc.collect()
 
     async def _listen(self, listeners: list[asyncio.Server]) -> None:
         """Bind the ports, the public one first, without accepting anything yet."""

@@ -15,6 +15,24 @@ Operation = Literal["subscribe", "publish", "read_history", "read_presence"]
 OPERATIONS: Final[tuple[Operation, ...]] = get_args(Operation)
 GRANTEES: Final[tuple[Grant, ...]] = get_args(Grant)
 
+API: Final = {
+    "publish",
+    "broadcast",
+    "subscribe",
+    "unsubscribe",
+    "disconnect",
+    "refresh",
+    "presence",
+    "presence_stats",
+    "history",
+    "history_remove",
+    "channels",
+    "info",
+    "rpc",
+    "revoke",
+}
+"""The operations of the server API, which has keys in place of permissions."""
+
 LISTED: Final = frozenset({"u7", "u9"})
 """The users whose ids are in the names of user-limited channels."""
 

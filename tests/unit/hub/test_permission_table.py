@@ -20,6 +20,7 @@ from realtime.settings.schema import ChannelOptions, ClientSettings
 from tests.support.hub import Node, make_settings, running, settled
 from tests.support.peer import Document, Peer
 from tests.unit.hub.permission_oracle import (
+    API,
     CALLERS,
     OPERATIONS,
     Caller,
@@ -47,24 +48,6 @@ ASKS: dict[str, Operation | None] = {
     "send": None,
     "refresh": None,
     "sub_refresh": None,
-}
-
-# The server API has keys in place of permissions; tests/unit/server/test_api.py tries each without.
-API = {
-    "publish",
-    "broadcast",
-    "subscribe",
-    "unsubscribe",
-    "disconnect",
-    "refresh",
-    "presence",
-    "presence_stats",
-    "history",
-    "history_remove",
-    "channels",
-    "info",
-    "rpc",
-    "revoke",
 }
 
 

@@ -1,0 +1,75 @@
+"""What a hub counts, as Prometheus reads it."""
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from realtime.server.gate import Gate
+from realtime.server.metrics import CommitHistograms, HubMetrics
+from tests.support.hub import running, settled
+
+
+def samples(text: bytes) -> dict[str, float]:
+    """Every sample by its name, with its labels where it has some."""
+    found: dict[str, float] = {}
+    for family in text_string_to_metric_families(text.decode()):
+        for sample in family.samples:
+            labels = ",".join(sample.labels.values())
+            found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
+    return found
+
+
+async def test_the_text_has_what_the_hub_counted() -> None:
+    async with running() as node:
+        gate, commits = Gate(connections_max=10, connection_rate=0), CommitHistograms()
+        metrics = HubMetrics(node.hub, gate, commits)
+        for _ in range(3):
+            gate.admit(0.0)
+        alice = await node.subscribed("chat:1")
+        bob = await node.subscribed("chat:1", "bob")
+        await bob.publish("chat:1", "a secret text")
+        await alice.received("chat:1", 1)
+        await bob.command("history", channel="live:1")
+        node.peer().send_bytes(b"nonsense")
+        node.hub.paused(bob.client)
+        commits.observe(5, 0.003)
+        commits.observe(700, 60.0)
+        await settled()
+        text = metrics.render()
+        node.hub.resumed(bob.client)
+        found = samples(text)
+        expected = {
+            "realtime_connections": 3,
+            "realtime_clients": 2,
+            "realtime_channels": 1,
+            "realtime_subscriptions": 2,
+            "realtime_outboxes_paused": 1,
+            "realtime_draining": 0,
+            "realtime_connects_total": 2,
+            "realtime_commands_total": 6,
+            "realtime_publications_total": 1,
+            "realtime_deliveries_total": 2,
+            "realtime_slow_closes_total": 0,
+            "realtime_errors_total{108}": 1,
+            "realtime_disconnects_total{3501}": 1,
+            "realtime_commit_seconds_bucket{0.002}": 0,
+            "realtime_commit_seconds_bucket{0.005}": 1,
+            "realtime_commit_seconds_bucket{+Inf}": 2,
+            "realtime_commit_seconds_count": 2,
+            "realtime_commit_entries_bucket{8}": 1,
+            "realtime_commit_entries_sum": 705,
+        }
+        assert {name: found.get(name) for name in expected} == expected
+        assert found["realtime_received_bytes_total"] > 0
+        assert found["realtime_sent_bytes_total"] > 0
+        for secret in (b"a secret text", b"chat:1", b"alice"):
+            assert secret not in text
+
+
+async def test_two_hubs_in_one_process_count_by_themselves() -> None:
+    async with running() as one, running() as other:
+        await one.connected()
+        gate, commits = Gate(connections_max=10, connection_rate=0), CommitHistograms()
+        counted = [
+            samples(HubMetrics(node.hub, gate, commits).render())["realtime_connects_total"]
+            for node in (one, other)
+        ]
+        assert counted == [1, 0]
