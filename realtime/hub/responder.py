@@ -42,8 +42,8 @@ class Responder:
             self._fanout.send(client.outbox, wire.frame(wire.codec.refusal(id, error)))
 
     def push(self, client: Client, channel: str, push: Push, *, durable: bool = True) -> None:
-        """Push something other than a publication."""
-        if client.closed is not None:
+        """Push something other than a publication; nothing comes before the connect's reply."""
+        if client.closed is not None or not client.session.is_connected:
             return
         wire = client.wire
         self._fanout.send(client.outbox, wire.frame(wire.codec.push(channel, push)), durable)

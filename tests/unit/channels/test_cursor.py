@@ -155,6 +155,17 @@ def test_skipping_goes_on_from_a_position_without_what_was_held_or_kept() -> Non
     assert cursor.known == 20
 
 
+def test_a_tail_does_not_reach_over_what_was_skipped() -> None:
+    cursor = cursor_at(2)
+    for offset in (3, 4, 5):
+        cursor.offer(entry(offset))
+    cursor.skip(7)
+    assert since(cursor, 5) is None
+    cursor.offer(entry(8))
+    assert since(cursor, 7) == [8]
+    assert since(cursor, 6) is None
+
+
 # The tail
 
 
@@ -259,6 +270,16 @@ def test_what_is_kept_is_weighed() -> None:
     first.forget_tail()
     second.forget_tail()
     assert budget.used == 0
+
+
+def test_what_is_held_twice_weighs_once() -> None:
+    budget = TailBudget(1 << 30)
+    cursor = cursor_at(0, budget)
+    for _ in range(3):
+        cursor.offer(entry(2, b"x" * 10))
+    assert budget.used == 10 + ENTRY_BYTES
+    cursor.offer(entry(1, b"x" * 10))
+    assert budget.used == 20 + 2 * ENTRY_BYTES
 
 
 def test_above_the_limit_those_that_began_first_forget() -> None:

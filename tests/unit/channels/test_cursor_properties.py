@@ -101,6 +101,15 @@ class LossyBus(RuleBasedStateMachine):
     def history_is_removed(self, channel: int) -> None:
         self.cursors[channel].forget_tail()
 
+    @rule(channel=st.integers(0, 1))
+    def a_gap_is_admitted(self, channel: int) -> None:
+        """Subscribers are told, and begin anew from the head."""
+        cursor, head = self.cursors[channel], len(self.logs[channel])
+        if cursor.gap:
+            cursor.skip(head)
+            self.begins[channel] = head
+            self.delivered[channel] = []
+
     @invariant()
     def subscribers_saw_each_entry_once_and_in_order(self) -> None:
         for log, cursor, begin, delivered in zip(

@@ -114,6 +114,7 @@ def test_a_backlog_keeps_its_limit_and_every_durable_frame(
         else:
             assert taken
             ephemeral.append(frame)
+    size = backlog.size
     drained = backlog.drain()
     if slow:
         assert drained == b""
@@ -123,6 +124,7 @@ def test_a_backlog_keeps_its_limit_and_every_durable_frame(
     count = sum(frame in kept for frame in ephemeral)
     assert kept == b"".join(ephemeral[len(ephemeral) - count :])
     assert backlog.dropped == len(ephemeral) - count
+    assert size == room_for(*durable, *ephemeral[len(ephemeral) - count :])
 
 
 @pytest.mark.parametrize(

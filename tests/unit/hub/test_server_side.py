@@ -245,3 +245,27 @@ async def test_unsubscribing_from_what_one_has_not_is_answered_all_the_same() ->
         alice = await node.connected("alice")
         for channel in ("chat:1", "nowhere:1"):
             assert "unsubscribe" in await alice.command("unsubscribe", channel=channel)
+
+
+async def test_what_came_to_the_first_channel_while_the_second_was_read_is_not_missed() -> None:
+    """The first is answered from memory at once, and the reply waits for the second."""
+    async with running(WITH_SHUT) as node:
+        await node.connected("somebody", channels=["shut:1"])
+        await publish(node, "shut:1", 1, 2)
+        admin = await node.connected("admin", role="admin")
+        hold = node.store.hold("read")
+        alice = node.peer()
+        number = alice.send(
+            "connect",
+            token=node.token("alice", channels=["shut:1", "shut:2"]),
+            subs={"shut:1": {"recover": True, "epoch": EPOCH, "offset": 1}},
+        )
+        await hold.begun()
+        await admin.publish("shut:1", 3)
+        await admin.publish("shut:1", 4)
+        hold.release()
+        recovered = (await alice.reply(number))["connect"]["subs"]["shut:1"]["publications"]
+        await admin.publish("shut:1", 5)
+        await settled()
+        assert offsets(recovered) + alice.offsets("shut:1") == [2, 3, 4, 5]
+        assert alice.code is None

@@ -2,7 +2,6 @@
 
 import pytest
 
-from realtime.hub.delivery import OPEN_TIMEOUT_S
 from realtime.protocol.calls import DisconnectCall, SubscribeCall, UnsubscribeCall
 from tests.support.hub import Node, running, settled, until
 from tests.support.memory_store import EPOCH
@@ -100,6 +99,8 @@ async def test_what_is_published_while_the_head_is_read_comes_once_and_in_order(
         await writer.publish("chat:1", 3)
         hold.release()
         reply = result(await alice.reply(number), "subscribe")
+        if reply["offset"] < 3:  # then it comes by itself, without another to remind the node
+            await alice.received("chat:1", 1)
         await writer.publish("chat:1", 4)
         await until(lambda: 4 in alice.offsets("chat:1"))
         assert alice.offsets("chat:1") == list(range(reply["offset"] + 1, 5))
@@ -221,11 +222,6 @@ async def test_a_failed_head_fails_all_who_waited_for_it_and_nobody_after() -> N
             assert error(await peer.reply(number)) == 100
         assert not list(node.hub.delivery)
         assert "epoch" in await peers[0].subscribe("chat:1")
-
-
-async def test_a_store_that_never_answers_is_given_up_in_bounded_time() -> None:
-    # The real limit is long for a test; that it is applied is what matters.
-    assert OPEN_TIMEOUT_S <= 10
 
 
 async def test_commands_behind_a_waiting_one_keep_their_order() -> None:

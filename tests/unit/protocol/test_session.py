@@ -7,6 +7,7 @@ import pytest
 
 from realtime.errors import CONNECTION_EXPIRED, MALFORMED, NO_PONG, STALE, ConnectionRefused
 from realtime.protocol.commands import (
+    Command,
     ConnectRequest,
     PublishRequest,
     SubscribeRequest,
@@ -96,6 +97,16 @@ def test_a_session_says_whether_it_is_connected_or_refused(state: State) -> None
 def test_what_cannot_be_decoded_is_refused_in_every_state(state: State) -> None:
     for payload in (b"", b"\n", b"{", b'{"id":1}', b'{"id":1,"ping":{}}', b"\xff"):
         assert not receive(in_state(state), payload)
+
+
+def test_an_empty_message_is_refused_whatever_the_codec_makes_of_it() -> None:
+    class Lenient(JsonCodec):
+        def decode(self, payload: bytes) -> list[Command]:
+            return []
+
+    session = Session(Lenient(), TIMINGS, 100.0)
+    assert receive(session, b" ")
+    assert not receive(session, b"")
 
 
 def test_commands_come_out_in_order_without_pongs() -> None:
@@ -231,6 +242,16 @@ def test_pings_go_on_until_the_expiry() -> None:
     session.receive(PONG)
     assert session.next_deadline() == 125.0
     assert session.tick(125.0) is CONNECTION_EXPIRED
+
+
+def test_of_what_has_become_due_at_once_the_gravest_counts() -> None:
+    """After a stall of the node, say: a client told of its expiry brings a new token."""
+    session = connected(expires=112.5)
+    assert session.tick(112.5) is PING
+    assert session.tick(200.0) is CONNECTION_EXPIRED
+    session = connected()
+    assert session.tick(112.5) is PING
+    assert session.tick(200.0) is NO_PONG
 
 
 def test_a_refresh_moves_the_expiry() -> None:
