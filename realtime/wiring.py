@@ -23,7 +23,7 @@ from realtime.hub.identities import Credentials
 from realtime.hub.server_api import ServerApi
 from realtime.model import Retention
 from realtime.server.api import ApiKeys, ApiRoutes
-from realtime.server.descriptors import allowed_connections, reserve_descriptors
+from realtime.server.descriptors import allow_fewer, reserve_descriptors
 from realtime.server.door import DoorRules, Doorway
 from realtime.server.gate import Gate
 from realtime.server.health import HealthRoutes
@@ -36,7 +36,6 @@ from realtime.server.process import HTTP_KEEPALIVE_S, HTTP_SHUTDOWN_S, Process, 
 from realtime.settings.schema import AuthSettings, ServerSettings, Settings
 from realtime.settings.store_url import database_path
 from realtime.stores import sqlite
-from realtime.stores.base import LogStore
 
 MEMORY: Final = ":memory:"
 DEV_TOKEN_S: Final = 24 * 3600
@@ -49,12 +48,12 @@ def serve(settings: Settings, *, dev: bool, reload: Callable[[], Settings]) -> N
     `reload` reads the settings again, on SIGHUP. Raises SettingsError, StoreError or OSError where
     the hub cannot start.
     """
+    connections_max = settings.server.connections_max
     if dev:
         # A machine to try the hub on may allow few descriptors; production is told instead.
-        connections_max = min(settings.server.connections_max, allowed_connections())
+        connections_max = allow_fewer(connections_max)
     else:
-        connections_max = settings.server.connections_max
-    reserve_descriptors(connections_max)
+        reserve_descriptors(connections_max)
     configure_logging(settings.log)
     uvloop.run(_serve(settings, connections_max, dev=dev, reload=reload))
 
@@ -95,11 +94,16 @@ async def _serve(
             connections_max=connections_max, connection_rate=settings.server.connection_rate
         )
         inner: list[Routes] = [
-            HealthRoutes(hub, HubMetrics(hub, gate, commits), _probe(store, clock)),
+            HealthRoutes(hub, HubMetrics(hub, gate, commits), _probe(store, hub)),
             ApiRoutes(api, keys),
         ]
         pages: list[Routes] = [PageRoutes(_token_issuer(settings.auth))] if dev else []
-        process = _make_process(settings.server, hub, gate, housekeeping, inner, pages, reloaded)
+        rules = DoorRules(
+            settings.server.allowed_origins, settings.server.trusted_proxies, any_loopback=dev
+        )
+        process = _make_process(
+            settings.server, rules, hub, gate, housekeeping, inner, pages, reloaded
+        )
         await process.run()
     finally:
         await finished(store.close(), STORE_CLOSE_S)
@@ -107,6 +111,7 @@ async def _serve(
 
 def _make_process(
     server: ServerSettings,
+    rules: DoorRules,
     hub: Hub,
     gate: Gate,
     housekeeping: Housekeeping,
@@ -116,7 +121,6 @@ def _make_process(
 ) -> Process:
     """Listeners: everything on one port, or `inner` (metrics, API, health) on its own."""
     upgrades = UpgradeRoute()
-    rules = DoorRules(server.allowed_origins, server.trusted_proxies)
 
     def doorway(http: web.Server) -> Doorway:
         upgrades.doorway = Doorway(hub, gate, rules, http)
@@ -136,11 +140,16 @@ def _make_process(
     )
 
 
-def _probe(store: LogStore, clock: Clock) -> Callable[[], Awaitable[object]]:
-    """Asks the store something small, for `/ready`."""
+def _probe(store: sqlite.SQLiteStore, hub: Hub) -> Callable[[], Awaitable[object]]:
+    """Asks the store something small, for `/ready`: a read, and a write where writes failed."""
 
     async def probe() -> None:
-        await store.read("", limit=0, retention=Retention(0, 0), now_ms=clock.wall_ms())
+        now_ms = hub.clock.wall_ms()
+        await store.read("", limit=0, retention=Retention(0, 0), now_ms=now_ms)
+        if hub.commits.failing:
+            # A node that gets no clients would never learn that it can commit again.
+            await store.claim("", "ready", b"", until_ms=now_ms)
+            hub.commits.failing = False
 
     return probe
 

@@ -23,7 +23,8 @@ FRESH_S: Final = 3_600.0
 
 RETRY_S: Final = 10.0
 """The least time between two fetches. Any stranger can send a token with an unknown key id, so this
-is what protects the provider, and it delays a rotated key by so much at most."""
+is what protects the provider. In between nobody can tell such a token from one of a new key: both
+are told to come back."""
 
 KEEP_S: Final = 86_400.0
 """How long a key set is used at most while the provider does not answer: its outage should not lock
@@ -32,6 +33,11 @@ everyone out, but a key that it took back must end some time."""
 
 class JwksSource(Protocol):
     """How the hub gets the document."""
+
+    @property
+    def url(self) -> str:
+        """Where it is: sources of one address have the same keys. May hold a secret: not shown."""
+        ...
 
     async def fetch(self) -> bytes:
         """Fetch the key set: at most DOCUMENT_MAX_BYTES, in 1 s, with one retry (protocol 3.1).
@@ -80,9 +86,9 @@ class JwksCache:
     `now` is in seconds of one clock that does not go back.
 
     The caller makes at most one fetch at a time and tells how it ended. After a NeedsKey: if
-    `needs_fetch(kid, now)`, fetch (or join the fetch under way) and verify once more; if not, or if
-    it raises NeedsKey again, the token is invalid, unless `keys(now)` is empty: then it is the
-    provider who is to blame, and the client should be told to come back.
+    `needs_fetch(kid, now)`, fetch (or join the fetch under way) and verify once more. The token is
+    invalid only if its key is missing from a document whose fetch began after the token came. In
+    all other cases its key may be published by now, and the client should be told to come back.
     """
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ broker what the other nodes should hear. A driver never sees subscribers.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 import msgspec
 
@@ -36,8 +36,16 @@ Receiver = Callable[[BusMessage], None]
 """Called on the loop for each message, perhaps the node's own too; must not block or raise."""
 
 
+BrokerState = Literal["ok", "degraded"]
+
+
 class Broker(Protocol):
     """One node's end of the bus (the module's docstring is the contract)."""
+
+    @property
+    def state(self) -> BrokerState:
+        """Degraded: what it carries is late or lost for now; the node still serves."""
+        ...
 
     async def run(self, receive: Receiver) -> None:
         """Receive until `close`; hosted by the process's task group, which notices its death."""

@@ -1,6 +1,6 @@
 """A channel that has subscribers on this node, and their subscriptions."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from realtime.channels.cursor import Cursor
@@ -97,7 +97,7 @@ class LiveChannel:
     `joiners` counts subscribes under way, so that the channel is not closed under them.
     """
 
-    __slots__ = ("_audiences", "_excepted", "_lagging", "cursor", "joiners", "name", "rules")
+    __slots__ = ("_audiences", "_lagging", "_watching", "cursor", "joiners", "name", "rules")
 
     def __init__(self, name: str, rules: ChannelRules) -> None:
         self.name = name
@@ -107,8 +107,8 @@ class LiveChannel:
         self._audiences: list[tuple[Wire, Audience]] = []
         # Subscribers whose reply already told what the cursor has not reached yet.
         self._lagging: list[Subscription] | None = None
-        # Who is told of joins and leaves where others are not, or is not where all others are.
-        self._excepted: dict[Subscription, None] | None = None
+        # Those who are told of joins and leaves, in channels where not everyone is.
+        self._watching: dict[Subscription, None] | None = None
 
     def __repr__(self) -> str:
         return f"<LiveChannel {self.name!r} with {self.count()} {self.cursor}>"
@@ -146,10 +146,10 @@ class LiveChannel:
         Publications up to `subscription.after` are skipped for it. Those that the cursor passed
         since the reply was made must have been sent by the caller.
         """
-        if subscription.watches is not self.rules.force_push_join_leave:
-            if self._excepted is None:
-                self._excepted = {}
-            self._excepted[subscription] = None
+        if subscription.watches and not self.rules.force_push_join_leave:
+            if self._watching is None:
+                self._watching = {}
+            self._watching[subscription] = None
         if self.cursor is not None and subscription.after > self.cursor.position:
             if self._lagging is None:
                 self._lagging = []
@@ -159,8 +159,8 @@ class LiveChannel:
 
     def leave(self, subscription: Subscription, fanout: Fanout) -> None:
         """Serve the subscription no longer; harmless if it was not served."""
-        if self._excepted is not None:
-            self._excepted.pop(subscription, None)
+        if self._watching is not None:
+            self._watching.pop(subscription, None)
         if self._lagging is not None and subscription in self._lagging:
             self._lagging.remove(subscription)
             return
@@ -185,21 +185,19 @@ class LiveChannel:
 
     def announce(self, event: Join | Leave, fanout: Fanout) -> None:
         """Tell those who watch that someone came or went."""
-        told: Iterable[Subscription] = self._excepted or ()
-        if self.rules.force_push_join_leave:
-            if not self._excepted:
-                for wire, audience in self._audiences:
-                    if audience.members:
-                        fanout.broadcast(audience, wire.frame(wire.codec.push(self.name, event)))
-                return
-            told = [item for item in self.subscriptions() if item.watches]
+        told = (
+            self.subscriptions() if self.rules.force_push_join_leave else iter(self._watching or ())
+        )
         frames: dict[Wire, bytes] = {}
         for subscription in told:
+            if not subscription.watches:
+                continue
             client = subscription.client
             frame = frames.get(client.wire)
             if frame is None:
                 frame = client.wire.frame(client.wire.codec.push(self.name, event))
                 frames[client.wire] = frame
+            # One by one and not with the audience: presence is among the first to be dropped.
             fanout.send(client.outbox, frame, durable=False)
 
     def _catch_up(self, position: int, fanout: Fanout) -> None:

@@ -36,7 +36,7 @@ class Wheel:
             yield from slot
 
     def schedule(self, item: Timed, deadline: float) -> None:
-        """Have `item` answered by the first `advance` at or after `deadline`; moves it if held."""
+        """Have `item` answered once `deadline` has passed, or a round has; moves it if held."""
         slots = self._slots
         if item.slot >= 0:
             slots[item.slot].discard(item)

@@ -3,9 +3,11 @@
 import argparse
 import sys
 
-from realtime.cli.sources import Commands, add_config, load_settings
+from realtime.cli.sources import Commands, add_config, add_dev, load_settings
 from realtime.settings.advice import advice
 from realtime.settings.describe import describe
+from realtime.settings.development import API_KEY, HMAC_SECRET
+from realtime.settings.load import Loaded
 
 
 def add(commands: Commands) -> None:
@@ -18,12 +20,13 @@ def add(commands: Commands) -> None:
     ):
         action = actions.add_parser(name, help=text)
         add_config(action)
+        add_dev(action, "the settings of `realtime serve --dev`")
         action.set_defaults(run=run)
 
 
 def check(arguments: argparse.Namespace) -> int:
     """Say that the settings are good, and what may surprise; SettingsError if they are not."""
-    loaded = load_settings(arguments)
+    loaded = _load(arguments)
     for surprise in advice(loaded.settings):
         print(f"realtime: note: {surprise}", file=sys.stderr)
     print("settings are good")
@@ -32,5 +35,9 @@ def check(arguments: argparse.Namespace) -> int:
 
 def show(arguments: argparse.Namespace) -> int:
     """Print the settings as TOML."""
-    print(describe(load_settings(arguments)))
+    print(describe(_load(arguments)))
     return 0
+
+
+def _load(arguments: argparse.Namespace) -> Loaded:
+    return load_settings(arguments, needs=(HMAC_SECRET, API_KEY))

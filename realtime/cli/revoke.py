@@ -8,13 +8,17 @@ import sys
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from realtime.cli.sources import Commands, add_config, load_settings
+from realtime.cli.sources import Commands, add_config, add_dev, load_settings
 from realtime.errors import SettingsError
+from realtime.settings.development import API_KEY, ORIGIN
 from realtime.settings.schema import ServerSettings
 
 TIMEOUT_S: Final = 10.0
 ANSWER_MAX_BYTES: Final = 65_536
 _ANY_HOST: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+
+_OTHER_NAME: Final = (62, 64)
+"""X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL's x509_vfy.h."""
 
 
 class Failed(Exception):
@@ -29,14 +33,21 @@ def add(commands: Commands) -> None:
     which.add_argument("--jti", metavar="ID", help="id of one token: its claim `jti`")
     parser.add_argument("--url", help="address of the hub; else where the settings say it listens")
     add_config(parser)
+    add_dev(parser, "use the key that `realtime serve --dev` has made and kept")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Ask the hub and print what came of it."""
-    settings = load_settings(arguments).settings
+    loaded = load_settings(arguments, needs=(API_KEY,))
+    settings = loaded.settings
     if not settings.api.keys and not settings.auth.insecure:
         raise SettingsError(["api.keys: not set; the hub takes a revocation only with a key"])
+    if loaded.origins.get("api.keys") == ORIGIN:
+        # Made for this process alone; one that is kept has its file's name as origin.
+        raise SettingsError(
+            ["store.url: beside a database in memory no API key is kept that a hub could know"]
+        )
     url = _parse(own_url(settings.server) if arguments.url is None else arguments.url)
     body = {"jti": arguments.jti} if arguments.user is None else {"user": arguments.user}
     try:
@@ -96,7 +107,10 @@ def ask(url: SplitResult, key: str | None, body: dict[str, str]) -> None:
     except (OSError, http.client.HTTPException) as error:
         # A wrong line is told by its kind alone: it is whatever listens there that wrote it.
         reason = error.strerror if isinstance(error, OSError) else None
-        raise Failed(f"no answer from {url.netloc}: {reason or type(error).__name__}") from None
+        raise Failed(
+            f"no answer from {url.netloc}: {reason or type(error).__name__}"
+            + _other_name(error, url)
+        ) from None
     finally:
         connection.close()
     _judge(status, text)
@@ -108,6 +122,16 @@ def _connection(url: SplitResult) -> http.client.HTTPConnection:
         context = ssl.create_default_context()
         return http.client.HTTPSConnection(host, url.port, timeout=TIMEOUT_S, context=context)
     return http.client.HTTPConnection(host, url.port, timeout=TIMEOUT_S)
+
+
+def _other_name(error: Exception, url: SplitResult) -> str:
+    """Say what helps where the certificate is good, but for another name than the one asked."""
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        return ""
+    if error.verify_code not in _OTHER_NAME:
+        return ""
+    port = "" if url.port is None else f":{url.port}"
+    return f"; --url https://<name in the certificate>{port} reaches it by that name"
 
 
 def _judge(status: int, text: bytes) -> None:

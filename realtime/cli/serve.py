@@ -14,7 +14,7 @@ def add(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser("serve", help="run the hub")
     add_config(parser)
-    add_dev(parser, "for development: loopback only, a page to chat, a secret made and kept")
+    add_dev(parser, "for development: loopback only, a page to chat, secrets made and kept")
     parser.add_argument("--host", help="address to listen on")
     parser.add_argument("--port", type=int, help="port to listen on; 0 is any free one")
     parser.set_defaults(run=run)
@@ -35,9 +35,11 @@ def run(arguments: argparse.Namespace) -> int:
         return load().settings
 
     settings = reload()
-    if not arguments.dev:
+    if development is None:
         for surprise in advice(settings):
             print(f"realtime: note: {surprise}", file=sys.stderr)
+    elif development.api_key_file is not None:
+        print(f"realtime: the server API's key is in {development.api_key_file}", file=sys.stderr)
     wiring.serve(settings, dev=arguments.dev, reload=reload)
     return 0
 

@@ -1,9 +1,10 @@
 """The options that say where a command's settings come from."""
 
 import argparse
+from collections.abc import Collection
 from typing import TypeAlias
 
-from realtime.settings.development import Development
+from realtime.settings.development import Development, Kept
 from realtime.settings.load import Loaded, from_process
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -22,7 +23,11 @@ def add_dev(parser: argparse.ArgumentParser, text: str) -> None:
     parser.add_argument("--dev", action="store_true", help=text)
 
 
-def load_settings(arguments: argparse.Namespace) -> Loaded:
-    """Load what `--config`, and `--dev` if the command has it, say. Raises SettingsError."""
-    development = Development() if getattr(arguments, "dev", False) else None
+def load_settings(arguments: argparse.Namespace, *, needs: Collection[Kept] = ()) -> Loaded:
+    """Load what `--config` and `--dev` say. Raises SettingsError.
+
+    `needs` is what the command uses of the secrets that `realtime serve --dev` keeps; no file is
+    made.
+    """
+    development = Development(needs, makes=False) if arguments.dev else None
     return from_process(arguments.config, development=development)

@@ -2,11 +2,15 @@
 
 import argparse
 from pathlib import Path
+from typing import Final
 
 from realtime.cli.sources import Commands, add_config, add_dev, load_settings
-from realtime.errors import SettingsError
+from realtime.errors import SettingsError, StoreError
 from realtime.settings.schema import Settings
 from realtime.settings.store_url import database_path
+
+_ADVICE: Final = "; force replaces it"
+"""How the store's refusal to replace a database ends. It knows no command line."""
 
 
 def add(commands: Commands) -> None:
@@ -31,10 +35,18 @@ def _add_options(action: argparse.ArgumentParser) -> None:
 
 
 def backup(arguments: argparse.Namespace) -> int:
-    """Write a backup. Raises StoreError."""
+    """Write a backup. Raises SettingsError where there is no database, and StoreError."""
     from realtime import wiring
 
-    wiring.backup(_settings(arguments), arguments.file)
+    settings, database = _settings(arguments)
+    if not Path(database).exists():
+        raise SettingsError(
+            [
+                f"store.url: there is no database at {database}; "
+                "is it the one you mean (--config, --dev)?"
+            ]
+        )
+    wiring.backup(settings, arguments.file)
     print(f"backed up to {arguments.file}")
     return 0
 
@@ -43,13 +55,21 @@ def restore(arguments: argparse.Namespace) -> int:
     """Make the database from a backup. Raises StoreError; then nothing has changed."""
     from realtime import wiring
 
-    wiring.restore(_settings(arguments), arguments.file, force=arguments.force)
+    settings, _ = _settings(arguments)
+    try:
+        wiring.restore(settings, arguments.file, force=arguments.force)
+    except StoreError as error:
+        if not error.detail.endswith(_ADVICE):
+            raise
+        raise StoreError(f"{error.detail.removesuffix(_ADVICE)}; --force replaces it") from None
     print(f"restored from {arguments.file}")
     return 0
 
 
-def _settings(arguments: argparse.Namespace) -> Settings:
+def _settings(arguments: argparse.Namespace) -> tuple[Settings, str]:
+    """Return the settings and the path of the database. Raises SettingsError."""
     settings = load_settings(arguments).settings
-    if database_path(settings.store.url) is None:
+    database = database_path(settings.store.url)
+    if database is None:
         raise SettingsError(["store.url: a database in memory is gone with its process"])
-    return settings
+    return settings, database

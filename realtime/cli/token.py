@@ -10,7 +10,7 @@ import jwt
 
 from realtime.cli.sources import Commands, add_config, add_dev, load_settings
 from realtime.errors import SettingsError
-from realtime.settings.development import ORIGIN
+from realtime.settings.development import HMAC_SECRET, ORIGIN
 from realtime.settings.durations import Duration
 from realtime.settings.schema import AuthSettings
 
@@ -34,7 +34,7 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a token."""
-    loaded = load_settings(arguments)
+    loaded = load_settings(arguments, needs=(HMAC_SECRET,))
     settings = loaded.settings
     secret = settings.auth.hmac_secret
     if secret is None:

@@ -16,9 +16,18 @@ class Access:
         self._insecure = insecure
 
     def may(
-        self, client: Client, operation: Operation, channel: Channel, *, joining: bool = False
+        self,
+        client: Client,
+        operation: Operation,
+        channel: Channel,
+        *,
+        joining: bool = False,
+        by_token: bool = False,
     ) -> bool:
-        """Whether a client may publish or read. `joining`: it is about to be a subscriber."""
+        """Whether a client may publish or read.
+
+        `joining`: it is about to be a subscriber, with `by_token` by a subscription token.
+        """
         identity = client.identity
         if identity is None:
             return False
@@ -30,7 +39,7 @@ class Access:
             operation,
             identity.role,
             subscriber=joining or subscription is not None,
-            token=subscription is not None and subscription.by_token,
+            token=by_token or (subscription is not None and subscription.by_token),
             insecure=self._insecure,
         )
 

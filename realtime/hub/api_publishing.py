@@ -17,7 +17,7 @@ from realtime.errors import (
     StoreError,
 )
 from realtime.hub.hub import Hub
-from realtime.hub.publishing import check_data, clean, digest
+from realtime.hub.publishing import check_data, digest
 from realtime.model import NewEntry
 from realtime.protocol.calls import (
     BroadcastAnswer,
@@ -27,6 +27,7 @@ from realtime.protocol.calls import (
     PublishAnswer,
     PublishCall,
 )
+from realtime.protocol.json_codec import compact
 from realtime.stores.base import Appended, IdempotencyStore
 
 API_SENDER: Final = "a:"
@@ -66,6 +67,7 @@ class ApiPublishing:
             return BroadcastPart(result=await self._publish(channel, call))
         except CommandRefused as refusal:
             error = refusal.error
+            self._hub.statistics.errors[error.code] += 1
             return BroadcastPart(error=BroadcastError(error.code, error.message))
 
     async def _publish(self, name: str, call: PublishCall | BroadcastCall) -> PublishAnswer:
@@ -73,13 +75,17 @@ class ApiPublishing:
         if call.data and call.b64data:
             raise CommandRefused(BAD_REQUEST)
         is_json = channel.rules.data_format != "binary"
-        data = clean(either(call.data, call.b64data, is_json=is_json), channel.rules)
+        data = either(call.data, call.b64data, is_json=is_json)
         check_data(data, channel.rules)
+        if len(data) > self._hub.settings.client.outbox_max_bytes:
+            # No page and no recovery could ever hold it.
+            raise CommandRefused(BAD_REQUEST)
         if len(call.idempotency_key) > KEY_MAX:
             raise CommandRefused(BAD_REQUEST)
         if call.version:
             # Dropping what is not newer needs a version kept with the channel; refusing is honest.
             raise CommandRefused(NOT_AVAILABLE)
+        self._hub.statistics.publications_received += 1
         if channel.rules.has_history and not call.skip_history:
             return await self._append(channel, data, call)
         if call.idempotency_key and not await self._first(channel, data, call):
@@ -123,13 +129,17 @@ class ApiPublishing:
 
 
 def either(data: msgspec.Raw, b64data: str, *, is_json: bool = True) -> bytes:
-    """The field or its base64 twin, which for JSON clients must hold JSON too; b"" for neither."""
+    """The field or its base64 twin, which for JSON clients must hold JSON too; b"" for neither.
+
+    JSON comes without the line breaks that receivers could not take (1.1). Raises CommandRefused.
+    """
     if not b64data:
-        return b"" if bytes(data) == b"null" else bytes(data)
+        given = b"" if bytes(data) == b"null" else bytes(data)
+        return compact(given) if is_json else given
     try:
         decoded = base64.b64decode(b64data, validate=True)
         if is_json:
             orjson.loads(decoded)
     except ValueError:  # binascii.Error and JSONDecodeError are ones
         raise CommandRefused(BAD_REQUEST) from None
-    return decoded
+    return compact(decoded) if is_json else decoded

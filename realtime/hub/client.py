@@ -15,6 +15,9 @@ from realtime.model import ClientInfo
 from realtime.protocol.commands import Request
 from realtime.protocol.session import Session
 
+UNANSWERED_MAX: Final = 512
+"""Publishes of one connection that may wait for the store before it is read no further."""
+
 NO_CHANNELS: Final[frozenset[str]] = frozenset()
 
 
@@ -23,8 +26,9 @@ class Client:
 
     Small on purpose: a hub holds tens of thousands of idle ones. `inbox` holds commands that wait
     for one that is being performed, None while nothing waits. `slot` belongs to the timing wheel.
-    `granted` are the channels that the token, or being that user, subscribes it to.
-    `closed` is why the server closed it, if it did; nothing is performed or written afterwards.
+    `granted` are the channels that the token, or being that user, subscribes it to. `unanswered`
+    counts publishes that wait for the store. `closed` is why the server closed it, if it did;
+    nothing is performed or written afterwards.
     """
 
     __slots__ = (
@@ -41,6 +45,7 @@ class Client:
         "slot",
         "subscriptions",
         "transport",
+        "unanswered",
         "wire",
     )
 
@@ -57,12 +62,22 @@ class Client:
         self.inbox: deque[tuple[int, Request]] | None = None
         self.closed: Disconnect | None = None
         self.slot = -1
+        self.unanswered = 0
         # When the rate limits' buckets are full again; see `realtime.limits.buckets`.
         self.command_tat = 0.0
         self.publish_tat = 0.0
 
     def __repr__(self) -> str:
         return f"<Client {self.id} {self.session!r} {len(self.subscriptions)} subscriptions>"
+
+    def show(self, info: bytes) -> None:
+        """Have others see this `conn_info` (raw JSON) from now on, in every channel."""
+        self.info = ClientInfo(self.user, self.id, info)
+        for subscription in self.subscriptions.values():
+            chan_info = subscription.info.chan_info
+            subscription.info = (
+                ClientInfo(self.user, self.id, info, chan_info) if chan_info else self.info
+            )
 
     @property
     def user(self) -> str:

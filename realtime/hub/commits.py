@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from realtime.errors import INTERNAL, CommandRefused, StoreError
+from realtime.errors import INTERNAL, CommandRefused, StoreError, StoreUnavailable
 from realtime.hub.statistics import Statistics
 from realtime.model import NewEntry
 from realtime.stores.base import Appended, Conflict, LogStore
@@ -27,6 +27,9 @@ PENDING_MAX: Final = 16_384
 PENDING_MAX_BYTES: Final = 64 * 1024 * 1024
 """Payload bytes of them."""
 
+APPEND_TIMEOUT_S: Final = 30.0
+"""How long a group may take before its publishers are told to try again."""
+
 Outcome = Appended | Conflict | StoreError
 Settle = Callable[[NewEntry, Outcome], None]
 
@@ -40,6 +43,8 @@ class Commits:
         self._pending: deque[tuple[NewEntry, Settle]] = deque()
         self._pending_bytes = 0
         self._wanted = asyncio.Event()
+        # Whether the last commit failed: then this node cannot keep its promises.
+        self.failing = False
         self._added = 0
         self._answered = 0
         self._flushes: deque[tuple[int, asyncio.Future[None]]] = deque()
@@ -84,7 +89,7 @@ class Commits:
         for (entry, settle), result in zip(group, results, strict=True):
             try:
                 settle(entry, result)
-            except Exception:
+            except Exception:  # the boundary of one answer: the others get theirs
                 logger.exception("an appended entry could not be answered or delivered")
         self._answered += len(group)
         self._finish_flushes()
@@ -110,13 +115,22 @@ class Commits:
         return group
 
     async def _commit(self, entries: list[NewEntry]) -> Sequence[Outcome]:
+        failure: StoreError
         try:
-            results = await self._store.append(entries)
+            async with asyncio.timeout(APPEND_TIMEOUT_S):
+                results = await self._store.append(entries)
         except StoreError as error:
-            return [error] * len(entries)
-        except Exception:
-            logger.exception("a group could not be appended")  # the next group is committed
-            return [StoreError("the append failed")] * len(entries)
-        self._statistics.commits += 1
-        self._statistics.committed_entries += len(entries)
-        return results
+            failure = error
+        except TimeoutError:
+            # Unknown, as any outcome that is not told: each entry is absent or there once.
+            failure = StoreUnavailable("an append took too long")
+        except Exception:  # the boundary of one group: a defect acknowledges nothing
+            logger.exception("a group could not be appended")
+            failure = StoreError("the append failed")
+        else:
+            self.failing = False
+            self._statistics.commits += 1
+            self._statistics.committed_entries += len(entries)
+            return results
+        self.failing = True
+        return [failure] * len(entries)

@@ -282,7 +282,7 @@ class Connecting:
         if client.granted != frozenset(self._granted_names(claims.identity, claims)):
             raise ConnectionRefused(INSUFFICIENT_STATE)
         client.identity = claims.identity
-        client.info = ClientInfo(client.user, client.id, claims.identity.info)
+        client.show(claims.identity.info)
         expires_at = self.expire(client, claims.identity.expires_at)
         self._responder.reply(
             client,

@@ -70,7 +70,7 @@ class Delivery:
         self._channels: dict[str, LiveChannel] = {}
         self._opening: dict[LiveChannel, asyncio.Future[None]] = {}
         # What was heard of a channel while its head was being read: the read may not have seen it.
-        self._heard: dict[str, int] = {}
+        self._heard: dict[LiveChannel, int] = {}
         self._repairing: set[LiveChannel] = set()
         self._budget = TailBudget(TAILS_MAX_BYTES)
 
@@ -137,20 +137,20 @@ class Delivery:
                 if subscribed is not None:
                     await subscribed
                 if live.rules.has_history:
-                    self._heard[live.name] = 0
+                    self._heard[live] = 0
                     # Read after the bus is in force: what is committed from now on is heard of.
                     page = await self._store.read(
                         live.name, limit=0, retention=_HEAD_ONLY, now_ms=self._now_ms()
                     )
                     live.cursor = Cursor(page.head, self._budget)
-                    live.cursor.heard(self._heard[live.name])
+                    live.cursor.heard(self._heard[live])
         except (StoreError, TimeoutError) as error:
-            # Whoever comes next must open a channel anew, not join one that is half open.
-            if self._channels.get(live.name) is live:
-                del self._channels[live.name]
-                self._broker.unsubscribe(live.name)
-            opened.set_exception(error)
-            opened.exception()  # retrieved, also where every subscriber has gone
+            self._not_opened(live, opened, error)
+        except (
+            Exception
+        ):  # a defect of a driver must not look like a cancellation to those who wait
+            logger.exception("a channel could not be opened")
+            self._not_opened(live, opened, StoreError("the channel could not be opened"))
         except BaseException:
             opened.cancel()
             raise
@@ -160,7 +160,17 @@ class Delivery:
                 self._repair(live)
         finally:
             self._opening.pop(live, None)
-            self._heard.pop(live.name, None)
+            self._heard.pop(live, None)
+
+    def _not_opened(
+        self, live: LiveChannel, opened: "asyncio.Future[None]", error: Exception
+    ) -> None:
+        # Whoever comes next must open the channel anew, not join one that is half open.
+        if self._channels.get(live.name) is live:
+            del self._channels[live.name]
+            self._broker.unsubscribe(live.name)
+        opened.set_exception(error)
+        opened.exception()  # retrieved, also where every subscriber has gone
 
     # What happens in a channel, here or on another node.
 
@@ -202,8 +212,8 @@ class Delivery:
             return
         cursor = live.cursor
         if cursor is None:
-            if live.name in self._heard:
-                self._heard[live.name] = max(self._heard[live.name], entry.offset)
+            if live in self._heard:
+                self._heard[live] = max(self._heard[live], entry.offset)
             return
         ready = cursor.offer(entry)
         if ready:

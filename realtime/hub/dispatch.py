@@ -6,6 +6,7 @@ keep the order of questions. Publishes never wait here: they are queued for a co
 by it.
 """
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
@@ -18,7 +19,7 @@ from realtime.errors import (
     CommandRefused,
     ConnectionRefused,
 )
-from realtime.hub.client import Client
+from realtime.hub.client import UNANSWERED_MAX, Client
 from realtime.hub.clock import Clock
 from realtime.hub.rate_limits import RateLimits
 from realtime.hub.responder import Responder
@@ -29,6 +30,9 @@ logger = logging.getLogger(__name__)
 
 INBOX_MAX: Final = 256
 """Commands of one connection that may wait before its transport is told to read no more."""
+
+COMMANDS_PER_TURN: Final = 32
+"""Commands of one message that are performed before other connections get their turn."""
 
 Waiting = Coroutine[object, object, None]
 # Each handler takes the request type that it is registered under.
@@ -78,6 +82,10 @@ class Dispatch:
                 client.transport.pause_reading()
             return
         for index, (id, request) in enumerate(commands):
+            if index == COMMANDS_PER_TURN:
+                client.inbox = deque(commands[index:])
+                self._spawn(self._work_off(client))
+                return
             waiting = self._begin(client, id, request)
             if waiting is not None:
                 client.inbox = deque(commands[index + 1 :])
@@ -108,18 +116,25 @@ class Dispatch:
 
     async def _finish(self, client: Client, id: int, request: Request, waiting: Waiting) -> None:
         """Wait for a command, then perform those that came meanwhile."""
-        following: Waiting | None = waiting
-        while True:
-            if following is not None:
-                await self._wait(client, id, request, following)
-            inbox = client.inbox
-            if client.closed is not None or client.session.is_refused or not inbox:
-                client.inbox = None
-                if client.closed is None:
-                    client.transport.resume_reading()
-                return
-            id, request = inbox.popleft()
-            following = self._begin(client, id, request)
+        await self._wait(client, id, request, waiting)
+        await self._work_off(client)
+
+    async def _work_off(self, client: Client) -> None:
+        """Perform the commands that wait, a bounded number before others get their turn."""
+        performed = 0
+        while client.inbox and client.closed is None and not client.session.is_refused:
+            if performed % COMMANDS_PER_TURN == 0:
+                await asyncio.sleep(0)
+                if not client.inbox or client.closed is not None:
+                    break
+            id, request = client.inbox.popleft()
+            performed += 1
+            waiting = self._begin(client, id, request)
+            if waiting is not None:
+                await self._wait(client, id, request, waiting)
+        client.inbox = None
+        if client.closed is None and client.unanswered < UNANSWERED_MAX:
+            client.transport.resume_reading()
 
     async def _wait(self, client: Client, id: int, request: Request, waiting: Waiting) -> None:
         try:

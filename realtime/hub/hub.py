@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from typing import Final
 
 from realtime.auth.revocations import Revocations
-from realtime.brokers.base import Broker
+from realtime.brokers.base import Broker, BrokerState
 from realtime.channels.fanout import Fanout
 from realtime.channels.live import Subscription
 from realtime.channels.outbox import Outbox
@@ -55,7 +55,8 @@ class Hub:
     """Use cases over the contracts. The store must be open; `run` must be running.
 
     Transports call `joined`, `received`, `paused`, `resumed` and `left`; all are plain functions,
-    called on the loop, that never wait. `version` is told to clients.
+    called on the loop, that never wait. `version` is told to clients. `loop_lag_s` is how late the
+    event loop was at most; who reads it sets it back to 0, so that no stall goes unseen.
     """
 
     def __init__(
@@ -161,6 +162,11 @@ class Hub:
         if client.closed is None:
             self.fanout.resume(client.outbox)
 
+    @property
+    def broker_state(self) -> BrokerState:
+        """See `realtime.brokers.base.Broker.state`."""
+        return self._broker.state
+
     # What the process calls.
 
     async def run(self) -> None:
@@ -265,7 +271,7 @@ class Hub:
             due += TICK_S
             await asyncio.sleep(max(0.0, due - self.clock.monotonic()))
             now = self.clock.monotonic()
-            self.loop_lag_s = max(0.0, now - due)
+            self.loop_lag_s = max(self.loop_lag_s, now - due)
             due = max(due, now - TICK_S)
             self._timers.advance(now)
             self._close_slow(self.fanout.overdue(now))

@@ -48,18 +48,24 @@ class Identities:
         self._revocations = revocations
         self._clock = clock
         self._spawn = spawn
-        self._fetching: asyncio.Future[None] | None = None
+        self._fetching: asyncio.Future[bool] | None = None
 
     def use(self, credentials: Credentials) -> None:
-        """Verify with these from now on; connections that were verified before stay."""
-        self._source = credentials.source
-        self._cache = JwksCache()
+        """Verify with these from now on; connections that were verified before stay.
+
+        Published keys of the same address stay too: the provider may be down just now.
+        """
+        source, before = credentials.source, self._source
+        self._source = source
+        if source is None or before is None or source.url != before.url:
+            self._cache = JwksCache()
         self._verifier = TokenVerifier(credentials.keys, credentials.rules)
 
     def wait_for(self, token: str) -> Coroutine[object, object, None] | None:
         """What to await before the token is asked about; None where its key is at hand.
 
-        Raises CommandRefused (100, temporary), now or when awaited, where no keys could be had.
+        Raises CommandRefused (100, temporary), now or when awaited, where no keys could be had, and
+        where the key may have been published since they were.
         """
         source = self._source
         if source is None:
@@ -73,15 +79,15 @@ class Identities:
             kid = missing.kid
         except TokenError:
             pass  # its key is known; what is wrong with it is for `connection` to say
-        if self._fetching is None and self._cache.needs_fetch(kid, now):
+        begins = self._fetching is None and self._cache.needs_fetch(kid, now)
+        if begins:
             self._fetching = asyncio.get_running_loop().create_future()
             self._spawn(self._fetch(source, self._fetching))
         if kid is None:
             return None  # keys that are merely old are replaced in the background
         if self._fetching is not None:
-            return self._fetched(self._fetching)
-        self._require_keys()
-        return None
+            return self._fetched(self._fetching, kid, begins)
+        raise CommandRefused(INTERNAL)
 
     def connection(self, token: str) -> ConnectionClaims:
         """What a connection token says. Raises TokenError; a revoked token is invalid."""
@@ -103,26 +109,28 @@ class Identities:
             return False
         return self._revocations.revoked(identity.user, identity.iat, identity.jti)
 
-    async def _fetched(self, fetching: "asyncio.Future[None]") -> None:
-        await asyncio.shield(fetching)
-        self._require_keys()
-
-    def _require_keys(self) -> None:
+    async def _fetched(
+        self, fetching: "asyncio.Future[bool]", kid: str, begun_for_it: bool
+    ) -> None:
+        """Wait; the key is missing for good only from a fetch that began after the token."""
+        is_loaded = await asyncio.shield(fetching)
         keys = self._cache.keys(self._clock.monotonic())
-        if not len(keys):
-            # The provider is to blame, not the token: the client should come back.
+        if not len(keys) or (kid not in keys and not (is_loaded and begun_for_it)):
+            # The provider is to blame, or was asked too early: the client should come back.
             raise CommandRefused(INTERNAL)
         self._verifier.use_keys(keys)
 
-    async def _fetch(self, source: JwksSource, done: "asyncio.Future[None]") -> None:
+    async def _fetch(self, source: JwksSource, done: "asyncio.Future[bool]") -> None:
         cache = self._cache
+        is_loaded = False
         try:
             document = await source.fetch()
             cache.loaded(document, self._clock.monotonic())
+            is_loaded = True
         except (OSError, TimeoutError, JwksUnusable) as error:
             cache.failed(self._clock.monotonic())
             logger.warning("auth.jwks_url: cannot use the published keys: %s", error)
         finally:
             self._fetching = None
             if not done.done():
-                done.set_result(None)
+                done.set_result(is_loaded)

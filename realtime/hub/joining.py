@@ -221,7 +221,10 @@ class Joining:
         if not channel.rules.join_leave:
             return False
         return channel.rules.force_push_join_leave or (
-            grant.join_leave and self._access.may(client, "read_presence", channel, joining=True)
+            grant.join_leave
+            and self._access.may(
+                client, "read_presence", channel, joining=True, by_token=grant.by_token
+            )
         )
 
     @staticmethod

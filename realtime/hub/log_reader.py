@@ -6,12 +6,15 @@ way: a storm on one channel costs two reads, whatever its size.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import Final
 
 from realtime.errors import StoreError, StoreUnavailable
 from realtime.model import Retention
 from realtime.stores.base import LogStore, Page
+
+logger = logging.getLogger(__name__)
 
 READ_TIMEOUT_S: Final = 10.0
 """How long a read may take before its askers are told to try again."""
@@ -109,16 +112,23 @@ class LogReader:
             async with asyncio.timeout(READ_TIMEOUT_S):
                 page = await read()
         except StoreError as error:
-            if not future.cancelled():
-                future.set_exception(error)
-                future.exception()  # retrieved, also where every asker has gone
+            _fail(future, error)
         except TimeoutError:
-            if not future.cancelled():
-                future.set_exception(StoreUnavailable("a read of a channel's log took too long"))
-                future.exception()
+            _fail(future, StoreUnavailable("a read of a channel's log took too long"))
+        except (
+            Exception
+        ):  # a defect of a driver must not look like a cancellation to those who wait
+            logger.exception("a channel's log could not be read")
+            _fail(future, StoreError("the read failed"))
         except BaseException:
             future.cancel()
             raise
         else:
             if not future.cancelled():
                 future.set_result(page)
+
+
+def _fail(future: "asyncio.Future[Page]", error: StoreError) -> None:
+    if not future.cancelled():
+        future.set_exception(error)
+        future.exception()  # retrieved, also where every asker has gone

@@ -16,7 +16,7 @@ from realtime.errors import (
     StoreError,
 )
 from realtime.hub.access import Access
-from realtime.hub.client import Client
+from realtime.hub.client import UNANSWERED_MAX, Client
 from realtime.hub.clock import Clock
 from realtime.hub.commits import Commits, Outcome
 from realtime.hub.delivery import Delivery
@@ -24,7 +24,6 @@ from realtime.hub.responder import Responder
 from realtime.hub.statistics import Statistics
 from realtime.model import ClientInfo, Entry, NewEntry
 from realtime.protocol.commands import PublishRequest
-from realtime.protocol.json_codec import compact
 from realtime.protocol.replies import PublishResult
 from realtime.stores.base import Appended
 
@@ -86,8 +85,15 @@ class Publishing:
             self._settle(client, id, entry, outcome)
 
         self._commits.add(entry, settle)
+        # One connection must not fill the queue that all share.
+        client.unanswered += 1
+        if client.unanswered == UNANSWERED_MAX:
+            client.transport.pause_reading()
 
     def _settle(self, client: Client, id: int, entry: NewEntry, outcome: Outcome) -> None:
+        client.unanswered -= 1
+        if client.unanswered == UNANSWERED_MAX // 2 and client.inbox is None:
+            client.transport.resume_reading()
         self.stored(entry, outcome)
         if client.closed is not None:
             return
@@ -158,11 +164,6 @@ def check_data(data: bytes, rules: ChannelRules) -> None:
         raise CommandRefused(BAD_REQUEST)
     if rules.data_format == "json_object" and not data.lstrip(b" \t\r\n").startswith(b"{"):
         raise CommandRefused(BAD_REQUEST)
-
-
-def clean(data: bytes, rules: ChannelRules) -> bytes:
-    """The payload of a JSON namespace without the line breaks that receivers could not take."""
-    return data if rules.data_format == "binary" else compact(data)
 
 
 def digest(data: bytes, tags: Mapping[str, str] | None) -> bytes:

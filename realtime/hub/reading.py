@@ -1,6 +1,7 @@
 """History, presence and its numbers."""
 
 from collections.abc import Coroutine, Sequence
+from typing import Final
 
 from realtime.channels.rules import Channel, RuleBook
 from realtime.errors import (
@@ -33,6 +34,9 @@ from realtime.protocol.replies import (
     PresenceStatsResult,
     Publication,
 )
+
+PRESENCE_MAX: Final = 2_000
+"""Subscriptions of a channel up to which clients may ask who is there, not only how many."""
 
 
 class Reading:
@@ -122,8 +126,11 @@ class Reading:
         return entries
 
     def presence(self, client: Client, id: int, request: PresenceRequest) -> None:
-        """Who is subscribed (protocol 1.4)."""
+        """Who is subscribed (protocol 1.4); above `PRESENCE_MAX` there are only numbers (108)."""
         channel = self._presence_channel(client, request.channel)
+        live = self._delivery.find(channel.name)
+        if live is not None and live.count() > PRESENCE_MAX:
+            raise CommandRefused(NOT_AVAILABLE)
         self._responder.reply(client, id, self.who(channel))
 
     def presence_stats(self, client: Client, id: int, request: PresenceStatsRequest) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from realtime.auth.claims import Override
+from realtime.auth.claims import YEAR_10000, Override
 from realtime.channels.rules import Channel
 from realtime.errors import (
     BAD_REQUEST,
@@ -86,6 +86,7 @@ class ServerApi:
         publishing = ApiPublishing(hub, epoch=store.epoch, idempotency=idempotency)
         self.publish = publishing.publish
         self.broadcast = publishing.broadcast
+        self.statistics = hub.statistics
         self._hub = hub
         self._store = store
         self._revocations = revocations
@@ -96,6 +97,7 @@ class ServerApi:
         """Subscribe the user's connections; done also where there is none."""
         channel = self._resolve(call.channel)
         _require(call.user)
+        _check_expiry(call.expire_at)
         grant = Grant(
             by_server=True,
             chan_info=either(call.info, call.b64info),
@@ -141,7 +143,7 @@ class ServerApi:
         joining.admit(client, prepared.subscription)
 
     async def unsubscribe(self, call: UnsubscribeCall) -> Answer:
-        """End one subscription, or all, of the user's connections."""
+        """End one subscription, or all, of the user's connections, or of one client."""
         if not call.user and not call.client:
             raise CommandRefused(BAD_REQUEST)
         if call.channel:
@@ -164,6 +166,7 @@ class ServerApi:
     async def refresh(self, call: RefreshCall) -> Answer:
         """Move the expiry of the user's connections, or close them as expired (3005)."""
         _require(call.user)
+        _check_expiry(call.expire_at)
         info = either(call.info, "")
         for client in self._clients(call.user, call.client, call.session):
             if call.expired:
@@ -179,7 +182,11 @@ class ServerApi:
         """Make tokens invalid, durably, and close the connections that were made with them."""
         if bool(call.user) == bool(call.jti) or len(call.user or call.jti) > KEY_MAX:
             raise CommandRefused(BAD_REQUEST)
+        _check_expiry(call.expire_at)
         now_ms = self._hub.clock.wall_ms()
+        if call.expire_at and call.expire_at * 1000 <= now_ms:
+            # It would be acknowledged, and forgotten at once.
+            raise CommandRefused(BAD_REQUEST)
         revocation = Revocation(
             user=call.user,
             jti=call.jti,
@@ -213,7 +220,11 @@ class ServerApi:
         return self._hub.reading.how_many(self._resolve(call.channel))
 
     async def history(self, call: HistoryCall) -> HistoryResult:
-        """A page of the channel's log; -1 is all, up to `HISTORY_MAX`."""
+        """A page of the channel's log; -1 is as much as one answer may have.
+
+        That is `HISTORY_MAX` entries, and `client.outbox_max_bytes` of them: where the last entry
+        is not the log's end, the next page starts after it.
+        """
         limit = call.limit if 0 <= call.limit <= HISTORY_MAX else HISTORY_MAX
         return await self._hub.reading.page(
             self._resolve(call.channel), limit, call.since, call.reverse
@@ -269,17 +280,25 @@ class ServerApi:
         return self._hub.rules.resolve(name)
 
     def _clients(self, user: str, client_id: str, session: str) -> Iterator[Client]:
-        """The user's connections, or the one of them that is named."""
+        """The user's connections, or the one of them that is named; no user means anybody's."""
         if session:  # sessions belong to the HTTP transports, which this version does not have
+            return
+        if not user and not client_id:  # callers refuse that; everybody is never meant
             return
         found = self._hub.clients.of_user(user) if user else tuple(self._hub.clients)
         for client in found:
-            if client.user == user and (not client_id or client.id == client_id):
+            if not client_id or client.id == client_id:
                 yield client
 
 
 def _require(value: str) -> None:
     if not value:
+        raise CommandRefused(BAD_REQUEST)
+
+
+def _check_expiry(expire_at: int) -> None:
+    """Refuse (107) what is no time in seconds since 1970; 0 is never."""
+    if not 0 <= expire_at <= YEAR_10000:
         raise CommandRefused(BAD_REQUEST)
 
 

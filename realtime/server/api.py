@@ -98,6 +98,7 @@ class ApiRoutes:
 
     def __init__(self, api: ServerApi, keys: ApiKeys) -> None:
         self._keys = keys
+        self._errors = api.statistics.errors
         operations: Sequence[tuple[type[Call], Operation]] = (
             (PublishCall, api.publish),
             (BroadcastCall, api.broadcast),
@@ -135,7 +136,7 @@ class ApiRoutes:
         if method == "batch":
             return await self._perform_batch(body)
         if method not in self._operations:
-            return _reply(_error(METHOD_NOT_FOUND), 404)
+            return _reply(self._error(METHOD_NOT_FOUND), 404)
         try:
             decoded = self._operations[method][0].decode(body or b"{}")
         except (msgspec.DecodeError, RecursionError) as error:
@@ -165,7 +166,7 @@ class ApiRoutes:
             result, error = await self._perform(command.method, bytes(command.params))
             echoed = b'"id":%b,' % bytes(command.id) if command.id else b""
             if error is not None:
-                replies.append(b"{%b%b}" % (echoed, _error(error)[1:-1]))
+                replies.append(b"{%b%b}" % (echoed, self._error(error)[1:-1]))
             else:
                 replies.append(b'{%b"result":%b}' % (echoed, result))
         return _reply(b"\n".join(replies))
@@ -185,11 +186,11 @@ class ApiRoutes:
 
     async def _reply_part(self, part: dict[str, msgspec.Raw]) -> bytes:
         if len(part) != 1:
-            return _error(BAD_REQUEST)
+            return self._error(BAD_REQUEST)
         ((method, params),) = part.items()
         result, error = await self._perform(method, bytes(params))
         if error is not None:
-            return _error(error)
+            return self._error(error)
         return b'{"%b":%b}' % (method.encode(), result)
 
     async def _perform(self, method: str, params: bytes) -> tuple[bytes, Error | None]:
@@ -212,13 +213,20 @@ class ApiRoutes:
         if request.method != "POST":
             return web.Response(status=HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "POST"})
         if not self._keys.accept(request):
-            return web.Response(status=HTTPStatus.UNAUTHORIZED)
+            return web.Response(
+                status=HTTPStatus.UNAUTHORIZED, text="The server API needs a key: X-API-Key.\n"
+            )
         return None
 
     def _answer(self, request: web.Request, error: Error) -> web.Response:
         """An application error: 200, unless the request asks for HTTP statuses (5.1)."""
         in_transport = request.headers.get(ERROR_MODE_HEADER, "").lower() == "transport"
-        return _reply(_error(error), _STATUS.get(error.code, 500) if in_transport else 200)
+        return _reply(self._error(error), _STATUS.get(error.code, 500) if in_transport else 200)
+
+    def _error(self, error: Error) -> bytes:
+        """The error as an answer, which is counted."""
+        self._errors[error.code] += 1
+        return _encode({"error": {"code": error.code, "message": error.message}})
 
 
 async def _read(request: web.Request) -> bytes:
@@ -233,10 +241,6 @@ async def _read(request: web.Request) -> bytes:
     except UnicodeDecodeError:
         raise web.HTTPBadRequest(text="The body must be JSON in UTF-8.\n") from None
     return body
-
-
-def _error(error: Error) -> bytes:
-    return _encode({"error": {"code": error.code, "message": error.message}})
 
 
 def _reply(body: bytes, status: int = 200) -> web.Response:

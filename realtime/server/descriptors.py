@@ -1,5 +1,6 @@
 """File descriptors: is there room for as many connections as the settings allow?"""
 
+import contextlib
 import resource
 from typing import Final
 
@@ -20,17 +21,39 @@ def reserve_descriptors(connections_max: int) -> None:
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return
     if hard != resource.RLIM_INFINITY and hard < needed:
+        room = hard - RESERVED
+        expected = f"expected at most {room}, or" if room > 0 else "expected"
         raise SettingsError(
             [
                 f"server.connections_max: {connections_max} connections need {needed} file "
-                f"descriptors, this process may have {hard}; expected at most {hard - RESERVED}, "
-                "or a higher limit (ulimit -n)"
+                f"descriptors, this process may have {hard}; {expected} a higher limit (ulimit -n)"
             ]
         )
-    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    except (ValueError, OSError):
+        # Some systems have a limit of their own below an unlimited hard one.
+        raise SettingsError(
+            [
+                f"server.connections_max: {connections_max} connections need {needed} file "
+                f"descriptors, the system allows fewer; expected a smaller number"
+            ]
+        ) from None
 
 
-def allowed_connections() -> int:
-    """How many websockets the process may have at most; at least 1."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(1, hard - RESERVED) if hard != resource.RLIM_INFINITY else 1_000_000
+def allow_fewer(connections_max: int) -> int:
+    """For trying the hub: as many websockets as descriptors can be had for, at least 1.
+
+    The reserve for everything else shrinks too: one person needs few of them.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections_max + RESERVED
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        if hard != resource.RLIM_INFINITY:
+            wanted = min(wanted, hard)
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    if soft == resource.RLIM_INFINITY:
+        return connections_max
+    return max(1, min(connections_max, soft - min(RESERVED, soft // 2)))

@@ -9,12 +9,14 @@ import asyncio
 import ipaddress
 from collections.abc import Sequence
 from typing import Final, cast
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from realtime.hub.hub import Hub
 from realtime.server.gate import HTTP_CONNECTIONS_MAX, Gate
 from realtime.server.websocket import WebsocketConnection
+from realtime.settings.hosts import is_loopback
 from realtime.websocket import (
     Accept,
     HeadReader,
@@ -36,10 +38,20 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class DoorRules:
-    """What the settings say about who may come in."""
+    """What the settings say about who may come in.
 
-    def __init__(self, allowed_origins: Sequence[str], trusted_proxies: Sequence[str]) -> None:
+    `any_loopback` lets pages of this machine in, whichever server they come from: development.
+    """
+
+    def __init__(
+        self,
+        allowed_origins: Sequence[str],
+        trusted_proxies: Sequence[str],
+        *,
+        any_loopback: bool = False,
+    ) -> None:
         self.allowed_origins = tuple(allowed_origins)
+        self.any_loopback = any_loopback
         self.trusted: tuple[Network, ...] = tuple(
             ipaddress.ip_network(network, strict=False) for network in trusted_proxies
         )
@@ -91,7 +103,10 @@ class Doorway:
     def _judge(self, head: RequestHead) -> Accept | Refuse:
         if head.path != WEBSOCKET_PATH:
             return NOT_FOUND
-        return check(head, self.rules.allowed_origins)
+        origins = self.rules.allowed_origins
+        if self.rules.any_loopback and _is_loopback_origin(head.headers.get("origin", "")):
+            origins = ("*",)
+        return check(head, origins)
 
     def _forwarded(self, transport: asyncio.Transport, head: RequestHead) -> str | None:
         """The client's address as trusted proxies tell it; None: the connection's own.
@@ -131,8 +146,7 @@ class Door(asyncio.Protocol):
         """The connection was accepted; the gate watches how long the head takes."""
         # A cast: uvloop's transports are ones in all but name.
         self._transport = cast(asyncio.Transport, transport)
-        if not self._doorway.gate.arriving(self, asyncio.get_running_loop().time()):
-            self._transport.abort()
+        self._doorway.gate.arriving(self, asyncio.get_running_loop().time())
 
     def data_received(self, data: bytes) -> None:
         """Collect the head, then hand the connection on."""
@@ -177,6 +191,13 @@ class Door(asyncio.Protocol):
         transport.set_protocol(handler)
         handler.connection_made(transport)
         handler.data_received(data)
+
+
+def _is_loopback_origin(origin: str) -> bool:
+    try:
+        return is_loopback(urlsplit(origin).hostname or "")
+    except ValueError:
+        return False
 
 
 def refuse(transport: asyncio.Transport, refusal: Refuse) -> None:

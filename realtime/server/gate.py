@@ -18,7 +18,7 @@ HTTP_CONNECTIONS_MAX: Final = 1024
 """Connections that are not websockets, at once."""
 
 ARRIVING_MAX: Final = 2048
-"""Connections that have not sent their first head, at once."""
+"""Connections that have not sent their first head, at once; one more ends the oldest of them."""
 
 SWEEP_S: Final = 0.5
 
@@ -41,7 +41,6 @@ class Gate:
     def __init__(self, *, connections_max: int, connection_rate: float) -> None:
         self.connections_max = connections_max
         self.connections = 0
-        self.refused = 0
         self.closed = False
         self._empty = asyncio.Event()
         self._rate = Rate(connection_rate, connection_rate)
@@ -53,12 +52,10 @@ class Gate:
     def admit(self, now: float) -> bool:
         """Whether one more websocket may open now; it is then counted until `release`."""
         if self.closed or self.connections >= self.connections_max:
-            self.refused += 1
             return False
         if self._rate.enabled:
             tat = admit(self._tat, now, self._rate)
             if tat is None:
-                self.refused += 1
                 return False
             self._tat = tat
         self.connections += 1
@@ -70,12 +67,17 @@ class Gate:
         if not self.connections:
             self._empty.set()
 
-    def arriving(self, connection: Overdue, now: float) -> bool:
-        """The connection must send its first head soon; False: too many others have not yet."""
+    def arriving(self, connection: Overdue, now: float) -> None:
+        """The connection must send its first head soon.
+
+        Where too many others have not yet, the oldest goes: strangers who say nothing must not
+        shut out who comes now and speaks at once.
+        """
         if len(self._arriving) >= ARRIVING_MAX:
-            return False
+            oldest = next(iter(self._arriving))
+            del self._arriving[oldest]
+            oldest.abort()
         self._arriving[connection] = now + HEAD_TIMEOUT_S
-        return True
 
     def arrived(self, connection: Overdue) -> None:
         """It did, or is gone."""

@@ -35,7 +35,7 @@ class HealthRoutes:
         return web.json_response({})
 
     async def ready(self, request: web.Request) -> web.Response:
-        """200 if clients may be sent here: the store answers and the node is not draining.
+        """200 if clients may be sent here: the store answers and commits, the node does not drain.
 
         The broker's state is a field only: without it the node still serves, with some delay.
         """
@@ -44,7 +44,7 @@ class HealthRoutes:
         state = {
             "ready": is_ready,
             "store": store,
-            "broker": "ok",
+            "broker": self._hub.broker_state,
             "draining": self._hub.draining,
         }
         return web.json_response(state, status=200 if is_ready else 503)
@@ -59,4 +59,5 @@ class HealthRoutes:
                 await self._probe()
         except (StoreError, TimeoutError):
             return "unavailable"
-        return "ok"
+        # A full disk is read from as ever.
+        return "not committing" if self._hub.commits.failing else "ok"

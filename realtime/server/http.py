@@ -25,6 +25,7 @@ def make_application(routes: Iterable[Routes]) -> web.Application:
     """An application that serves these routes."""
     application = web.Application(client_max_size=BODY_MAX_BYTES, middlewares=[_boundary])
     application.on_response_prepare.append(_anonymous)
+    application.on_response_prepare.append(_brief)
     for group in routes:
         group.add_to(application.router)
     return application
@@ -33,6 +34,14 @@ def make_application(routes: Iterable[Routes]) -> web.Application:
 async def _anonymous(request: web.Request, response: web.StreamResponse) -> None:
     """Keep the versions of what serves this to ourselves."""
     response.headers.popall("Server", None)
+
+
+async def _brief(request: web.Request, response: web.StreamResponse) -> None:
+    """Close the connection after an error: strangers could keep all there are with 404s."""
+    if response.status >= 400:
+        response.force_close()
+        # aiohttp has written this header already.
+        response.headers["Connection"] = "close"
 
 
 @web.middleware

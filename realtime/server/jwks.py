@@ -16,7 +16,7 @@ class HttpJwksSource:
     """See `realtime.auth.jwks.JwksSource`. A fetch is rare, so each has its own connection."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
 
     async def fetch(self) -> bytes:
         """See JwksSource."""
@@ -32,7 +32,7 @@ class HttpJwksSource:
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout) as session,
-                session.get(self._url, allow_redirects=False) as response,
+                session.get(self.url, allow_redirects=False) as response,
             ):
                 if response.status != 200:
                     raise OSError(f"the answer has status {response.status}, expected 200")

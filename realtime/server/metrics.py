@@ -55,6 +55,11 @@ class HubMetrics(Collector):
         hub = self._hub
         counts = hub.statistics
         fanout = hub.fanout
+        lag_s, hub.loop_lag_s = hub.loop_lag_s, 0.0
+        # A backlog's count joins the fan-out's when the backlog ends.
+        dropped = fanout.dropped + sum(
+            outbox.backlog.dropped for outbox in fanout.paused if outbox.backlog is not None
+        )
         gauges = (
             ("connections", "Open websockets, connected or not", self._gate.connections),
             ("clients", "Clients that have connected", len(hub.clients)),
@@ -65,7 +70,11 @@ class HubMetrics(Collector):
                 sum(live.count() for live in hub.delivery),
             ),
             ("outboxes_paused", "Clients whose transport is full", len(fanout.paused)),
-            ("loop_lag_seconds", "How late the event loop's last tick was", hub.loop_lag_s),
+            (
+                "loop_lag_seconds",
+                "How late the event loop was at most since the last scrape",
+                lag_s,
+            ),
             ("draining", "Whether the node is shutting down", int(hub.draining)),
         )
         for name, text, value in gauges:
@@ -75,10 +84,10 @@ class HubMetrics(Collector):
             ("commands", "Commands of clients", counts.commands),
             ("messages_received", "Messages of clients", counts.messages_received),
             ("received_bytes", "Payload bytes of clients", counts.bytes_received),
-            ("publications", "Publications of clients", counts.publications_received),
+            ("publications", "Publications of clients and the API", counts.publications_received),
             ("deliveries", "Frames handed to subscribers", fanout.deliveries),
             ("sent_bytes", "Bytes written to clients", fanout.written_bytes),
-            ("outbox_dropped", "Ephemeral frames dropped for slow clients", fanout.dropped),
+            ("outbox_dropped", "Ephemeral frames dropped for slow clients", dropped),
             ("slow_closes", "Clients closed as slow", counts.slow_closes),
             ("duplicates", "Publications that were retries", counts.duplicates),
             ("position_gaps", "Gaps found in what reached the node", counts.gaps),
@@ -91,7 +100,7 @@ class HubMetrics(Collector):
         for name, text, count in counters:
             yield CounterMetricFamily(PREFIX + name, text, count)
         for name, text, by_code in (
-            ("errors", "Error replies to clients by code", counts.errors),
+            ("errors", "Error replies to clients and API calls by code", counts.errors),
             ("disconnects", "Closes by the server by code", counts.disconnects),
         ):
             family = CounterMetricFamily(PREFIX + name, text, labels=["code"])

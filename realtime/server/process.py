@@ -1,8 +1,8 @@
 """The life of one hub process: listen, serve, drain when told to, and end."""
 
 import asyncio
-import gc
 import logging
+import os
 import signal
 import socket
 import ssl
@@ -15,6 +15,7 @@ from aiohttp import web
 from realtime.errors import RealtimeError
 from realtime.hub.housekeeping import Housekeeping
 from realtime.hub.hub import Hub
+from realtime.server import garbage
 from realtime.server.door import Doorway
 from realtime.server.gate import CLOSE_TIMEOUT_S, Gate
 from realtime.settings.schema import ServerSettings
@@ -27,22 +28,14 @@ BACKLOG: Final = 4096
 TLS_HANDSHAKE_S: Final = 10.0
 """How long a TLS handshake may take."""
 
-HTTP_KEEPALIVE_S: Final = 75.0
-"""How long an idle HTTP connection stays open."""
+HTTP_KEEPALIVE_S: Final = 15.0
+"""How long an idle HTTP connection stays open: there is room for few of them."""
 
 HTTP_SHUTDOWN_S: Final = 5.0
 """How long requests under way may take when the process ends."""
 
-# Looking through all objects takes tens of milliseconds with many connections, and every client
-# would feel it. Connections are freed without the collector (nothing of theirs is in a cycle once
-# they are lost), so only young objects are looked at, few at a time; the rest when there is little.
-GC_THRESHOLDS: Final = (5_000, 5, 1_000_000)
-
-GC_FULL_S: Final = 60.0
-"""Between looks at all objects, which are only taken while there are few clients."""
-
-GC_FULL_CLIENTS: Final = 1_000
-"""With more of them, a look at all objects would take too long."""
+HTTP_CLEANUP_S: Final = 2 * HTTP_SHUTDOWN_S + 1.0
+"""How long ending HTTP may take: aiohttp waits as long again for requests that it cancelled."""
 
 
 class Process:
@@ -95,25 +88,20 @@ class Process:
                     tasks.create_task(self._hub.run(), name="hub"),
                     tasks.create_task(self._gate.run(), name="gate"),
                     tasks.create_task(self._housekeeping.run(), name="housekeeping"),
-                    tasks.create_task(self._collect_garbage(), name="collector"),
+                    tasks.create_task(garbage.collect(self._client_count), name="collector"),
                 ]
                 await self._serve(listeners)
+                # While the hub runs: requests under way wait for its commits.
+                await finished(self._end_http(listeners), HTTP_CLEANUP_S)
                 for part in parts:
                     part.cancel()
         finally:
-            for listener in listeners:
-                listener.close()
-            if self._internal is not None:
-                await self._internal.cleanup()
-            await self._public.cleanup()
+            await self._end_http(listeners)
 
     async def _serve(self, listeners: Sequence[asyncio.Server]) -> None:
         for listener in listeners:
             await listener.start_serving()
-        # What exists now stays until the end: the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
+        garbage.freeze()  # what exists now stays until the end
         for listener, what in zip(listeners, ("listening", "internal listener"), strict=False):
             self._say(f"{what} on", listener)
         await self._stop.wait()
@@ -123,11 +111,16 @@ class Process:
         await self._hub.drain(self._settings.drain_s)
         await self._gate.emptied(CLOSE_TIMEOUT_S)
 
-    async def _collect_garbage(self) -> None:
-        while True:
-            await asyncio.sleep(GC_FULL_S)
-            if len(self._hub.clients) <= GC_FULL_CLIENTS:
-                gc.collect()
+    async def _end_http(self, listeners: Sequence[asyncio.Server]) -> None:
+        """Accept nothing more, and let requests under way end. Idempotent."""
+        for listener in listeners:
+            listener.close()
+        for runner in (self._internal, self._public):
+            if runner is not None and runner.server is not None:
+                await runner.cleanup()
+
+    def _client_count(self) -> int:
+        return len(self._hub.clients)
 
     async def _listen(self, listeners: list[asyncio.Server]) -> None:
         """Bind the ports, the public one first, without accepting anything yet."""
@@ -141,17 +134,22 @@ class Process:
 
     async def _bind(self, factory: Callable[[], asyncio.Protocol], port: int) -> asyncio.Server:
         tls = self._tls
-        server = await asyncio.get_running_loop().create_server(
-            factory,
-            self._settings.host,
-            port,
-            backlog=BACKLOG,
-            ssl=tls,
-            ssl_handshake_timeout=TLS_HANDSHAKE_S if tls is not None else None,
-            ssl_shutdown_timeout=CLOSE_TIMEOUT_S if tls is not None else None,
-            reuse_address=True,
-            start_serving=False,
-        )
+        host = self._settings.host
+        try:
+            server = await asyncio.get_running_loop().create_server(
+                factory,
+                host,
+                port,
+                backlog=BACKLOG,
+                ssl=tls,
+                ssl_handshake_timeout=TLS_HANDSHAKE_S if tls is not None else None,
+                ssl_shutdown_timeout=CLOSE_TIMEOUT_S if tls is not None else None,
+                reuse_address=True,
+                start_serving=False,
+            )
+        except OSError as error:
+            why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+            raise OSError(f"server.port: cannot listen on {host}:{port}: {why}") from None
         for bound in server.sockets:
             # The kernel finds half-open peers of idle HTTP connections; TCP_NODELAY is uvloop's.
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

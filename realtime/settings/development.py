@@ -1,19 +1,18 @@
 """What `--dev` puts in place of what is not configured."""
 
-import os
-import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from realtime.settings.auth_rules import HMAC_MIN_BYTES
-from realtime.settings.gathered import COMMAND_LINE, Gathered, Given
+from realtime.settings.gathered import COMMAND_LINE, Gathered, Given, dotted
 from realtime.settings.hosts import is_loopback
+from realtime.settings.kept_secret import keep_secret, new_secret, read_secret
 from realtime.settings.kinds import OPTION_KINDS
 from realtime.settings.schema import ChannelOptions, Grant
 from realtime.settings.secret import Secret
 from realtime.settings.store_url import database_path
-from realtime.settings.text_file import Unreadable, read_text
+from realtime.settings.text_file import Unreadable
 
 STORE_URL: Final = "sqlite:///realtime-dev.db"
 ORIGIN: Final = "--dev"
@@ -38,50 +37,102 @@ NAMESPACES: Final[Mapping[str, ChannelOptions]] = {
 _KEYS: Final = ("hmac_secret", "rsa_public_key", "ecdsa_public_key", "jwks_url")
 
 
-class Development:
-    """The defaults of `--dev`: loopback only, a database of its own, rooms, and a secret.
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept in a file beside the database: for which setting, and what it is called."""
 
-    Keep one for as long as the process lives: beside a database in memory, the secret is in memory
-    too, and must be the same when the settings are read again.
+    path: tuple[str, str]
+    suffix: str
+    noun: str
+
+
+HMAC_SECRET: Final = Kept(("auth", "hmac_secret"), ".secret", "a secret")
+API_KEY: Final = Kept(("api", "keys"), ".api_key", "a key")
+
+
+class Development:
+    """The defaults of `--dev`: loopback only, a database of its own, rooms, a secret, an API key.
+
+    `needs` is what must be there of the secret and the key; nobody may conclude from the lack of
+    the rest. `makes`: a file that is not there is made; else it is a problem. Keep one for as long
+    as the process lives: beside a database in memory, secret and key are in memory too, and must be
+    the same when the settings are read again.
     """
 
-    def __init__(self) -> None:
-        self._in_memory = Secret(_new_secret())
+    def __init__(
+        self, needs: Collection[Kept] = (HMAC_SECRET, API_KEY), *, makes: bool = True
+    ) -> None:
+        self.api_key_file: str | None = None
+        """Where the API key of the settings that were loaded last is; None if not in our file."""
+        self._needs = needs
+        self._makes = makes
+        self._in_memory = {kept: Secret(new_secret()) for kept in (HMAC_SECRET, API_KEY)}
 
     def complete(self, gathered: Gathered) -> None:
-        """Fill in what the sources left open. May make the secret's file, unless all is lost."""
+        """Fill in what the sources left open. May make files, unless all is lost."""
+        self.api_key_file = None
         _listen_on_loopback(gathered)
         gathered.values.setdefault(("store", "url"), Given(STORE_URL, ORIGIN))
         if not gathered.namespaces and not gathered.doubts(("namespaces",)):
             _add_namespaces(gathered)
-        if not _has_key(gathered) and not gathered.problems:
-            self._add_secret(gathered)
+        for kept, has in ((HMAC_SECRET, _has_token_key), (API_KEY, _has_api_key)):
+            if has(gathered):
+                continue
+            if kept not in self._needs:
+                gathered.unclear.add(kept.path)
+            elif not gathered.problems:
+                self._add(kept, gathered)
 
-    def _add_secret(self, gathered: Gathered) -> None:
+    def _add(self, kept: Kept, gathered: Gathered) -> None:
         try:
             database = database_path(str(gathered.values["store", "url"].value))
         except ValueError:
             # That is a problem of its own, and found by the rules.
             return
-        path = ("auth", "hmac_secret")
         if database is None:
-            gathered.values[path] = Given(self._in_memory, ORIGIN)
+            gathered.values[kept.path] = Given(_value(kept, self._in_memory[kept]), ORIGIN)
             return
-        file = Path(f"{database}.secret")
+        file = Path(database + kept.suffix)
+        if not self._makes and not file.exists():
+            gathered.refuse(_missing(kept, file), kept.path)
+            return
         try:
-            gathered.values[path] = Given(_kept_secret(file), str(file))
+            secret = keep_secret(file) if self._makes else read_secret(file)
         except Unreadable as unreadable:
-            problem = f"auth.hmac_secret ({ORIGIN}): cannot keep a secret in {file}: {unreadable}"
-            gathered.refuse(problem, path)
+            what = f"cannot keep {kept.noun} in" if self._makes else "cannot read"
+            problem = f"{dotted(kept.path)} ({ORIGIN}): {what} {file}: {unreadable}"
+            gathered.refuse(problem, kept.path)
+            return
+        gathered.values[kept.path] = Given(_value(kept, secret), str(file))
+        if kept is API_KEY:
+            self.api_key_file = str(file)
 
 
-def _has_key(gathered: Gathered) -> bool:
+def _value(kept: Kept, secret: Secret) -> object:
+    return (secret,) if kept is API_KEY else secret
+
+
+def _missing(kept: Kept, file: Path) -> str:
+    where = "there" if file.is_absolute() else "in this folder"
+    return (
+        f"{dotted(kept.path)} ({ORIGIN}): {file} is not {where}; run it where `realtime serve "
+        "--dev` was started, or name the database by --config or REALTIME_STORE__URL"
+    )
+
+
+def _has_token_key(gathered: Gathered) -> bool:
     # An empty variable gives a value, too: None.
     return any(
         given.value is not None
         for path, given in gathered.values.items()
         if path[0] == "auth" and path[1] in _KEYS
     )
+
+
+def _has_api_key(gathered: Gathered) -> bool:
+    """Whether the server API has a key, or needs none."""
+    settings = (gathered.values.get(path) for path in (API_KEY.path, ("auth", "insecure")))
+    return any(given is not None and given.value for given in settings)
 
 
 def _listen_on_loopback(gathered: Gathered) -> None:
@@ -105,27 +156,3 @@ def _add_namespaces(gathered: Gathered) -> None:
             value = getattr(options, key)
             if value != getattr(defaults, key):
                 gathered.values["namespaces", name, key] = Given(value, ORIGIN)
-
-
-def _new_secret() -> str:
-    return secrets.token_urlsafe(48)
-
-
-def _kept_secret(file: Path) -> Secret:
-    """Return the secret in `file`, made now if there is none. Raises Unreadable."""
-    try:
-        # Whoever else makes it at this moment wins, and we read theirs.
-        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        text = read_text(str(file)).strip()
-        if len(text.encode("utf-8")) < HMAC_MIN_BYTES:
-            raise Unreadable(
-                f"it has less than {HMAC_MIN_BYTES} bytes; remove it to have one made"
-            ) from None
-        return Secret(text)
-    except OSError as error:
-        raise Unreadable(error.strerror or type(error).__name__) from None
-    text = _new_secret()
-    with os.fdopen(handle, "w", encoding="utf-8") as opened:
-        opened.write(text + "\n")
-    return Secret(text)

@@ -25,6 +25,10 @@ PLATFORM: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Variables that platforms set, and what they mean unless our own variable is there too."""
 
+_MAY_BE_EMPTY: Final[Path] = ("auth", "hmac_previous_secret")
+"""The setting whose file may be there from the start, to be filled when the secret changes. Any
+other empty file is a secret that was lost."""
+
 _TESTS: Final = "REALTIME_TEST_"
 # Kubernetes tells every container of a service "realtime" or "realtime-x" where that listens.
 _SERVICE: Final = re.compile(
@@ -182,7 +186,7 @@ def _accept_file(
         return
     # Editors and `echo` end a file with a line break that is no part of the secret.
     secret = re.sub(r"\r?\n\Z", "", text)
-    if secret:
+    if secret or path == _MAY_BE_EMPTY:
         _accept(variable, secret, gathered)
     else:
         gathered.refuse(f"{dotted(path)} ({name}): the file is empty", path)

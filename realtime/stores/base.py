@@ -8,16 +8,20 @@ no hole. (channel, sender, client_id) is unique too, so a retry is the same entr
 death of the process and of the machine. When it raises, nothing it was given was acknowledged and
 each entry is absent or there once; the caller may make the same call again.
 
-**Reads see only committed entries**, and every `Page` is one snapshot: its entries and its head
-belong together.
+**Reads see only committed entries**, and the entries and the head of a `Page` belong together: no
+entry is above the head, and no visible entry at or below it is left out of what was asked for,
+unless retention or a truncate took it meanwhile. A driver without snapshots reads the head first,
+then the entries up to it.
 
 **Retention never moves the head.** A channel's highest entry may become a stub, never disappear,
 and no entry younger than `DEDUPE_TTL_MS` is forgotten altogether, so that a retry is recognised.
 
 All methods may be called concurrently from the loop that called `open`. Cancelling a call does not
-undo what it began. Every method raises `realtime.errors.StoreError` or one of its kinds and
-nothing else on purpose. Channels, users and ids are opaque text: a driver binds them as values and
-never builds a statement, pattern or operator from them.
+undo what it began. Every call is bounded by the driver's own timeouts, which its class names,
+together with what they do not reach; one that runs out is StoreUnavailable. Every method raises
+`realtime.errors.StoreError` or one of its kinds and nothing else on purpose. Channels, users and
+ids are opaque text: a driver binds them as values and never builds a statement, pattern or
+operator from them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -49,9 +53,10 @@ class Conflict(msgspec.Struct, frozen=True, gc=False):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """A snapshot of part of a channel's log: visible entries in the order asked for, and the head.
+    """Part of a channel's log: visible entries in the order asked for, and the head.
 
-    `head` is the channel's highest offset, 0 for a channel without entries.
+    `head` is the channel's highest offset when the page was read, 0 for a channel without entries.
+    No entry is above it. The module's docstring says what a page may lack.
     """
 
     entries: Sequence[Entry]
@@ -142,7 +147,8 @@ class LogStore(Protocol):
         """Remove what retention hides, in one bounded slice, and answer where to go on.
 
         Looks at channels in order of name, those greater than `after`, and changes at most `limit`
-        rows in one transaction, short enough not to hold up appends. An entry that is the head, or
+        rows, few enough not to hold up appends. Each row may be changed by itself: a slice that
+        fails half-way has done a part, and the next does the rest. An entry that is the head, or
         younger than DEDUPE_TTL_MS, becomes a stub; any other is deleted, as is a stub in its time.
         Works from the oldest entry to the first that may still be seen: one whose `at` is out of
         order may wait for those before it. Safe to interrupt and to repeat. `retention` may be

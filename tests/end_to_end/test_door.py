@@ -73,8 +73,8 @@ def test_a_foreign_origin_is_refused_on_every_connection(hub: HubProcess, before
 
 
 def test_what_is_nowhere_is_not_found(hub: HubProcess) -> None:
-    with open_raw(hub.port) as connection:
-        for path in (b"/nothing", b"/connection/websocket/x", b"/../etc/passwd"):
+    for path in (b"/nothing", b"/connection/websocket/x", b"/../etc/passwd"):
+        with open_raw(hub.port) as connection:  # an error ends its connection
             request = b"GET " + path + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
             assert answer(connection, request)[0] == 404
 

@@ -4,7 +4,7 @@ import random
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
-from realtime.brokers.base import BusMessage, Receiver
+from realtime.brokers.base import BrokerState, BusMessage, Receiver
 from realtime.brokers.memory import MemoryBroker, MemoryBus
 
 
@@ -39,6 +39,11 @@ class FaultyBroker:
         self._plan = random.Random(seed)  # noqa: S311 - a plan of faults, not a secret
         self._delayed: list[_Delayed] = []
         self._receive: Receiver | None = None
+
+    @property
+    def state(self) -> BrokerState:
+        """See base."""
+        return self._inner.state
 
     async def run(self, receive: Receiver) -> None:
         """See base."""

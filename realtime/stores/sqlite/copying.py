@@ -90,7 +90,7 @@ def restore(source: str, target: str, *, force: bool) -> None:
 
 def _restore_locked(source: str, target: str, *, force: bool) -> None:
     if os.path.lexists(target) and not force:
-        raise StoreError(f"database {target}: it exists, and force was not asked for")
+        raise StoreError(f"database {target}: it exists; force replaces it")
     partial = target + _PARTIAL
     try:
         with closing(open_read_only(source, timeout_s=_BUSY_TIMEOUT_S)) as connection:

@@ -32,14 +32,19 @@ class Read:
     run: Callable[[sqlite3.Connection], object]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Job:
-    """An order, what it weighs, and the future that its caller waits for."""
+    """An order, what it weighs, and the future that its caller waits for.
+
+    `settled`: it was answered and weighs nothing any more. It belongs to the loop's thread. The
+    future cannot tell, since a caller that gives up ends it too.
+    """
 
     order: Append | Write | Read
     rows: int
     size: int
     future: asyncio.Future[Any]
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +116,18 @@ class JobQueue:
         self._waiting.put(job)
         return job.future
 
-    def close(self, threads: int) -> None:
-        """Take no more; tell that many threads to end after what is queued. Idempotent."""
+    def close(self) -> None:
+        """Take no more; every thread ends after what is queued. Idempotent."""
         if not self._closed:
             self._closed = True
-            for _ in range(threads):
-                self._waiting.put(None)
+            self._waiting.put(None)
 
     def _settle(self, outcomes: Sequence[Outcome], then: Callable[[], None] | None) -> None:
         for outcome in outcomes:
             job = outcome.job
+            if job.settled:
+                continue
+            job.settled = True
             self._rows -= job.rows
             self._bytes -= job.size
             if job.future.done():
@@ -132,15 +139,19 @@ class JobQueue:
         if then is not None:
             then()
 
-    def _refuse_all(self, reason: str) -> None:
+    def _refuse_all(self, reason: str, taken: Sequence[Job]) -> None:
         self._closed = True
+        refused = list(taken)
         while True:
             try:
                 job = self._waiting.get_nowait()
             except queue.Empty:
-                return
+                break
             if job is not None:
-                self._settle([Outcome(job, error=StoreUnavailable(reason))], None)
+                refused.append(job)
+        # Other threads of this queue may be waiting for a job: they end too.
+        self._waiting.put(None)
+        self._settle([Outcome(job, error=StoreUnavailable(reason)) for job in refused], None)
 
     # On the threads
 
@@ -162,18 +173,21 @@ class JobQueue:
                 job = self._waiting.get_nowait()
             except queue.Empty:
                 return taken
-        if taken:
-            # The mark of the end belongs to the next call.
-            self._waiting.put(None)
+        # The mark of the end stays, for the next call and for the other threads.
+        self._waiting.put(None)
         return taken
 
     def answer(self, outcomes: Sequence[Outcome], then: Callable[[], None] | None = None) -> None:
         """Hand outcomes to the loop, all in one call; `then` is called there after them."""
         self.call_on_loop(self._settle, outcomes, then)
 
-    def abandon(self, reason: str) -> None:
-        """The thread dies: refuse what is queued and whatever comes."""
-        self.call_on_loop(self._refuse_all, reason)
+    def abandon(self, reason: str, taken: Sequence[Job]) -> None:
+        """The thread dies: refuse what it had taken, what is queued and whatever comes.
+
+        Those of `taken` that were answered before keep their answers. The others may have been done
+        or not, as base has it for a call that raises.
+        """
+        self.call_on_loop(self._refuse_all, reason, taken)
 
     def call_on_loop(self, function: Callable[..., object], *arguments: object) -> None:
         """Call it on the loop soon, or not at all if the loop is closed."""

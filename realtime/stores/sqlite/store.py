@@ -38,6 +38,10 @@ class SQLiteStore:
     One thread writes, in groups, with `synchronous=FULL`; `readers` threads read over connections
     of their own. A file belongs to one store at a time, by a lock beside it. `:memory:` has one
     connection, which the writer's thread reads over too, and survives nothing.
+
+    What bounds a call: the queues' limits, `busy_timeout_s` for another process's lock, and
+    `close_timeout_s` for `close`. Not a disk that never answers: nothing can interrupt a write to
+    it, so its callers wait, or give up themselves, and soon the full queue refuses new ones.
     """
 
     def __init__(
@@ -109,10 +113,10 @@ class SQLiteStore:
         if self._backups:
             await asyncio.wait(self._backups, timeout=self._close_timeout_s)
         # Readers first: the log is folded in when the last connection is closed, the writer's.
-        self._reads.close(len(self._readers))
+        self._reads.close()
         for reader in self._readers:
             await self._wait_ended(reader, deadline)
-        self._writes.close(1)
+        self._writes.close()
         await self._wait_ended(self._writer, deadline)
 
     def statistics(self) -> Statistics:

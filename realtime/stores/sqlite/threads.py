@@ -56,14 +56,15 @@ class DatabaseThread(threading.Thread):
         return True
 
     def run(self) -> None:
-        """Serve until the queue ends."""
+        """Serve until the queue ends. A thread that dies leaves no caller waiting."""
+        taken: Sequence[Job] = ()
         try:
             while taken := self._jobs.take(
                 rows_max=self.take_rows_max, bytes_max=self.take_bytes_max
             ):
                 self.serve(taken)
         except BaseException:
-            self._jobs.abandon(f"the store's thread {self.name} has died")
+            self._jobs.abandon(f"the store's thread {self.name} has died", taken)
             raise
         finally:
             self._disconnect()

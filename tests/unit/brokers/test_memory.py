@@ -113,5 +113,9 @@ async def test_what_comes_before_the_run_is_dropped() -> None:
     assert len(heard) == 1
 
 
+async def test_nothing_is_late_within_a_process() -> None:
+    assert MemoryBroker().state == "ok"
+
+
 async def test_a_broker_alone_has_a_bus_of_its_own() -> None:
     assert MemoryBroker().bus is not MemoryBroker().bus

@@ -1,5 +1,6 @@
-"""Stand-ins for the clients of a node: outboxes whose sink remembers, and what a channel needs."""
+"""A node without a hub: a fan-out, outboxes whose sink remembers, and clients for channels."""
 
+from realtime.channels.fanout import Audience, Fanout
 from realtime.channels.live import LiveChannel, Subscription, Wire
 from realtime.channels.outbox import Outbox
 from realtime.model import ClientInfo, Entry
@@ -33,6 +34,29 @@ class Wakes:
 
     def __call__(self) -> None:
         self.count += 1
+
+
+class Node:
+    """A fan-out with clients: `sinks` by outbox."""
+
+    def __init__(self, limit: int = 1 << 20) -> None:
+        self.wakes = Wakes()
+        self.fanout = Fanout(self.wakes, limit)
+        self.now = 0.0
+
+    def client(self, *audiences: Audience) -> tuple[Outbox, Sink]:
+        """A new client in these audiences."""
+        sink = Sink()
+        outbox = Outbox(sink, None)
+        for audience in audiences:
+            self.fanout.settle(audience)
+            audience.members[outbox] = None
+        return outbox, sink
+
+    def tick(self) -> None:
+        """The end of a tick."""
+        self.now += 1.0
+        self.fanout.flush(self.now)
 
 
 class CountingCodec(JsonCodec):

@@ -107,8 +107,9 @@ def test_time_that_stands_still_or_goes_back_brings_nothing_up_twice() -> None:
     assert wheel.advance(101.0) == [item]
     assert wheel.advance(101.0) == []
     assert wheel.advance(50.0) == []
-    wheel.schedule(item, 102.0)
-    assert wheel.advance(102.0) == [item]
+    wheel.schedule(item, 150.0)
+    assert wheel.advance(149.0) == []
+    assert wheel.advance(150.0) == [item]
 
 
 def test_the_width_of_a_slot_is_a_choice() -> None:

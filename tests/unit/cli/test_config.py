@@ -48,6 +48,37 @@ def test_it_shows_what_holds_and_why_but_no_secret(
     assert tomllib.loads(shown)["api"]["keys"] == ["***"]
 
 
-def test_checking_makes_no_file(folder: Path) -> None:
-    main(["config", "check"])
+@pytest.mark.parametrize("action", ["check", "show"])
+@pytest.mark.parametrize("dev", [[], ["--dev"]])
+def test_it_makes_no_file(action: str, dev: list[str], folder: Path) -> None:
+    main(["config", action, *dev])
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("action", ["check", "show"])
+@pytest.mark.parametrize(
+    ("there", "missing", "setting"),
+    [
+        ("realtime-dev.db.api_key", "realtime-dev.db.secret", "auth.hmac_secret"),
+        ("realtime-dev.db.secret", "realtime-dev.db.api_key", "api.keys"),
+    ],
+)
+def test_what_development_has_not_made_yet_is_a_problem(
+    action: str, there: str, missing: str, setting: str, folder: Path, capsys: Output
+) -> None:
+    (folder / there).write_text(SECRET)
+    assert main(["config", action, "--dev"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"realtime: {setting} (--dev): {missing} is not in this folder; run it")
+
+
+def test_it_shows_what_development_has_made(folder: Path, capsys: Output) -> None:
+    for suffix in ("secret", "api_key"):
+        (folder / f"realtime-dev.db.{suffix}").write_text(SECRET)
+    assert main(["config", "check", "--dev"]) == 0
+    assert capsys.readouterr() == ("settings are good\n", "")
+    assert main(["config", "show", "--dev"]) == 0
+    shown = capsys.readouterr().out
+    assert SECRET not in shown
+    assert 'keys = ["***"]  # realtime-dev.db.api_key' in shown.splitlines()
+    assert 'hmac_secret = "***"  # realtime-dev.db.secret' in shown.splitlines()

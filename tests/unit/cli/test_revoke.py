@@ -1,10 +1,13 @@
 """`realtime revoke`, against a server that remembers what it was asked."""
 
 import json
+import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -12,10 +15,17 @@ from realtime.cli import main
 from realtime.cli.revoke import own_url
 from realtime.errors import SettingsError
 from realtime.settings.schema import ServerSettings
+from tests.support.certificates import Certificate, make_certificate
 
 Output = pytest.CaptureFixture[str]
 
 KEY = "an-api-key-for-tests"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """A certificate for 127.0.0.1."""
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @dataclass
@@ -25,6 +35,7 @@ class Hub:
     port: int = 0
     status: int = 200
     answer: bytes = b'{"result":{}}'
+    tls: ssl.SSLContext | None = None
     headers: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, str | None, object]] = field(default_factory=list)
 
@@ -48,7 +59,15 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    server = HTTPServer(("127.0.0.1", 0), Handler)
+    class Server(HTTPServer):
+        def get_request(self) -> tuple[socket.socket, object]:
+            connection, address = super().get_request()
+            connection.settimeout(10)
+            if hub.tls is not None:
+                connection = hub.tls.wrap_socket(connection, server_side=True)
+            return connection, address
+
+    server = Server(("127.0.0.1", 0), Handler)
     hub.port = server.server_port
     monkeypatch.setenv("REALTIME_SERVER__PORT", str(hub.port))
     monkeypatch.setenv("REALTIME_API__KEYS", f"{KEY},another")
@@ -147,6 +166,77 @@ def test_an_insecure_hub_needs_no_key(hub: Hub, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("REALTIME_AUTH__INSECURE", "true")
     assert main(["revoke", "bob"]) == 0
     assert hub.asked == [("/api/revoke", None, {"user": "bob"})]
+
+
+class TestDevelopment:
+    """`--dev`: with the key that `realtime serve --dev` has made and kept."""
+
+    @pytest.fixture(autouse=True)
+    def _without_a_key(self, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("REALTIME_API__KEYS")
+
+    def test_the_kept_key_is_used(self, hub: Hub, folder: Path) -> None:
+        kept = "a-key-that-is-kept-of-more-than-32-bytes"
+        (folder / "realtime-dev.db.api_key").write_text(f"{kept}\n")
+        assert main(["revoke", "bob", "--dev"]) == 0
+        assert hub.asked == [("/api/revoke", kept, {"user": "bob"})]
+
+    def test_none_is_made(self, hub: Hub, folder: Path, capsys: Output) -> None:
+        assert main(["revoke", "bob", "--dev"]) == 2
+        assert capsys.readouterr().err == (
+            "realtime: api.keys (--dev): realtime-dev.db.api_key is not in this folder; run it "
+            "where `realtime serve --dev` was started, or name the database by --config or "
+            "REALTIME_STORE__URL\n"
+        )
+        assert list(folder.iterdir()) == []
+        assert not hub.asked
+
+    def test_an_insecure_hub_needs_none(self, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("REALTIME_AUTH__INSECURE", "true")
+        assert main(["revoke", "bob", "--dev"]) == 0
+        assert hub.asked == [("/api/revoke", None, {"user": "bob"})]
+
+    def test_beside_a_database_in_memory_none_is_kept(
+        self, hub: Hub, monkeypatch: pytest.MonkeyPatch, capsys: Output
+    ) -> None:
+        monkeypatch.setenv("REALTIME_STORE__URL", "sqlite://:memory:")
+        assert main(["revoke", "bob", "--dev"]) == 2
+        assert "beside a database in memory no API key is kept" in capsys.readouterr().err
+        assert not hub.asked
+
+
+class TestCertificate:
+    """Over https only a hub that proves its name gets the key."""
+
+    @pytest.fixture(autouse=True)
+    def _with_tls(self, hub: Hub, certificate: Certificate) -> None:
+        hub.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        hub.tls.load_cert_chain(certificate.certificate, certificate.key)
+
+    @pytest.fixture
+    def _trusted(self, certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate.certificate))
+
+    @pytest.mark.usefixtures("_trusted")
+    def test_one_that_fits_is_good(self, hub: Hub) -> None:
+        assert main(["revoke", "bob", "--url", f"https://127.0.0.1:{hub.port}"]) == 0
+        assert len(hub.asked) == 1
+
+    @pytest.mark.usefixtures("_trusted")
+    def test_one_for_another_name_is_told_with_what_helps(self, hub: Hub, capsys: Output) -> None:
+        assert main(["revoke", "bob", "--url", f"https://localhost:{hub.port}"]) == 1
+        error = capsys.readouterr().err
+        assert error.startswith(f"realtime: not revoked: no answer from localhost:{hub.port}: ")
+        assert error.endswith(
+            f"; --url https://<name in the certificate>:{hub.port} reaches it by that name\n"
+        )
+        assert not hub.asked
+
+    def test_no_other_name_helps_where_nobody_trusts_it(self, hub: Hub, capsys: Output) -> None:
+        assert main(["revoke", "bob", "--url", f"https://127.0.0.1:{hub.port}"]) == 1
+        error = capsys.readouterr().err
+        assert "certificate verify failed" in error
+        assert "--url" not in error
 
 
 class TestOwnAddress:

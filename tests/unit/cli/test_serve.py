@@ -33,6 +33,30 @@ def test_for_development_it_needs_nothing_else(wiring: FakeWiring, capsys: Outpu
     assert served.dev is True
     assert served.settings.namespaces == NAMESPACES
     assert served.settings.auth.hmac_secret is not None
+    assert capsys.readouterr().err == (
+        "realtime: the server API's key is in realtime-dev.db.api_key\n"
+    )
+
+
+def test_for_development_the_server_api_has_the_key_that_is_kept(
+    folder: Path, wiring: FakeWiring, capsys: Output
+) -> None:
+    main(["serve", "--dev"])
+    kept = (folder / "realtime-dev.db.api_key").read_text().strip()
+    assert [key.reveal() for key in wiring.served[0].settings.api.keys] == [kept]
+    assert kept not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("REALTIME_STORE__URL", "sqlite://:memory:"), ("REALTIME_API__KEYS", "mine")],
+)
+def test_nothing_is_said_of_a_key_that_is_in_no_file_of_ours(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, wiring: FakeWiring, capsys: Output
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert main(["serve", "--dev"]) == 0
+    assert len(wiring.served[0].settings.api.keys) == 1
     assert capsys.readouterr().err == ""
 
 

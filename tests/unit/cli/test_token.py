@@ -80,9 +80,31 @@ def test_a_life_is_a_duration_of_a_second_or_more(ttl: str, secret: str, capsys:
 
 
 def test_for_development_it_uses_the_secret_that_is_kept(folder: Path, capsys: Output) -> None:
+    (folder / "realtime-dev.db.secret").write_text(f"{SECRET}\n")
     assert main(["token", "bob", "--dev"]) == 0
-    kept = (folder / "realtime-dev.db.secret").read_text().strip()
-    assert decode(capsys, kept)["sub"] == "bob"
+    assert decode(capsys, SECRET)["sub"] == "bob"
+
+
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [
+        ("realtime-dev.db", "in this folder"),
+        ("/no/hub.db", "there"),
+    ],
+)
+def test_for_development_it_makes_no_secret(
+    name: str, where: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    """A token of a secret that no hub knows is of no use."""
+    monkeypatch.setenv("REALTIME_STORE__URL", f"sqlite:///{name}")
+    assert main(["token", "bob", "--dev"]) == 2
+    assert capsys.readouterr() == (
+        "",
+        f"realtime: auth.hmac_secret (--dev): {name}.secret is not {where}; run it where "
+        "`realtime serve --dev` was started, or name the database by --config or "
+        "REALTIME_STORE__URL\n",
+    )
+    assert list(folder.iterdir()) == []
 
 
 def test_beside_a_database_in_memory_no_secret_is_kept(

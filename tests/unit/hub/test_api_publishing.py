@@ -10,7 +10,7 @@ from realtime.errors import CommandRefused
 from realtime.hub import api_publishing
 from realtime.hub.api_publishing import IDEMPOTENCY_MS
 from realtime.protocol.calls import BroadcastCall, PublishAnswer, PublishCall
-from realtime.settings.schema import ChannelOptions
+from realtime.settings.schema import ChannelOptions, ClientSettings
 from tests.support.faulty_store import FaultyStore
 from tests.support.hub import Node, make_settings, running, settled
 from tests.support.memory_store import EPOCH, MemoryStore
@@ -172,6 +172,24 @@ async def test_line_breaks_are_taken_out_of_a_payload() -> None:
         )
         await alice.received("chat:1", 1)
         assert b'"data":{ "a": "\\n"},' in alice.transport.raw[-1]
+
+
+async def test_what_no_recovery_could_hold_is_refused() -> None:
+    async with running(make_settings(client=ClientSettings(outbox_max_bytes=4096))) as node:
+        assert await node.api.publish(call("x" * 4094)) == PublishAnswer(1, EPOCH)
+        assert await refused(node, call("x" * 4095)) == 107
+
+
+async def test_what_is_taken_or_refused_is_counted() -> None:
+    async with running() as node:
+        await node.api.publish(call())
+        await node.api.publish(call(channel="live:1"))
+        await refused(node, call(channel="nowhere:1"))
+        broadcast = BroadcastCall(channels=["chat:1", "nowhere:1"], data=msgspec.Raw(b"1"))
+        await node.api.broadcast(broadcast)
+        assert node.hub.statistics.publications_received == 3
+        # A refusal of the whole call is counted where it is answered.
+        assert node.hub.statistics.errors == {102: 1}
 
 
 async def test_a_binary_namespace_takes_any_bytes() -> None:

@@ -23,8 +23,9 @@ KEYS: dict[str, tuple[PrivateKey, str]] = {
 class Provider:
     """An identity provider: what it publishes, whether it answers, and how often it was asked."""
 
-    def __init__(self, *kids: str) -> None:
+    def __init__(self, *kids: str, url: str = "https://provider.test/keys") -> None:
         self.kids = kids
+        self.url = url
         self.down: Exception | None = None
         self.fetches = 0
         self.gate = asyncio.Event()
@@ -63,6 +64,12 @@ def is_good(outcome: Document | int) -> bool:
     return isinstance(outcome, dict) and "connect" in outcome
 
 
+def refused(outcome: Document | int) -> int:
+    """The code of the error reply to a connect."""
+    assert isinstance(outcome, dict), outcome
+    return error(outcome)
+
+
 async def test_the_keys_are_fetched_once_for_the_first_tokens() -> None:
     provider = Provider("old")
     async with running(keys=NO_KEYS, source=provider) as node:
@@ -93,9 +100,45 @@ async def test_a_stranger_with_unknown_keys_costs_one_fetch_in_a_while() -> None
     async with running(keys=NO_KEYS, source=provider) as node:
         await connect(node, token("old"))
         node.clock.move(RETRY_S + 1)
+        assert await connect(node, token("new")) == 3500
         for _ in range(5):
-            assert await connect(node, token("new")) == 3500
+            assert refused(await connect(node, token("new"))) == 100
         assert provider.fetches == 2
+
+
+async def test_a_stranger_does_not_have_the_bearer_of_a_new_key_sent_away_for_good() -> None:
+    provider = Provider("old")
+    async with running(keys=NO_KEYS, source=provider) as node:
+        await connect(node, token("old"))
+        node.clock.move(RETRY_S + 1)
+        assert await connect(node, token("new")) == 3500
+        provider.kids = ("old", "new")
+        assert refused(await connect(node, token("new"))) == 100
+        node.clock.move(RETRY_S + 1)
+        assert is_good(await connect(node, token("new")))
+
+
+async def test_a_fetch_that_began_before_the_token_came_says_nothing_about_its_key() -> None:
+    provider = Provider("old")
+    async with running(keys=NO_KEYS, source=provider) as node:
+        await connect(node, token("old"))
+        node.clock.move(RETRY_S + 1)
+        provider.gate.clear()
+        stranger, _ = connecting(node, token("new"))
+        await settled()
+        later, number = connecting(node, token("new"))
+        provider.gate.set()
+        assert await stranger.closed() == 3500
+        assert refused(await later.reply(number)) == 100
+
+
+async def test_a_key_is_not_missing_from_a_fetch_that_failed() -> None:
+    provider = Provider("old")
+    async with running(keys=NO_KEYS, source=provider) as node:
+        await connect(node, token("old"))
+        node.clock.move(RETRY_S + 1)
+        provider.down = OSError("away")
+        assert refused(await connect(node, token("new"))) == 100
 
 
 async def test_who_has_a_known_key_does_not_wait_for_a_strangers() -> None:
@@ -228,6 +271,21 @@ async def test_new_credentials_hold_for_new_tokens_and_disconnect_nobody() -> No
             )
         )
         assert is_good(await connect(node, node.token("alice")))
+
+
+async def test_keys_of_the_same_address_outlive_new_credentials() -> None:
+    provider = Provider("old")
+    async with running(keys=NO_KEYS, source=provider) as node:
+        await connect(node, token("old"))
+        again = Provider()
+        again.down = OSError("away")
+        node.hub.use_credentials(Credentials(NO_KEYS, TokenRules(), again))
+        assert is_good(await connect(node, token("old")))
+        elsewhere = Provider(url="https://another.test/keys")
+        elsewhere.down = OSError("away")
+        node.hub.use_credentials(Credentials(NO_KEYS, TokenRules(), elsewhere))
+        assert refused(await connect(node, token("old"))) == 100
+        assert (again.fetches, elsewhere.fetches) == (0, 1)
 
 
 async def test_credentials_that_change_during_a_fetch_are_the_ones_that_count() -> None:

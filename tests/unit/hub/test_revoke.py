@@ -2,6 +2,7 @@
 
 import pytest
 
+from realtime.auth.claims import YEAR_10000
 from realtime.errors import CommandRefused
 from realtime.hub.housekeeping import load_revocations
 from realtime.protocol.calls import RevokeCall
@@ -91,6 +92,16 @@ async def test_a_revocation_is_known_after_a_restart() -> None:
             peer = restarted.peer()
             peer.send("connect", token=token)
             assert await peer.closed() == 3500
+
+
+async def test_a_revocation_may_end_with_its_last_token() -> None:
+    async with running() as node:
+        alice = await node.connected("alice")
+        expire_at = int(node.clock.wall()) + 60
+        node.clock.move(2)
+        await node.api.revoke(RevokeCall(user="alice", expire_at=expire_at))
+        assert await alice.closed() == 3500
+        await node.api.revoke(RevokeCall(user="alice", expire_at=YEAR_10000))
 
 
 async def test_a_revocation_that_is_not_stored_is_not_acknowledged() -> None:

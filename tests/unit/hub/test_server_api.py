@@ -1,10 +1,12 @@
 """The server API's operations on live clients (protocol 5.2)."""
 
 import asyncio
+import base64
 
 import msgspec
 import pytest
 
+from realtime.auth.claims import YEAR_10000
 from realtime.errors import CommandRefused
 from realtime.protocol.calls import (
     Call,
@@ -137,6 +139,15 @@ async def test_unsubscribe_ends_one_or_all_channels_of_a_user() -> None:
         assert list(bob.client.subscriptions) == ["chat:1", "chat:2", "live:1"]
 
 
+async def test_unsubscribe_by_a_client_id_alone_is_for_that_client() -> None:
+    async with running() as node:
+        alice, other = await node.subscribed("chat:1"), await node.subscribed("chat:1")
+        await node.api.unsubscribe(UnsubscribeCall(client=alice.id, channel="chat:1"))
+        await alice.push("unsubscribe", "chat:1")
+        assert not alice.client.subscriptions
+        assert "chat:1" in other.client.subscriptions
+
+
 async def test_unsubscribe_from_what_nobody_has_is_done() -> None:
     async with running() as node:
         alice = await node.connected("alice")
@@ -218,6 +229,28 @@ async def test_refresh_replaces_what_others_see() -> None:
         assert reply["presence"]["presence"][alice.id]["conn_info"] == {"n": 2}
 
 
+@pytest.mark.parametrize("encoded", [False, True])
+async def test_line_breaks_of_the_api_reach_nobody(encoded: bool) -> None:
+    """The transport of these tests fails on a document of two lines."""
+    text = b'{\r\n"n":\n1}'
+    async with running() as node:
+        alice = await node.connected("alice")
+        if encoded:
+            twin = base64.b64encode(text).decode()
+            call = SubscribeCall(user="alice", channel="chat:1", b64info=twin, b64data=twin)
+        else:
+            raw = msgspec.Raw(text)
+            call = SubscribeCall(user="alice", channel="chat:1", info=raw, data=raw)
+        await node.api.subscribe(call)
+        assert (await alice.push("subscribe", "chat:1"))["data"] == {"n": 1}
+        reply = await alice.command("presence", channel="chat:1")
+        assert reply["presence"]["presence"][alice.id]["chan_info"] == {"n": 1}
+        await node.api.refresh(RefreshCall(user="alice", info=msgspec.Raw(text)))
+        await alice.subscribe("chat:2")
+        reply = await alice.command("presence", channel="chat:2")
+        assert reply["presence"]["presence"][alice.id]["conn_info"] == {"n": 1}
+
+
 # What is seen
 
 
@@ -274,6 +307,14 @@ async def test_rpc_has_no_methods() -> None:
         (RevokeCall(), 107),
         (RevokeCall(user="alice", jti="one"), 107),
         (RevokeCall(user="a" * 256), 107),
+        (RevokeCall(user="alice", expire_at=-5), 107),
+        (RevokeCall(user="alice", expire_at=1), 107),
+        (RevokeCall(user="alice", expire_at=YEAR_10000 + 1), 107),
+        (RevokeCall(user="alice", expire_at=2**63 - 1), 107),
+        (SubscribeCall(user="alice", channel="chat:2", expire_at=-1), 107),
+        (SubscribeCall(user="alice", channel="chat:2", expire_at=2**63 - 1), 107),
+        (RefreshCall(user="alice", expire_at=-1), 107),
+        (RefreshCall(user="alice", expire_at=2**63 - 1), 107),
         (PresenceCall(), 107),
         (PresenceCall(channel="nowhere:1"), 102),
         (PresenceCall(channel="live:1"), 108),

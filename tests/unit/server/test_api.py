@@ -1,5 +1,6 @@
 """The server API over HTTP: keys, bodies, error modes, batch, the legacy endpoint (protocol 5)."""
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -249,6 +250,36 @@ async def test_the_legacy_endpoint_answers_line_by_line() -> None:
             ],
         )
         assert (await api.post("/api", b"\n\n"))[0] == 400
+
+
+async def test_errors_are_counted_however_they_are_answered() -> None:
+    async with served() as api:
+        unknown = {"channel": "nowhere:1"}
+        await api.post("/api/presence", unknown)
+        await api.post("/api/batch", {"commands": [{"presence": unknown}]})
+        await api.post("/api", {"method": "presence", "params": unknown})
+        await api.post("/api/nothing")
+        assert api.node.hub.statistics.errors == {102: 3, 104: 1}
+
+
+async def test_an_error_of_http_ends_its_connection_and_a_good_answer_does_not() -> None:
+    """Else strangers could keep every connection that there is for HTTP."""
+    async with served() as api:
+        for path, headers, ends in (
+            ("/api/info", RIGHT, False),
+            ("/api/info", {"X-API-Key": "wrong"}, True),
+            ("/nothing", RIGHT, True),
+            ("/api/nothing", RIGHT, True),
+        ):
+            response = await api.client.post(path, data=b"{}", headers=headers)
+            assert (response.headers.get("Connection") == "close") is ends, path
+        # A client that does not care what the header says.
+        server = api.client.server
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        writer.write(b"GET /api/info HTTP/1.1\r\nHost: here\r\n\r\n")
+        answer = await asyncio.wait_for(reader.read(), 5)
+        assert answer.startswith(b"HTTP/1.1 405 ")
+        writer.close()
 
 
 async def test_a_defect_is_answered_without_its_details(

@@ -45,13 +45,18 @@ class House:
 
 @contextlib.asynccontextmanager
 async def opened(
-    *, connections_max: int = 10, origins: tuple[str, ...] = (), proxies: tuple[str, ...] = ()
+    *,
+    connections_max: int = 10,
+    origins: tuple[str, ...] = (),
+    proxies: tuple[str, ...] = (),
+    any_loopback: bool = False,
 ) -> AsyncIterator[House]:
     """A house, whose websockets are gone when it closes."""
     async with running(make_settings(anonymous=True)) as node:
         gate = Gate(connections_max=connections_max, connection_rate=0)
         http = web.Server(answer)
-        yield House(node, gate, Doorway(node.hub, gate, DoorRules(origins, proxies), http))
+        rules = DoorRules(origins, proxies, any_loopback=any_loopback)
+        yield House(node, gate, Doorway(node.hub, gate, rules, http))
         await http.shutdown(0)
 
 
@@ -115,6 +120,27 @@ async def test_what_is_no_good_handshake_is_refused_and_counted(head: bytes, sta
         assert transport.closing
         assert house.gate.connections == 0
         assert len(house.node.hub.clients) == 0
+
+
+@pytest.mark.parametrize(
+    ("origin", "any_loopback", "status"),
+    [
+        ("http://localhost:5173", True, 101),
+        ("http://127.0.0.1:9999", True, 101),
+        ("http://[::1]:5173", True, 101),
+        ("http://localhost:5173", False, 403),
+        ("http://localhost.example.com", True, 403),
+        ("http://[::1", True, 403),
+        ("https://evil.example.com", True, 403),
+    ],
+)
+async def test_in_development_pages_of_this_machine_are_let_in(
+    origin: str, any_loopback: bool, status: int
+) -> None:
+    async with opened(any_loopback=any_loopback) as house:
+        transport = house.knock(browser_head(("Origin", origin), without=("origin",)))
+        assert transport.take().startswith(f"HTTP/1.1 {status} ".encode())
+        transport.protocol.connection_lost(None)
 
 
 async def test_one_too_many_gets_503_before_the_handshake() -> None:

@@ -28,7 +28,7 @@ def open_gate(connections_max: int = 100, connection_rate: float = 0.0) -> Gate:
 def test_so_many_are_let_in_and_one_more_when_one_has_gone() -> None:
     gate = open_gate(2)
     assert [gate.admit(0.0) for _ in range(4)] == [True, True, False, False]
-    assert (gate.connections, gate.refused) == (2, 2)
+    assert gate.connections == 2
     gate.release()
     assert gate.admit(0.0)
 
@@ -49,15 +49,15 @@ def test_a_closed_gate_lets_nobody_in() -> None:
     gate = open_gate()
     gate.closed = True
     assert not gate.admit(0.0)
-    assert (gate.connections, gate.refused) == (0, 1)
+    assert gate.connections == 0
 
 
 def test_who_sends_no_head_in_time_is_ended_and_nobody_else() -> None:
     gate = open_gate()
     slow, quick, late = Connection(), Connection(), Connection()
-    assert gate.arriving(slow, 0.0)
-    assert gate.arriving(quick, 0.0)
-    assert gate.arriving(late, 5.0)
+    gate.arriving(slow, 0.0)
+    gate.arriving(quick, 0.0)
+    gate.arriving(late, 5.0)
     gate.arrived(quick)
     gate.sweep(HEAD_TIMEOUT_S - 0.1)
     assert slow.aborted == 0
@@ -68,13 +68,21 @@ def test_who_sends_no_head_in_time_is_ended_and_nobody_else() -> None:
     assert late.aborted == 1
 
 
-def test_newcomers_are_bounded_in_number() -> None:
+def test_one_newcomer_too_many_ends_the_oldest() -> None:
     gate = open_gate()
     waiting = [Connection() for _ in range(ARRIVING_MAX)]
-    assert all(gate.arriving(connection, 0.0) for connection in waiting)
-    assert not gate.arriving(Connection(), 0.0)
-    gate.arrived(waiting[0])
-    assert gate.arriving(Connection(), 0.0)
+    for connection in waiting:
+        gate.arriving(connection, 0.0)
+    assert not any(connection.aborted for connection in waiting)
+    late = Connection()
+    gate.arriving(late, 1.0)
+    assert [connection.aborted for connection in waiting[:3]] == [1, 0, 0]
+    gate.arrived(waiting[1])
+    gate.arriving(Connection(), 1.0)
+    assert (waiting[2].aborted, late.aborted) == (0, 0)
+    gate.sweep(HEAD_TIMEOUT_S)
+    assert (waiting[0].aborted, waiting[1].aborted, waiting[2].aborted) == (1, 0, 1)
+    assert late.aborted == 0
 
 
 def test_who_does_not_answer_a_close_in_time_is_ended() -> None:

@@ -8,6 +8,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from realtime.brokers.base import Broker, BrokerState
+from realtime.brokers.memory import MemoryBroker
 from realtime.errors import StoreUnavailable
 from realtime.server import health as health_module
 from realtime.server.gate import Gate
@@ -34,9 +36,9 @@ class Probe:
 
 
 @contextlib.asynccontextmanager
-async def served(probe: Probe) -> AsyncIterator[tuple[Node, Client]]:
+async def served(probe: Probe, broker: Broker | None = None) -> AsyncIterator[tuple[Node, Client]]:
     """A node's health routes."""
-    async with running() as node:
+    async with running(broker=broker) as node:
         gate = Gate(connections_max=1, connection_rate=0)
         routes = HealthRoutes(node.hub, HubMetrics(node.hub, gate, CommitHistograms()), probe)
         async with TestClient(TestServer(make_application([routes]))) as client:
@@ -51,7 +53,7 @@ async def test_a_node_that_runs_is_alive_and_ready() -> None:
         state = await response.json()
         assert state["ready"] is True
         assert (state["store"], state["draining"]) == ("ok", False)
-        assert "broker" in state
+        assert state["broker"] == "ok"
 
 
 async def test_a_node_without_its_store_is_alive_and_not_ready() -> None:
@@ -70,6 +72,35 @@ async def test_a_store_that_hangs_does_not_hang_the_answer(monkeypatch: pytest.M
     probe.hangs = True
     async with served(probe) as (_, client):
         assert (await client.get("/ready")).status == 503
+
+
+async def test_a_node_whose_last_commit_failed_is_not_ready_until_one_succeeds() -> None:
+    async with served(Probe()) as (node, client):
+        alice = await node.subscribed("chat:1")
+        node.store.fail("append")
+        assert await alice.refused("publish", channel="chat:1", data=1) == 100
+        response = await client.get("/ready")
+        assert response.status == 503
+        assert (await response.json())["store"] == "not committing"
+        await alice.publish("chat:1", 1)
+        assert (await client.get("/ready")).status == 200
+
+
+class LateBroker(MemoryBroker):
+    """A bus that is not well."""
+
+    @property
+    def state(self) -> BrokerState:
+        """See base."""
+        return "degraded"
+
+
+async def test_a_node_whose_bus_is_not_well_says_so_and_is_ready() -> None:
+    async with served(Probe(), LateBroker()) as (node, client):
+        assert node.hub.broker_state == "degraded"
+        response = await client.get("/ready")
+        assert response.status == 200
+        assert (await response.json())["broker"] == "degraded"
 
 
 async def test_a_node_that_drains_is_not_ready() -> None:

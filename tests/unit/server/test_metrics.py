@@ -1,10 +1,14 @@
 """What a hub counts, as Prometheus reads it."""
 
+import asyncio
+
 from prometheus_client.parser import text_string_to_metric_families
 
+from realtime.hub.hub import TICK_S
 from realtime.server.gate import Gate
 from realtime.server.metrics import CommitHistograms, HubMetrics
-from tests.support.hub import running, settled
+from realtime.settings.schema import ClientSettings
+from tests.support.hub import make_settings, running, settled, until
 
 
 def samples(text: bytes) -> dict[str, float]:
@@ -62,6 +66,36 @@ async def test_the_text_has_what_the_hub_counted() -> None:
         assert found["realtime_sent_bytes_total"] > 0
         for secret in (b"a secret text", b"chat:1", b"alice"):
             assert secret not in text
+
+
+async def test_the_loops_lag_is_the_worst_since_the_last_scrape() -> None:
+    async with running() as node:
+        metrics = HubMetrics(
+            node.hub, Gate(connections_max=10, connection_rate=0), CommitHistograms()
+        )
+        await node.connected()
+        node.clock.move(30)  # as if the loop had stood still
+        await until(lambda: node.hub.loop_lag_s > 25)
+        await asyncio.sleep(2 * TICK_S)  # ticks that are in time
+        assert samples(metrics.render())["realtime_loop_lag_seconds"] > 25
+        assert samples(metrics.render())["realtime_loop_lag_seconds"] < 25
+
+
+async def test_what_a_slow_client_lost_is_counted_while_it_is_slow() -> None:
+    settings = make_settings(client=ClientSettings(outbox_max_bytes=4096))
+    async with running(settings) as node:
+        metrics = HubMetrics(
+            node.hub, Gate(connections_max=10, connection_rate=0), CommitHistograms()
+        )
+        alice = await node.subscribed("live:1")
+        bob = await node.subscribed("live:1", "bob")
+        node.hub.paused(alice.client)
+        for _ in range(4):
+            await bob.publish("live:1", "x" * 1500)
+        await bob.received("live:1", 4)
+        assert samples(metrics.render())["realtime_outbox_dropped_total"] == 2
+        node.hub.resumed(alice.client)
+        assert samples(metrics.render())["realtime_outbox_dropped_total"] == 2
 
 
 async def test_two_hubs_in_one_process_count_by_themselves() -> None:

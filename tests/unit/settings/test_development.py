@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from realtime.errors import SettingsError
-from realtime.settings.development import NAMESPACES, Development
+from realtime.settings.development import HMAC_SECRET, NAMESPACES, Development
 from realtime.settings.load import Loaded, load_from
 from realtime.settings.schema import AuthSettings, ChannelOptions
 from realtime.settings.secret import Secret
@@ -123,6 +123,78 @@ class TestSecret:
         with pytest.raises(SettingsError) as caught:
             develop('[store]\nurl = "mongodb://host"')
         assert len(caught.value.problems) == 1
+
+
+class TestApiKey:
+    """A key of the server API is made once and kept beside the database, as the secret is."""
+
+    def test_it_is_the_same_the_next_time(self) -> None:
+        (key,) = develop().settings.api.keys
+        assert develop().settings.api.keys == (key,)
+        assert Path("realtime-dev.db.api_key").read_text() == key.reveal() + "\n"
+
+    def test_it_is_not_the_secret(self) -> None:
+        settings = develop().settings
+        assert settings.api.keys[0].reveal() != kept(settings.auth)
+
+    def test_only_its_owner_may_read_it(self) -> None:
+        develop()
+        mode = Path("realtime-dev.db.api_key").stat().st_mode
+        assert stat.S_IMODE(mode) == 0o600
+
+    def test_beside_a_database_in_memory_it_is_in_memory(self) -> None:
+        development = Development()
+        first = develop(MEMORY, development=development).settings.api.keys
+        assert len(first) == 1
+        assert develop(MEMORY, development=development).settings.api.keys == first
+        assert develop(MEMORY).settings.api.keys != first
+        assert development.api_key_file is None
+        assert not list(Path().glob("*.api_key"))
+
+    @pytest.mark.parametrize(
+        "environ", [{"REALTIME_API__KEYS": "mine"}, {"REALTIME_AUTH__INSECURE": "true"}]
+    )
+    def test_none_is_made_where_none_is_needed(self, environ: Mapping[str, str]) -> None:
+        development = Development()
+        develop(environ=environ, development=development)
+        assert development.api_key_file is None
+        assert not list(Path().glob("*.api_key"))
+
+    def test_an_empty_list_is_no_key(self) -> None:
+        assert len(develop("[api]\nkeys = []").settings.api.keys) == 1
+
+    def test_a_file_that_is_too_short_is_a_problem(self) -> None:
+        Path("realtime-dev.db.api_key").write_text("short\n")
+        with pytest.raises(SettingsError) as caught:
+            develop()
+        assert caught.value.problems == (
+            "api.keys (--dev): cannot keep a key in realtime-dev.db.api_key: "
+            "it has less than 32 bytes; remove it to have one made",
+        )
+
+
+class TestReading:
+    """Only `realtime serve --dev` makes files; the other commands read what they need."""
+
+    def test_what_is_kept_is_read(self) -> None:
+        made = develop().settings
+        assert develop(development=Development(makes=False)).settings == made
+
+    def test_what_is_not_needed_is_not_read(self) -> None:
+        Path("realtime-dev.db.secret").write_text(SECRET)
+        Path("realtime-dev.db.api_key").write_text("short")
+        settings = develop(development=Development((HMAC_SECRET,), makes=False)).settings
+        assert kept(settings.auth) == SECRET
+        assert settings.api.keys == ()
+
+    def test_a_file_that_is_too_short_is_a_problem(self) -> None:
+        Path("realtime-dev.db.secret").write_text("short")
+        with pytest.raises(SettingsError) as caught:
+            develop(development=Development(makes=False))
+        assert caught.value.problems == (
+            "auth.hmac_secret (--dev): cannot read realtime-dev.db.secret: "
+            "it has less than 32 bytes; remove it to have one made",
+        )
 
 
 class TestLoopback:

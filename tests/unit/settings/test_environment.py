@@ -267,6 +267,26 @@ class TestFiles:
             "auth.hmac_secret (REALTIME_AUTH__HMAC_SECRET_FILE): the file is empty"
         ]
 
+    @pytest.mark.parametrize("text", ["", "\n"])
+    def test_an_empty_file_of_the_previous_secret_is_none(self, tmp_path: Path, text: str) -> None:
+        """It is named from the start and filled when the secret changes."""
+        file = tmp_path / "previous"
+        file.write_text(text)
+        environ = {
+            "REALTIME_AUTH__HMAC_SECRET": SECRET,
+            "REALTIME_AUTH__HMAC_PREVIOUS_SECRET_FILE": str(file),
+        }
+        assert load(None, environ).auth.hmac_previous_secret is None
+        file.write_text(SECRET)
+        assert load(None, environ).auth.hmac_previous_secret == Secret(SECRET)
+
+    @pytest.mark.parametrize("setting", ["api.keys", "auth.rsa_public_key"])
+    def test_any_other_empty_file_is_a_problem(self, tmp_path: Path, setting: str) -> None:
+        file = tmp_path / "empty"
+        file.touch()
+        name = f"REALTIME_{setting.replace('.', '__').upper()}_FILE"
+        assert environment_problems({name: str(file)}) == [f"{setting} ({name}): the file is empty"]
+
     def test_the_secret_itself_beside_it_is_a_problem(self, tmp_path: Path) -> None:
         file = tmp_path / "secret"
         file.write_text(SECRET)

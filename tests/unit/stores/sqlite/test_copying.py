@@ -201,7 +201,7 @@ async def test_an_existing_database_is_replaced_only_by_force(copy: Path) -> Non
     target = copy.parent / "store.db"
     async with opened(target) as store:
         await store.append(new_entries("a", 1, first=9))
-    with pytest.raises(StoreError, match="exists, and force was not asked for"):
+    with pytest.raises(StoreError, match="it exists; force replaces it"):
         restore(str(copy), str(target), force=False)
     assert (await contents(target))[1] == ["m9"]
     restore(str(copy), str(target), force=True)

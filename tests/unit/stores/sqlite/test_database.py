@@ -21,6 +21,8 @@ def test_commits_are_synced_and_logged_ahead(tmp_path: Path) -> None:
     with closing(ours.writer()) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert connection.execute("PRAGMA fullfsync").fetchone() == (1,)
+        assert connection.execute("PRAGMA checkpoint_fullfsync").fetchone() == (1,)
         assert connection.execute("PRAGMA busy_timeout").fetchone() == (50,)
         assert connection.isolation_level is None
     ours.release()

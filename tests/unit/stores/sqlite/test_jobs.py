@@ -89,8 +89,8 @@ async def test_an_error_reaches_its_caller() -> None:
 async def test_closing_lets_queued_jobs_be_taken_and_each_thread_end() -> None:
     jobs = queue()
     jobs.submit(ORDER)
-    jobs.close(2)
-    jobs.close(2)
+    jobs.close()
+    jobs.close()
     assert len(take(jobs)) == 1
     assert take(jobs) == []
     assert take(jobs) == []
@@ -98,7 +98,7 @@ async def test_closing_lets_queued_jobs_be_taken_and_each_thread_end() -> None:
 
 async def test_nothing_is_taken_in_after_closing() -> None:
     jobs = queue()
-    jobs.close(1)
+    jobs.close()
     with pytest.raises(StoreUnavailable, match="closed"):
         jobs.submit(Read(lambda connection: None))
 
@@ -116,13 +116,54 @@ async def test_taking_waits_for_a_job() -> None:
 async def test_a_dead_threads_callers_are_told_now_and_later() -> None:
     jobs = queue()
     waiting = [jobs.submit(ORDER) for _ in range(2)]
-    jobs.abandon("the thread has died")
+    jobs.abandon("the thread has died", [])
     for future in waiting:
         with pytest.raises(StoreUnavailable, match="died"):
-            await future
+            await asyncio.wait_for(future, 5)
     with pytest.raises(StoreUnavailable):
         jobs.submit(ORDER)
     assert jobs.rows == 0
+
+
+async def test_a_dead_threads_jobs_in_flight_are_answered_and_weigh_nothing_once() -> None:
+    """One was answered before, one was given up by its caller, one nobody would ever answer."""
+    jobs = queue()
+    answered, given_up, in_flight = [jobs.submit(ORDER, rows=2, size=5) for _ in range(3)]
+    taken = take(jobs)
+    jobs.answer([Outcome(taken[0], result="done")])
+    given_up.cancel()
+    jobs.abandon("the thread has died", taken)
+    with pytest.raises(StoreUnavailable, match="died"):
+        await asyncio.wait_for(in_flight, 5)
+    assert await answered == "done"
+    assert (jobs.rows, jobs.size) == (0, 0)
+
+
+async def test_an_answer_after_the_refusal_changes_nothing() -> None:
+    jobs = queue()
+    future = jobs.submit(ORDER, rows=2, size=5)
+    taken = take(jobs)
+    jobs.abandon("the thread has died", taken)
+    jobs.answer([Outcome(taken[0], result="late")])
+    with pytest.raises(StoreUnavailable, match="died"):
+        await asyncio.wait_for(future, 5)
+    await asyncio.sleep(0)
+    assert (jobs.rows, jobs.size) == (0, 0)
+
+
+async def test_when_one_thread_dies_the_others_of_its_queue_end() -> None:
+    jobs = queue()
+    given_up = jobs.submit(ORDER)
+    jobs.abandon("the thread has died", take(jobs))
+    with pytest.raises(StoreUnavailable, match="died"):
+        await asyncio.wait_for(given_up, 5)
+    jobs.close()
+    others = [threading.Thread(target=take, args=(jobs,), daemon=True) for _ in range(2)]
+    for other in others:
+        other.start()
+    for other in others:
+        other.join(5)
+    assert not any(other.is_alive() for other in others)
 
 
 def test_an_answer_to_a_closed_loop_is_dropped() -> None:

@@ -31,7 +31,7 @@ async def test_a_job_is_answered_and_the_thread_ends_on_close() -> None:
     jobs, thread = reader(on_end=lambda: ended.append("end"))
     answer = await jobs.submit(Read(lambda c: c.execute("SELECT 1").fetchone()))
     assert answer == (1,)
-    jobs.close(1)
+    jobs.close()
     assert await thread.wait_ended(5)
     assert ended == ["end"]
     assert not thread.is_alive()
@@ -50,7 +50,7 @@ async def test_a_connection_that_cannot_be_made_is_an_error_and_tried_again() ->
     with pytest.raises(StoreUnavailable, match="does not exist"):
         await jobs.submit(Read(lambda c: 1))
     assert await jobs.submit(Read(lambda c: 1)) == 1
-    jobs.close(1)
+    jobs.close()
     assert await thread.wait_ended(5)
 
 
@@ -65,7 +65,7 @@ async def test_an_error_of_the_database_is_mapped_and_the_next_job_works() -> No
     with pytest.raises(StoreError, match="no such table"):
         await jobs.submit(Read(lambda c: c.execute("SELECT * FROM absent")))
     assert await jobs.submit(Read(lambda c: c.in_transaction)) is False
-    jobs.close(1)
+    jobs.close()
     assert await thread.wait_ended(5)
 
 
@@ -73,7 +73,7 @@ async def test_a_mistake_in_a_job_is_told_to_its_caller() -> None:
     jobs, thread = reader()
     with pytest.raises(ZeroDivisionError):
         await jobs.submit(Read(lambda c: 1 // 0))
-    jobs.close(1)
+    jobs.close()
     assert await thread.wait_ended(5)
 
 
@@ -81,7 +81,7 @@ async def test_a_thread_that_is_busy_does_not_end_in_time() -> None:
     jobs, thread = reader()
     release = threading.Event()
     waiting = jobs.submit(Read(lambda c: release.wait(10)))
-    jobs.close(1)
+    jobs.close()
     assert not await thread.wait_ended(0.01)
     release.set()
     assert await waiting
@@ -96,12 +96,15 @@ async def test_when_a_thread_dies_its_callers_do_not_wait_for_ever() -> None:
         raise SystemExit
 
     release = threading.Event()
-    jobs.submit(Read(lambda c: release.wait(10)))
-    jobs.submit(Read(die))
+    held = jobs.submit(Read(lambda c: release.wait(10)))
+    in_flight = jobs.submit(Read(die))
     behind = jobs.submit(Read(lambda c: 1))
     release.set()
-    with pytest.raises(StoreUnavailable, match="has died"):
-        await behind
+    assert await held
+    for refused in (in_flight, behind):
+        with pytest.raises(StoreUnavailable, match="has died"):
+            await asyncio.wait_for(refused, 5)
+    assert jobs.rows == 0
     with pytest.raises(StoreUnavailable):
         jobs.submit(Read(lambda c: 1))
     assert await thread.wait_ended(5)

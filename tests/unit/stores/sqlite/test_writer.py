@@ -73,7 +73,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     bench = Bench(path, jobs, writer, commits)
     await bench.execute("SELECT 1")
     yield bench
-    jobs.close(1)
+    jobs.close()
     assert await writer.wait_ended(10)
 
 
@@ -272,3 +272,24 @@ async def test_a_connection_that_breaks_is_replaced(bench: Bench) -> None:
     with pytest.raises(StoreError):
         await bench.jobs.submit(Write(break_it))
     assert await bench.append(new_entry("a", "2")) == [Appended(2, NOW)]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_when_the_writer_dies_the_append_in_flight_is_refused_too(bench: Bench) -> None:
+    """The append before it was committed and answered; it weighs nothing a second time."""
+
+    def die(connection: sqlite3.Connection) -> None:
+        raise SystemExit
+
+    release = bench.hold()
+    before = bench.append(new_entry("a", "1"))
+    bench.jobs.submit(Read(lambda connection: None))
+    in_flight = bench.append(*new_entries("a", 3, first=2))
+    dying = bench.jobs.submit(Write(die))
+    release.set()
+    assert await asyncio.wait_for(before, 5) == [Appended(1, NOW)]
+    for refused in (in_flight, dying):
+        with pytest.raises(StoreUnavailable, match="sqlite-writer has died"):
+            await asyncio.wait_for(refused, 5)
+    assert (bench.jobs.rows, bench.jobs.size) == (0, 0)
+    assert await bench.offsets("a") == [1]
