@@ -139,7 +139,7 @@ class Hub:
         now = self.clock.monotonic()
         session = Session(transport.wire.codec, self._timings, now)
         client = Client(self._new_id(), transport, session)
-        self._timers.schedule(client)
+        self._timers.begin(client)
         return client
 
     def left(self, client: Client) -> None:

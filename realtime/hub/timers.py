@@ -16,6 +16,10 @@ class Timers:
         self._responder = responder
         self._joining = joining
 
+    def begin(self, client: Client) -> None:
+        """A new client: the session's own deadline is all there is yet."""
+        self._wheel.schedule(client, client.session.next_deadline())
+
     def schedule(self, client: Client) -> None:
         """Look at the client again when its next deadline comes."""
         if client.closed is not None:

@@ -19,6 +19,7 @@ from realtime.server.websocket import WebsocketConnection
 from realtime.settings.hosts import is_loopback
 from realtime.websocket import (
     Accept,
+    FamiliarHeads,
     HeadReader,
     Refuse,
     RequestHead,
@@ -71,6 +72,7 @@ class Doorway:
         self.gate = gate
         self.rules = rules
         self.http = http
+        self._familiar = FamiliarHeads()
 
     def __call__(self) -> asyncio.Protocol:
         """A door for a connection that was accepted just now."""
@@ -79,21 +81,32 @@ class Doorway:
     def upgrade(self, transport: asyncio.Transport, head: bytes, rest: bytes) -> None:
         """Answer a request for a websocket, and serve it if it is a good one."""
         now = asyncio.get_running_loop().time()
-        parsed = parse_head(head)
-        verdict = parsed if isinstance(parsed, Refuse) else self._judge(parsed)
+        address: str | None = None
+        verdict: Accept | Refuse | None = None
+        if not self.rules.trusted:  # else the head says who it is from, and must be read
+            verdict = self._familiar.find(head)
+        if verdict is None:
+            parsed = parse_head(head)
+            if isinstance(parsed, Refuse):
+                verdict = parsed
+            else:
+                verdict = self._judge(parsed)
+                if self.rules.trusted:
+                    address = self._forwarded(transport, parsed)
+                elif isinstance(verdict, Accept):
+                    self._familiar.learn(head, verdict)
         if isinstance(verdict, Accept) and not self.gate.admit(now):
             verdict = FULL
         if isinstance(verdict, Refuse):
             self.hub.statistics.refused_handshakes += 1
             refuse(transport, verdict)
             return
-        assert isinstance(parsed, RequestHead)  # a refusal would have been the verdict
         transport.write(accept_response(verdict.key, verdict.subprotocol))
         connection = WebsocketConnection(
             self.hub,
             self.gate,
             transport,
-            address=self._forwarded(transport, parsed) if self.rules.trusted else None,
+            address=address,
             frame_pings=verdict.frame_ping_pong,
         )
         transport.set_protocol(connection)

@@ -5,6 +5,7 @@ A connection goes through it in this order: `HeadReader.feed` until the head is 
 that arrives, `frame_text` and its like for all that leaves, and the table in `closing` at the end.
 """
 
+from realtime.websocket.familiar import FamiliarHeads
 from realtime.websocket.frames import Binary, Close, Event, Failure, FrameReader, Ping, Pong
 from realtime.websocket.handshake import Accept, check
 from realtime.websocket.head import HeadReader, RequestHead, is_upgrade, parse_head
@@ -26,6 +27,7 @@ __all__ = [
     "Close",
     "Event",
     "Failure",
+    "FamiliarHeads",
     "FrameReader",
     "HeadReader",
     "Ping",
