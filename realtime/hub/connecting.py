@@ -228,7 +228,7 @@ class Connecting:
         rules = self._connect_rules
         expires_at = 0.0 if rules.insecure else identity.expires_at
         now = self._clock.monotonic()
-        deadline = now + (expires_at - self._clock.wall()) if expires_at else 0.0
+        deadline = self._joining.deadline(expires_at)
         client.session.accepted(now, jitter=self._jitter(), expires=deadline)
         self._rescheduled(client)
         self._statistics.connects += 1
@@ -241,7 +241,7 @@ class Connecting:
             client=client.id,
             version=rules.version,
             expires=bool(expires_at),
-            ttl=self._joining.ttl(expires_at) if expires_at else 0,
+            ttl=self._joining.ttl(expires_at),
             subs=subs,
             ping=max(1, round(rules.ping_interval_s)) if pings else 0,
             pong=pings,
@@ -291,22 +291,21 @@ class Connecting:
                 client.id,
                 self._connect_rules.version,
                 expires_at > 0,
-                self._joining.ttl(expires_at) if expires_at else 0,
+                self._joining.ttl(expires_at),
             ),
         )
 
     def extend(self, client: Client, expires_at: float) -> None:
         """The server API moved the connection's expiry (s since 1970, 0.0 for never)."""
         expires_at = self.expire(client, expires_at)
-        ttl = self._joining.ttl(expires_at) if expires_at else 0
+        ttl = self._joining.ttl(expires_at)
         self._responder.push(client, "", Refreshed(expires_at > 0, ttl))
 
     def expire(self, client: Client, expires_at: float) -> float:
         """Have the connection expire then; answers the moment in force."""
         if self._connect_rules.insecure:
             expires_at = 0.0
-        now = self._clock.monotonic()
-        client.session.expire(now + (expires_at - self._clock.wall()) if expires_at else 0.0)
+        client.session.expire(self._joining.deadline(expires_at))
         self._rescheduled(client)
         return expires_at
 

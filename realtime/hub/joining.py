@@ -215,9 +215,8 @@ class Joining:
     def _watches(self, client: Client, channel: Channel, grant: Grant) -> bool:
         """Whether the subscriber is told who comes and goes (protocol 4.2, requested flags)."""
         override = grant.override
-        if override is not None:
-            if override.force_push_join_leave is not None:
-                return override.force_push_join_leave
+        if override is not None and override.force_push_join_leave is not None:
+            return override.force_push_join_leave
         if not channel.rules.join_leave:
             return False
         return channel.rules.force_push_join_leave or (
@@ -332,7 +331,9 @@ class Joining:
     # Times.
 
     def ttl(self, expires_at: float) -> int:
-        """What a client is told: whole seconds until it should refresh, at least one."""
+        """Whole seconds until a client should refresh, at least one; 0 for never."""
+        if not expires_at:
+            return 0
         return min(max(1, math.ceil(expires_at - self._clock.wall())), TTL_MAX_S)
 
     def deadline(self, expires_at: float) -> float:

@@ -24,6 +24,7 @@ from realtime.hub.responder import Responder
 from realtime.hub.statistics import Statistics
 from realtime.model import ClientInfo, Entry, NewEntry
 from realtime.protocol.commands import PublishRequest
+from realtime.protocol.json_codec import compact
 from realtime.protocol.replies import PublishResult
 from realtime.stores.base import Appended
 
@@ -70,6 +71,8 @@ class Publishing:
         if not self._access.may(client, "publish", channel):
             raise CommandRefused(PERMISSION_DENIED)
         data = bytes(request.data)
+        if rules.data_format != "binary":
+            data = compact(data)
         check_data(data, rules)
         self._statistics.publications_received += 1
         info = subscription.info if subscription is not None else client.info

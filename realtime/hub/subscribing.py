@@ -206,5 +206,5 @@ class Subscribing:
         subscription.expires = self._joining.deadline(claims.expires_at)
         self._rescheduled(client)
         expires = claims.expires_at > 0
-        ttl = self._joining.ttl(claims.expires_at) if expires else 0
+        ttl = self._joining.ttl(claims.expires_at)
         self._responder.reply(client, id, SubRefreshResult(expires, ttl))

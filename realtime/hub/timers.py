@@ -44,7 +44,7 @@ class Timers:
         return [item for item in self._wheel if isinstance(item, Client)]
 
     def advance(self, now: float) -> None:
-        """Do what has become due; to be called about once a second."""
+        """Do what has become due; to be called a few times a second."""
         for item in self._wheel.advance(now):
             assert isinstance(item, Client)  # nothing else is put on this wheel
             self._tick(item, now)

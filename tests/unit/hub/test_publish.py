@@ -21,6 +21,16 @@ async def test_the_ack_waits_for_the_commit_and_delivery_too() -> None:
         await alice.received("chat:1", 1)
 
 
+@pytest.mark.parametrize("channel", ["chat:1", "live:1"])
+async def test_raw_line_breaks_are_taken_out_of_a_payload(channel: str) -> None:
+    async with running() as node:
+        alice, bob = await node.subscribed(channel), await node.connected("bob")
+        payload = b'{"id":9,"publish":{"channel":"%b","data":{\r"a": 1\r}}}' % channel.encode()
+        bob.send_bytes(payload)
+        await alice.received(channel, 1)
+        assert any(b'{"a": 1}' in line for line in alice.transport.raw)
+
+
 async def test_a_failing_store_is_a_temporary_error_and_nothing_is_delivered() -> None:
     async with running() as node:
         alice, bob = await node.subscribed("chat:1"), await node.connected("bob")
