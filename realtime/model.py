@@ -100,12 +100,27 @@ class Retention(msgspec.Struct, frozen=True, gc=False):
         return 0 < self.ttl_ms <= now_ms - at
 
 
-class Revocation(msgspec.Struct, frozen=True, gc=False):
-    """Tokens that no longer count: all of `user` issued before `before`, or the one with id `jti`.
+Act = Literal["tokens", "ban", "unban", "disconnect", "unsubscribe"]
+"""What a row of the store's revocations log takes away, or gives back."""
 
-    Exactly one of `user` and `jti` is set. `before` and `at` are in milliseconds since 1970.
-    `seq` counts from 1 and is given by the store; 0 means not stored yet. After `until` (ms; 0 is
-    never) every token that it could name has expired, and the row may be swept.
+
+class Revocation(msgspec.Struct, frozen=True, gc=False):
+    """A row of the log of what no longer counts (design 6).
+
+    `act` says what it does:
+
+    - "tokens": tokens of `user` issued before `before`, or the one with id `jti`, are invalid.
+      Exactly one of `user` and `jti` is set.
+    - "ban": `user` may not use `channel`, or, where that is "", the hub. Over any token.
+    - "unban": takes back every earlier ban of this `user` and `channel`.
+    - "disconnect": closes connections of `user` with `code` and `reason`: all but those with an id
+      in `whitelist`, or, where `client` is set, that one.
+    - "unsubscribe": ends the subscriptions to `channel` ("" is all) of `user`, or of the connection
+      `client`, or, with both, of that one if it is the user's.
+
+    `before` and `at` are in milliseconds since 1970. `seq` counts from 1 and is given by the store;
+    0 means not stored yet. After `until` (ms; 0 is never) the row says nothing any more and may be
+    swept: every token that it could name has expired, the ban is over, or the order is an old one.
     """
 
     user: str = ""
@@ -114,3 +129,9 @@ class Revocation(msgspec.Struct, frozen=True, gc=False):
     at: int = 0
     until: int = 0
     seq: int = 0
+    act: Act = "tokens"
+    channel: str = ""
+    client: str = ""
+    whitelist: tuple[str, ...] = ()
+    code: int = 0
+    reason: str = ""

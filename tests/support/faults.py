@@ -1,10 +1,18 @@
 """A bus that does what a bus may do: lose, repeat, delay and reorder, by a seeded plan."""
 
 import random
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from realtime.brokers.base import BrokerState, BusMessage, Receiver
+from realtime.brokers.base import (
+    BrokerState,
+    BrokerStatistics,
+    BusMessage,
+    ControlMessage,
+    ControlReceiver,
+    Receiver,
+    ignore,
+)
 from realtime.brokers.memory import MemoryBroker, MemoryBus
 
 
@@ -45,10 +53,25 @@ class FaultyBroker:
         """See base."""
         return self._inner.state
 
-    async def run(self, receive: Receiver) -> None:
+    @property
+    def statistics(self) -> BrokerStatistics:
+        """See base."""
+        return self._inner.statistics
+
+    async def run(
+        self,
+        receive: Receiver,
+        *,
+        control: ControlReceiver = ignore,
+        resumed: Callable[[], None] = ignore,
+    ) -> None:
         """See base."""
         self._receive = receive
-        await self._inner.run(self._arrived)
+        await self._inner.run(self._arrived, control=control, resumed=resumed)
+
+    def control(self, message: ControlMessage, *, to: str | None = None) -> None:
+        """See base."""
+        self._inner.control(message, to=to)
 
     def publish(self, message: BusMessage) -> None:
         """See base."""

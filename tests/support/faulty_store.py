@@ -10,6 +10,7 @@ from realtime.model import Entry, NewEntry, Retention, Revocation
 from realtime.stores.base import (
     Appended,
     Conflict,
+    Grouping,
     IdempotencyStore,
     LogStore,
     Page,
@@ -73,6 +74,11 @@ class FaultyStore:
     def epoch(self) -> str:
         """See base."""
         return self.inner.epoch
+
+    @property
+    def grouping(self) -> Grouping:
+        """See base."""
+        return self.inner.grouping
 
     def fail(self, method: Method, times: int = 1, error: StoreError | None = None) -> None:
         """Have the next calls raise, before the inner store is asked."""

@@ -11,7 +11,15 @@ from typing import Final
 import msgspec
 
 from realtime.model import Entry, NewEntry, Retention, Revocation
-from realtime.stores.base import DEDUPE_TTL_MS, MISSED_CHANNELS_MAX, Appended, Conflict, Page, Swept
+from realtime.stores.base import (
+    DEDUPE_TTL_MS,
+    MISSED_CHANNELS_MAX,
+    Appended,
+    Conflict,
+    Grouping,
+    Page,
+    Swept,
+)
 
 EPOCH: Final = "onlyepoch"
 
@@ -44,6 +52,11 @@ class MemoryStore:
 
     async def close(self) -> None:
         """See base."""
+
+    @property
+    def grouping(self) -> Grouping:
+        """See base."""
+        return Grouping(in_flight=1, mixed=True)
 
     async def append(self, batch: Sequence[NewEntry]) -> Sequence[Appended | Conflict]:
         """See base."""

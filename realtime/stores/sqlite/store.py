@@ -11,7 +11,14 @@ import msgspec
 
 from realtime.errors import StoreUnavailable
 from realtime.model import Entry, NewEntry, Retention, Revocation
-from realtime.stores.base import MISSED_CHANNELS_MAX, Appended, Conflict, Page, Swept
+from realtime.stores.base import (
+    MISSED_CHANNELS_MAX,
+    Appended,
+    Conflict,
+    Grouping,
+    Page,
+    Swept,
+)
 from realtime.stores.sqlite import claims, reading, revocations, schema
 from realtime.stores.sqlite.copying import backup, copy_from
 from realtime.stores.sqlite.database import Database
@@ -159,6 +166,11 @@ class SQLiteStore:
             )
 
     # The log
+
+    @property
+    def grouping(self) -> Grouping:
+        """See base: one transaction at a time, and the more it holds the better."""
+        return Grouping(in_flight=1, mixed=True)
 
     async def append(self, batch: Sequence[NewEntry]) -> Sequence[Appended | Conflict]:
         """See base. Calls that wait together share one commit."""

@@ -1,35 +1,11 @@
-"""The contract of a store. Drivers add nothing to it but "see base".
-
-**The store is the sequencer.** An entry is inserted at `head + 1` of its channel, under a unique
-key on (channel, offset). An offset exists only if its entry did: there is no counter to lose and
-no hole. (channel, sender, client_id) is unique too, so a retry is the same entry.
-
-**An answer means durable.** When `append` answers, every entry it calls appended survives the
-death of the process and of the machine. When it raises, nothing it was given was acknowledged and
-each entry is absent or there once; the caller may make the same call again.
-
-**Reads see only committed entries**, and the entries and the head of a `Page` belong together: no
-entry is above the head, and no visible entry at or below it is left out of what was asked for,
-unless retention or a truncate took it meanwhile. A driver without snapshots reads the head first,
-then the entries up to it.
-
-**Retention never moves the head.** A channel's highest entry may become a stub, never disappear,
-and no entry younger than `DEDUPE_TTL_MS` is forgotten altogether, so that a retry is recognised.
-
-All methods may be called concurrently from the loop that called `open`. Cancelling a call does not
-undo what it began. Every call is bounded by the driver's own timeouts, which its class names,
-together with what they do not reach; one that runs out is StoreUnavailable. Every method raises
-`realtime.errors.StoreError` or one of its kinds and nothing else on purpose. Channels, users and
-ids are opaque text: a driver binds them as values and never builds a statement, pattern or
-operator from them.
-"""
+"""Channels as logs: what is appended, and how it is read. See `realtime.stores.base`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
 
-from realtime.model import Entry, NewEntry, Retention, Revocation
+from realtime.model import Entry, NewEntry, Retention
 
 DEDUPE_TTL_MS: Final = 300_000
 """How long at least an entry's (channel, sender, client_id) is remembered, in milliseconds."""
@@ -73,8 +49,26 @@ class Swept(msgspec.Struct, frozen=True, gc=False):
     next_channel: str | None
 
 
+class Grouping(msgspec.Struct, frozen=True, gc=False):
+    """How a store likes to be given appends; any batch is correct, this one is fast.
+
+    `in_flight`: how many appends at once pay. Whoever groups gives entries of one channel to one
+    append at a time, or their order is open. `mixed`: whether several entries of one channel may
+    share a batch with other channels; if not, they go alone, and single entries of many channels
+    together, so that a channel that several nodes write holds up nobody else.
+    """
+
+    in_flight: int
+    mixed: bool
+
+
 class LogStore(Protocol):
     """Channels as logs (the module's docstring is the contract)."""
+
+    @property
+    def grouping(self) -> Grouping:
+        """How to give it appends."""
+        ...
 
     @property
     def epoch(self) -> str:
@@ -98,6 +92,10 @@ class LogStore(Protocol):
         Entries of one channel get rising offsets in the batch's order. A conflict of one entry
         does not hold up the others. Two entries of the batch with the same key: the second is a
         duplicate (or a conflict) of the first. Raises StoreError for the batch as a whole.
+
+        A driver whose store may be away tries again by itself, for a time that its class names:
+        only it can tell an entry that it has stored itself, whose answer was lost, from one that
+        was there before.
         """
         ...
 
@@ -160,33 +158,13 @@ class LogStore(Protocol):
         ...
 
 
-class RevocationStore(Protocol):
-    """The log of what no longer counts; every node applies it in order of `seq`."""
+class HeadHints(Protocol):
+    """Stores that several nodes write, which are faster when told how far the others are."""
 
-    async def revoke(self, revocation: Revocation) -> int:
-        """Store it durably and answer its seq."""
-        ...
+    def heard(self, channel: str, offset: int) -> None:
+        """An entry at `offset`, of this store's epoch, is known to be committed. Never waits.
 
-    async def revocations(self, *, after: int, limit: int, now_ms: int) -> Sequence[Revocation]:
-        """Those with seq > after whose `until` has not passed, in order of seq."""
-        ...
-
-
-class IdempotencyStore(Protocol):
-    """Remembers server API calls on channels without a log, where no entry can tell a retry."""
-
-    async def claim(self, scope: str, key: str, digest: bytes, *, until_ms: int) -> bytes | None:
-        """Claim (scope, key) until `until_ms`. None: it is yours, act.
-
-        Otherwise the digest under which it was claimed before, to compare with yours. A claim
-        whose time has passed counts as absent; old ones are swept by later claims.
+        To be called only with what a committed append or a read of this epoch has told: the next
+        append may take its offset from it.
         """
-        ...
-
-
-class BackupStore(Protocol):
-    """Stores that can copy themselves while they run."""
-
-    async def backup(self, path: str) -> None:
-        """Write a consistent copy to `path`, which must not exist. Appends go on meanwhile."""
         ...

@@ -1,0 +1,77 @@
+"""The contract of a store. Drivers add nothing to it but "see base".
+
+**The store is the sequencer.** An entry is inserted at `head + 1` of its channel, under a unique
+key on (channel, offset). An offset exists only if its entry did: there is no counter to lose and
+no hole. (channel, sender, client_id) is unique too, so a retry is the same entry.
+
+**An answer means durable.** When `append` answers, every entry it calls appended survives the
+death of the process and of the machine. When it raises, nothing it was given was acknowledged and
+each entry is absent or there once; the caller may make the same call again.
+
+**Reads see only committed entries**, and the entries and the head of a `Page` belong together: no
+entry is above the head, and no visible entry at or below it is left out of what was asked for,
+unless retention or a truncate took it meanwhile. A driver without snapshots reads the head first,
+then the entries up to it.
+
+**Retention never moves the head.** A channel's highest entry may become a stub, never disappear,
+and no entry younger than `DEDUPE_TTL_MS` is forgotten altogether, so that a retry is recognised.
+
+All methods may be called concurrently from the loop that called `open`. Cancelling a call does not
+undo what it began. Every call is bounded by the driver's own timeouts, which its class names,
+together with what they do not reach; one that runs out is StoreUnavailable. Every method raises
+`realtime.errors.StoreError` or one of its kinds and nothing else on purpose. Channels, users and
+ids are opaque text: a driver binds them as values and never builds a statement, pattern or
+operator from them.
+"""
+
+from realtime.stores.base.copying import (
+    CopySource,
+    CopyTarget,
+)
+from realtime.stores.base.log import (
+    DEDUPE_TTL_MS,
+    MISSED_CHANNELS_MAX,
+    Appended,
+    Conflict,
+    Grouping,
+    HeadHints,
+    LogStore,
+    Page,
+    Swept,
+)
+from realtime.stores.base.nodes import (
+    PRESENCE_CHANGES_MAX,
+    NodeInfo,
+    NodeLease,
+    NodeStore,
+    PresenceEntry,
+    PresenceStore,
+)
+from realtime.stores.base.records import (
+    BackupStore,
+    IdempotencyStore,
+    RevocationStore,
+)
+
+__all__ = [
+    "DEDUPE_TTL_MS",
+    "MISSED_CHANNELS_MAX",
+    "PRESENCE_CHANGES_MAX",
+    "Appended",
+    "BackupStore",
+    "Conflict",
+    "CopySource",
+    "CopyTarget",
+    "Grouping",
+    "HeadHints",
+    "IdempotencyStore",
+    "LogStore",
+    "NodeInfo",
+    "NodeLease",
+    "NodeStore",
+    "Page",
+    "PresenceEntry",
+    "PresenceStore",
+    "RevocationStore",
+    "Swept",
+]

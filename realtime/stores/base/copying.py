@@ -1,0 +1,46 @@
+"""Moving whole logs from one store into another. See `realtime.stores.base`."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from realtime.model import Entry, Revocation
+
+
+class CopySource(Protocol):
+    """A store whose logs can be copied whole, as `realtime store copy` does, with it at rest."""
+
+    async def channels(self, *, after: str, limit: int) -> Sequence[str]:
+        """Names of channels that have a log, those greater than `after`, in order."""
+        ...
+
+    async def entries(self, channel: str, *, after: int, limit: int) -> Sequence[Entry]:
+        """Entries after the offset, in order, as they are kept: stubs too, blanked ones as such."""
+        ...
+
+
+class CopyTarget(Protocol):
+    """A store that another one's logs can be moved into."""
+
+    async def begin_copy(self, epoch: str) -> None:
+        """Take over `epoch`, and refuse every hub until `finish_copy`. Safe to repeat.
+
+        Raises StoreError unless the store is empty, or was begun to be copied into from the same
+        epoch: then the copy is resumed.
+        """
+        ...
+
+    async def copied_to(self, channel: str) -> int:
+        """The highest offset of the channel that is there already, 0 for none."""
+        ...
+
+    async def put_entries(self, entries: Sequence[Entry]) -> None:
+        """Keep entries of one channel at their own offsets, which follow `copied_to`."""
+        ...
+
+    async def put_revocations(self, rows: Sequence[Revocation]) -> None:
+        """Keep rows of the revocations log at their own seqs. Safe to repeat."""
+        ...
+
+    async def finish_copy(self) -> None:
+        """Everything is there: hubs may use the store from now on."""
+        ...
