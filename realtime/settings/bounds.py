@@ -31,8 +31,21 @@ class NotEmpty:
 
 
 @dataclass(frozen=True, slots=True)
-class Pem(NotEmpty):
-    """A public key of `family` as PEM text, which may also come from a file."""
+class FromFile(NotEmpty):
+    """A text, not empty, that the environment may also name a file for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address(FromFile):
+    """The address of a server or a file. It may hold a password, so it is shown without one."""
+
+    def __str__(self) -> str:
+        return "an address"
+
+
+@dataclass(frozen=True, slots=True)
+class Pem(FromFile):
+    """A public key of `family` as PEM text."""
 
     family: str
 

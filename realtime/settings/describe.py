@@ -1,17 +1,13 @@
 """The settings that hold, as an operator may see them: TOML, with who said so beside each."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 from realtime.settings.durations import Duration
 from realtime.settings.kinds import KINDS, NAMESPACES, OPTION_KINDS, SECTIONS
 from realtime.settings.load import DEFAULT, Loaded
+from realtime.settings.passwords import without_password
 from realtime.settings.secret import MASK, Secret
-
-_USERINFO: Final = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/@]*@")
-_QUERY: Final = re.compile(r"\?.*\Z", re.DOTALL)
 
 
 def describe(loaded: Loaded) -> str:
@@ -36,7 +32,7 @@ def _table(name: str, table: object, origins: Mapping[str, str]) -> Iterator[str
         if value is None:
             yield f"# {key} is not set  # {origin}"
         else:
-            shown = _without_password(value) if key.endswith("url") else value
+            shown = without_password(value) if key.endswith("url") else value
             yield f"{key} = {toml_value(shown)}  # {origin}"
     yield ""
 
@@ -57,7 +53,3 @@ def toml_value(value: object) -> str:
         case _:
             # JSON's escapes are TOML's; only DEL has to be one in TOML and not in JSON.
             return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _without_password(url: str) -> str:
-    return _QUERY.sub(f"?{MASK}", _USERINFO.sub(rf"\g<1>{MASK}@", url))

@@ -11,7 +11,7 @@ from realtime.settings.kept_secret import keep_secret, new_secret, read_secret
 from realtime.settings.kinds import OPTION_KINDS
 from realtime.settings.schema import ChannelOptions, Grant
 from realtime.settings.secret import Secret
-from realtime.settings.store_url import database_path
+from realtime.settings.store_url import database_path, store_kind
 from realtime.settings.text_file import Unreadable
 
 STORE_URL: Final = "sqlite:///realtime-dev.db"
@@ -84,8 +84,10 @@ class Development:
                 self._add(kept, gathered)
 
     def _add(self, kept: Kept, gathered: Gathered) -> None:
+        url = str(gathered.values["store", "url"].value)
         try:
-            database = database_path(str(gathered.values["store", "url"].value))
+            # Beside a database on a server they are where they are without one.
+            database = database_path(STORE_URL if store_kind(url) == "mongodb" else url)
         except ValueError:
             # That is a problem of its own, and found by the rules.
             return

@@ -80,7 +80,8 @@ def _gather_platform(
 ) -> None:
     for name, (section, key) in PLATFORM.items():
         text = environ.get(name, "")
-        if not text or PREFIX + _spell((section, key)) in ours:
+        own = PREFIX + _spell((section, key))
+        if not text or own in ours or own + FILE in ours:
             continue
         _accept(_Variable(name, (section, key), KINDS[section][key]), text, gathered)
         host = ("server", "host")
@@ -174,7 +175,7 @@ def _accept_file(
     name, path = variable.name, variable.path
     direct = name.removesuffix(FILE)
     if not variable.kind.from_file:
-        gathered.refuse(f"{name}: only secrets and keys are read from a file", path)
+        gathered.refuse(f"{name}: only secrets, keys and urls are read from a file", path)
         return
     if direct in ours:
         gathered.refuse(f"{name}: {direct} is set too; expected one of them", path)

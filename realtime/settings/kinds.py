@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
-from realtime.settings.bounds import NotEmpty, Pem, Range
+from realtime.settings.bounds import FromFile, NotEmpty, Range
 from realtime.settings.durations import FORM, Duration
 from realtime.settings.schema import ChannelOptions, Settings
 from realtime.settings.secret import Secret
@@ -36,14 +36,14 @@ class Kind:
 
     @property
     def from_file(self) -> bool:
-        """Whether it is a key or a secret, which the environment may name a file for."""
-        return self.base is Secret or isinstance(self.bound, Pem)
+        """Whether it is a key, a secret or may hold one: the environment may name a file for it."""
+        return self.base is Secret or isinstance(self.bound, FromFile)
 
     def __str__(self) -> str:
         """What is expected, for messages; of a list, what it holds."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
-        if isinstance(self.bound, Pem):
+        if isinstance(self.bound, FromFile):
             return str(self.bound)
         name = _TYPE_NAMES[self.base]
         return f"{name}, {self.bound}" if self.bound else name

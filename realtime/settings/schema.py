@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from realtime.settings.bounds import NotEmpty, Pem, Range
+from realtime.settings.bounds import Address, NotEmpty, Pem, Range
 from realtime.settings.durations import FOR_EVER, Duration
 from realtime.settings.secret import Secret
 
@@ -81,7 +81,15 @@ class ServerSettings:
     port: Annotated[int, Range(0, 65_535)] = 8000
     """Port for websockets and HTTP; 0 is any free one."""
     internal_port: Annotated[int, Range(0, 65_535)] | None = None
-    """Second port, for metrics, the server API and health, which then leave the first one."""
+    """Second port, for metrics, the server API and health, which then leave the first one. With
+    several workers, worker 1 has this one, worker 2 the next, and so on: each has its own metrics.
+    """
+    workers: Annotated[int, Range(1, 256)] = 1
+    """Processes that share the port, each a node of its own; more than one needs MongoDB and
+    Redis. Whatever is limited in `server`, `client` and `limits` is limited in each of them."""
+    name: Annotated[str, NotEmpty()] | None = None
+    """What the node calls itself in `info`, at most 100 characters. Not set: the machine's name
+    and the process's id. With several workers the worker's number is appended."""
     allowed_origins: tuple[str, ...] = ()
     """Origins that browsers may come from: "https://example.com", "https://*.example.com" or "*";
     after a `*` within one comes a dot. Empty: the hub's own host. Connections without an Origin
@@ -120,7 +128,7 @@ class AuthSettings:
     """PEM text of the public key of RS256, RS384 and RS512 tokens."""
     ecdsa_public_key: Annotated[str, Pem("ECDSA")] | None = None
     """PEM text of the public key of ES256, ES384 and ES512 tokens."""
-    jwks_url: str | None = None
+    jwks_url: str | None = field(default=None, repr=False)
     """Address of a JSON Web Key Set. Where it is set, only its keys count."""
     audience: Annotated[str, NotEmpty()] | None = None
     """What the `aud` claim must have; not set: any."""
@@ -145,17 +153,23 @@ class AuthSettings:
 class StoreSettings:
     """Where what is promised is kept."""
 
-    url: str = "sqlite:///realtime.db"
-    """Path after three slashes: "sqlite:///realtime.db" is relative to the working directory,
-    "sqlite:////var/lib/realtime.db" absolute. "sqlite://:memory:" is gone with the process."""
+    url: Annotated[str, Address()] = field(default="sqlite:///realtime.db", repr=False)
+    """SQLite, for one process: a path after three slashes, "sqlite:///realtime.db" from the working
+    directory or "sqlite:////var/lib/realtime.db"; "sqlite://:memory:" is gone with the process.
+    MongoDB, for any number of nodes: "mongodb://" or "mongodb+srv://" as its drivers take it; the
+    path names the database, "realtime" if there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerSettings:
     """What carries events between hub nodes."""
 
-    url: str = "memory://"
-    """"memory://" is for a single node."""
+    url: Annotated[str, Address()] = field(default="memory://", repr=False)
+    """"memory://" is for a single node. Redis: "redis://", "rediss://" (TLS), "unix:///path",
+    or by Sentinel "redis+sentinel://host:26379,host:26379/service", "rediss+sentinel://"."""
+    prefix: str = "realtime"
+    """Begins every name that is used in Redis: letters, digits, `_`, `-`, `:` and `.`, at most 64.
+    Two deployments on one Redis need different ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

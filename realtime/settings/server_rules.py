@@ -12,13 +12,17 @@ _ORIGIN: Final = re.compile(r"\*|[A-Za-z][A-Za-z0-9+.-]*://(\*\.|[^\s/*?#@])+")
 """As browsers write an origin (RFC 6454, 6.2), without a path. A `*` stands for the end of a label
 at least: "https://*example.com" would let notexample.com in."""
 
+_NAME: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,100}")
+PORT_MAX: Final = 65_535
+
 
 def server_contradictions(settings: Settings) -> Iterator[Contradiction]:
     """Name all that is wrong in `server` and `api`."""
     server = settings.server
-    if server.port and server.internal_port == server.port:
-        paths = (("server", "internal_port"), ("server", "port"))
-        yield Contradiction(paths, "two listeners cannot share a port")
+    yield from _internal_ports(server)
+    if server.name is not None and not _NAME.fullmatch(server.name):
+        text = "expected at most 100 characters, no line break or other control character"
+        yield Contradiction((("server", "name"),), text)
     if (server.tls_certificate is None) != (server.tls_key is None):
         paths = (("server", "tls_certificate"), ("server", "tls_key"))
         missing = "tls_certificate" if server.tls_certificate is None else "tls_key"
@@ -29,6 +33,25 @@ def server_contradictions(settings: Settings) -> Iterator[Contradiction]:
         if not re.fullmatch(r"[!-~]+", key.reveal()):
             text = "expected letters, digits and signs of ASCII, no space or line break"
             yield Contradiction((("api", "keys"),), text, f"[{place}]")
+
+
+def _internal_ports(server: ServerSettings) -> Iterator[Contradiction]:
+    first = server.internal_port
+    if not first:
+        return
+    last = first + server.workers - 1
+    if server.port and first <= server.port <= last:
+        paths: tuple[tuple[str, ...], ...] = (("server", "internal_port"), ("server", "port"))
+        text = "two listeners cannot share a port"
+        if server.port != first:
+            paths = (*paths, ("server", "workers"))
+            text += f"; the workers' internal ports are {first} to {last}"
+        yield Contradiction(paths, text)
+    if last > PORT_MAX:
+        yield Contradiction(
+            (("server", "internal_port"), ("server", "workers")),
+            f"worker {server.workers} would have port {last}; {PORT_MAX} is the highest there is",
+        )
 
 
 def _lists(server: ServerSettings) -> Iterator[Contradiction]:

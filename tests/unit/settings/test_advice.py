@@ -1,7 +1,14 @@
 """What is allowed and probably not wanted."""
 
 from realtime.settings.advice import advice
-from realtime.settings.schema import ApiSettings, AuthSettings, ServerSettings, Settings
+from realtime.settings.schema import (
+    ApiSettings,
+    AuthSettings,
+    BrokerSettings,
+    ServerSettings,
+    Settings,
+    StoreSettings,
+)
 from realtime.settings.secret import Secret
 
 API = ApiSettings(keys=(Secret("key"),))
@@ -33,3 +40,10 @@ def test_any_origin_is_a_surprise_where_others_can_connect() -> None:
 
 def test_insecure_is_said_aloud() -> None:
     assert starts(Settings(auth=AuthSettings(insecure=True))) == ["auth.insecure"]
+
+
+def test_a_node_alone_on_mongodb_is_told_that_it_must_be() -> None:
+    store = StoreSettings(url="mongodb://host")
+    assert starts(Settings(api=API, auth=AUTH, store=store)) == ["broker.url"]
+    redis = BrokerSettings(url="redis://host")
+    assert starts(Settings(api=API, auth=AUTH, store=store, broker=redis)) == []

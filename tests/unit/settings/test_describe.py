@@ -9,6 +9,7 @@ from realtime.settings.load import Loaded, load, load_from
 from realtime.settings.schema import (
     ApiSettings,
     AuthSettings,
+    BrokerSettings,
     ChannelOptions,
     ServerSettings,
     Settings,
@@ -55,7 +56,8 @@ def test_no_secret_is_shown() -> None:
                 hmac_previous_secret=Secret(SECRET),
                 jwks_url=f"https://user:{SECRET}@example.com/keys?key={SECRET}",
             ),
-            store=StoreSettings(url=f"mongodb://user:{SECRET}@host/db"),
+            store=StoreSettings(url=f"mongodb://user:{SECRET}@host/db?tlsPassword={SECRET}"),
+            broker=BrokerSettings(url=f"rediss://:{SECRET}@host:6379/0"),
         ),
         {},
     )
@@ -64,7 +66,9 @@ def test_no_secret_is_shown() -> None:
     assert tomllib.loads(shown)["api"]["keys"] == ["***", "***"]
     assert tomllib.loads(shown)["auth"]["hmac_secret"] == "***"
     assert tomllib.loads(shown)["auth"]["jwks_url"] == "https://***@example.com/keys?***"
-    assert tomllib.loads(shown)["store"]["url"] == "mongodb://***@host/db"
+    assert tomllib.loads(shown)["store"]["url"] == "mongodb://***@host/db?***"
+    assert tomllib.loads(shown)["broker"]["url"] == "rediss://***@host:6379/0"
+    assert SECRET not in repr(loaded)
 
 
 def test_an_origin_cannot_end_its_comment() -> None:

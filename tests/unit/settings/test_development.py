@@ -121,8 +121,12 @@ class TestSecret:
 
     def test_a_store_that_cannot_be_used_is_told_once(self) -> None:
         with pytest.raises(SettingsError) as caught:
-            develop('[store]\nurl = "mongodb://host"')
+            develop('[store]\nurl = "mongodb://"')
         assert len(caught.value.problems) == 1
+
+    def test_beside_a_database_on_a_server_it_is_where_it_is_without_one(self) -> None:
+        assert kept(develop('[store]\nurl = "mongodb://host"').settings.auth)
+        assert Path("realtime-dev.db.secret").exists()
 
 
 class TestApiKey:

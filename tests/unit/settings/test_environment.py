@@ -199,16 +199,15 @@ class TestPlatform:
     def test_an_empty_variable_is_as_good_as_none(self, name: str) -> None:
         assert load(None, {name: ""}) == Settings()
 
-    def test_redis_is_not_supported_by_this_version(self) -> None:
-        assert environment_problems({"REDIS_URL": "redis://:password@host:6379"}) == [
-            'broker.url (REDIS_URL): redis:// is not supported by this version; expected "memory://"'
-        ]
+    def test_redis_and_mongodb_are_the_broker_and_the_store(self) -> None:
+        redis, mongodb = "rediss://:password@host:6379", "mongodb+srv://u:password@host/db"
+        settings = load(None, {"REDIS_URL": redis, "MONGODB_URI": mongodb})
+        assert (settings.broker.url, settings.store.url) == (redis, mongodb)
 
-    def test_mongodb_is_not_supported_by_this_version(self) -> None:
-        assert environment_problems({"MONGODB_URI": "mongodb+srv://u:password@host/db"}) == [
-            "store.url (MONGODB_URI): mongodb+srv:// is not supported by this version; "
-            'expected "sqlite:///path" or "sqlite://:memory:"'
-        ]
+    def test_redis_alone_is_told_what_it_lacks(self) -> None:
+        (problem,) = environment_problems({"REDIS_URL": "redis://:password@host:6379"})
+        assert problem.startswith("store.url (default), broker.url (REDIS_URL): Redis carries")
+        assert "password" not in problem
 
     def test_our_own_variables_win_over_redis_and_mongodb(self) -> None:
         settings = load(
@@ -222,6 +221,12 @@ class TestPlatform:
         )
         assert settings.broker.url == "memory://"
         assert settings.store.url == "sqlite://:memory:"
+
+    def test_a_file_of_our_own_wins_over_mongodb(self, tmp_path: Path) -> None:
+        file = tmp_path / "url"
+        file.write_text("mongodb://u:password@host/db\n")
+        environ = {"MONGODB_URI": "mongodb://", "REALTIME_STORE__URL_FILE": str(file)}
+        assert load(None, environ).store.url == "mongodb://u:password@host/db"
 
 
 class TestFiles:
@@ -301,5 +306,5 @@ class TestFiles:
 
     def test_what_is_no_secret_and_no_key_cannot_come_from_a_file(self, tmp_path: Path) -> None:
         assert environment_problems({"REALTIME_SERVER__PORT_FILE": str(tmp_path)}) == [
-            "REALTIME_SERVER__PORT_FILE: only secrets and keys are read from a file"
+            "REALTIME_SERVER__PORT_FILE: only secrets, keys and urls are read from a file"
         ]

@@ -39,7 +39,7 @@ def test_every_number_in_the_schema_has_a_range() -> None:
     assert [kind for kind in kinds if kind.base in (int, float) and kind.bound is None] == []
 
 
-def test_secrets_and_public_keys_come_from_files_and_nothing_else_does() -> None:
+def test_secrets_keys_and_what_may_hold_a_password_come_from_files_and_nothing_else_does() -> None:
     assert [
         f"{section}.{key}"
         for section, kinds in KINDS.items()
@@ -51,6 +51,8 @@ def test_secrets_and_public_keys_come_from_files_and_nothing_else_does() -> None
         "auth.hmac_previous_secret",
         "auth.rsa_public_key",
         "auth.ecdsa_public_key",
+        "store.url",
+        "broker.url",
     ]
 
 

@@ -100,8 +100,11 @@ def test_nothing_is_concluded_from_a_value_that_was_wrong(tmp_path: Path) -> Non
         f'[api]\nkeys = "{SECRET}"',
         f'[api]\nkeys = ["{SECRET} "]',
         f'[log]\nlevel = "{SECRET}"',
-        f'[store]\nurl = "mongodb://user:{SECRET}@host"',
+        f'[store]\nurl = "mongodb://user:{SECRET}@host:x"',
+        f'[store]\nurl = "mongodb://user:{SECRET}@host/a.b"',
+        f'[store]\nurl = "mongodb://user:{SECRET[:20]}@{SECRET}@host"',
         f'[broker]\nurl = "redis://:{SECRET}@host"',
+        f'[broker]\nurl = "redis+sentinel://:{SECRET}@host"',
         f'auth = "{SECRET}"',
         f'[auth]\nhmac_secret = "{SECRET}',
         f"[auth]\nhmac_secret = {SECRET}",
@@ -122,7 +125,7 @@ def test_no_problem_shows_a_secret(tmp_path: Path, text: str) -> None:
         {"REALTIME_API__KEYS": f"{SECRET} x"},
         {"REALTIME_SERVER__PORT": SECRET},
         {"REDIS_URL": f"redis://:{SECRET}@host"},
-        {"MONGODB_URI": f"mongodb://user:{SECRET}@host"},
+        {"MONGODB_URI": f"mongodb://user:{SECRET}:@host"},
     ],
 )
 def test_no_problem_of_the_environment_shows_a_secret(environ: dict[str, str]) -> None:

@@ -13,6 +13,30 @@ def test_two_listeners_cannot_share_a_port(tmp_path: Path) -> None:
     ]
 
 
+SEVERAL = '[store]\nurl = "mongodb://h"\n[broker]\nurl = "redis://h"\n[server]\nworkers = 4\n'
+
+
+def test_no_workers_internal_port_is_the_port(tmp_path: Path) -> None:
+    assert problems(tmp_path, f"{SEVERAL}internal_port = 7997") == [
+        "server.internal_port (FILE), server.port (default), server.workers (FILE): two listeners "
+        "cannot share a port; the workers' internal ports are 7997 to 8000"
+    ]
+    assert load_text(tmp_path, f"{SEVERAL}internal_port = 7996").server.internal_port == 7996
+
+
+def test_every_workers_internal_port_is_one(tmp_path: Path) -> None:
+    assert problems(tmp_path, f"{SEVERAL}internal_port = 65533") == [
+        "server.internal_port (FILE), server.workers (FILE): worker 4 would have port 65536; "
+        "65535 is the highest there is"
+    ]
+
+
+@pytest.mark.parametrize("name", ["", "x" * 101, "a\\nb", "a\\u2028b"])
+def test_a_name_is_one_short_line(tmp_path: Path, name: str) -> None:
+    (problem,) = problems(tmp_path, f'[server]\nname = "{name}"')
+    assert problem.startswith("server.name (FILE): expected ")
+
+
 def test_two_listeners_may_both_take_any_free_port(tmp_path: Path) -> None:
     server = load_text(tmp_path, "[server]\nport = 0\ninternal_port = 0").server
     assert (server.port, server.internal_port) == (0, 0)
