@@ -1,4 +1,4 @@
-"""Which tokens no longer count, as an index over the rows of the store's `revocations` log."""
+"""Which tokens no longer count and who is banned: an index over the store's `revocations` log."""
 
 import heapq
 from typing import Final
@@ -12,18 +12,35 @@ class Revocations:
     """Answers whether a token was revoked. Not shared between threads.
 
     A revocation must not be forgotten early, so this has no size limit of its own: it holds one
-    entry a user and one a token id for as long as the store's rows are valid (`sweep`).
+    entry a user, one a token id and one a ban for as long as the store's rows are valid (`sweep`).
+    One-time orders leave nothing here.
     """
 
     def __init__(self) -> None:
+        self.seq = 0
+        """The highest seq that was added: rows after it are news."""
         # user -> (before, until), token id -> until; milliseconds since 1970, until 0 is never.
         self._users: dict[str, tuple[int, int]] = {}
         self._jtis: dict[str, int] = {}
+        # user -> channel -> until; the channel "" is the hub itself.
+        self._bans: dict[str, dict[str, int]] = {}
         # What to look at when: (until, user, jti). An entry whose time was moved on is here twice.
         self._due: list[tuple[int, str, str]] = []
 
     def add(self, revocation: Revocation) -> None:
-        """Apply a row. In any order and repeatedly: what is revoked stays revoked."""
+        """Apply a row. Repeatedly does no harm, and for tokens in any order: revoked is revoked.
+
+        Bans and what lifts them must come in the order of the log.
+        """
+        self.seq = max(self.seq, revocation.seq)
+        if revocation.act == "tokens":
+            self._add_tokens(revocation)
+        elif revocation.act == "ban":
+            self._bans.setdefault(revocation.user, {})[revocation.channel] = revocation.until
+        elif revocation.act == "unban":
+            self._lift(revocation.user, revocation.channel)
+
+    def _add_tokens(self, revocation: Revocation) -> None:
         user, jti = revocation.user, revocation.jti
         if jti:
             known = self._jtis.get(jti)
@@ -52,8 +69,27 @@ class Revocations:
         found = self._users.get(user)
         return found is not None and (iat is None or iat * 1000 < found[0])
 
+    def bans(self, user: str) -> bool:
+        """Whether any ban of `user` is known, over or not: most users have none."""
+        return user in self._bans
+
+    def banned(self, user: str, channel: str, now_ms: int) -> bool:
+        """Whether `user` may not use `channel` now; "" asks about the hub itself.
+
+        Who is banned from the hub is banned from every channel. Guests ("") are never banned.
+        """
+        bans = self._bans.get(user)
+        if bans is None or not user:
+            return False
+        for place in {channel, ""}:
+            until = bans.get(place)
+            if until is not None and (until == _NEVER or now_ms < until):
+                return True
+        return False
+
     def sweep(self, now_ms: int) -> int:
-        """Forget entries whose `until` has passed, and return how many. Costs what it forgets."""
+        """Forget entries whose `until` has passed, and return how many. Costs what it forgets, and a
+        look at each ban."""
         swept = 0
         due = self._due
         while due and due[0][0] <= now_ms:
@@ -65,10 +101,22 @@ class Revocations:
             elif self._users.get(user, (0, _NEVER))[1] == until:
                 del self._users[user]
                 swept += 1
+        for user, bans in list(self._bans.items()):
+            for channel, until in list(bans.items()):
+                if until != _NEVER and until <= now_ms:
+                    self._lift(user, channel)
+                    swept += 1
         return swept
 
     def __len__(self) -> int:
-        return len(self._users) + len(self._jtis)
+        return len(self._users) + len(self._jtis) + sum(map(len, self._bans.values()))
+
+    def _lift(self, user: str, channel: str) -> None:
+        bans = self._bans.get(user)
+        if bans is not None:
+            bans.pop(channel, None)
+            if not bans:
+                del self._bans[user]
 
 
 def _later(known: int | None, until: int) -> int:

@@ -2,18 +2,29 @@
 
 from realtime.auth.identity import Identity
 from realtime.auth.permissions import Operation, may_subscribe
+from realtime.auth.revocations import Revocations
 from realtime.channels.rules import Channel
 from realtime.hub.client import Client
+from realtime.hub.clock import Clock
 
 
 class Access:
-    """Decides by role, by how the client is subscribed, and by the namespace's lists.
+    """Decides by bans, by role, by how the client is subscribed, and by the namespace's lists.
 
-    `insecure` is the setting that gives every permission.
+    `insecure` is the setting that gives every permission; a ban is over that too.
     """
 
-    def __init__(self, *, insecure: bool) -> None:
+    def __init__(self, *, insecure: bool, revocations: Revocations, clock: Clock) -> None:
         self._insecure = insecure
+        self._revocations = revocations
+        self._clock = clock
+
+    def banned(self, client: Client, channel: str) -> bool:
+        """Whether a ban keeps the client's user from the channel, or from the hub ("")."""
+        user = client.user
+        return self._revocations.bans(user) and self._revocations.banned(
+            user, channel, self._clock.wall_ms()
+        )
 
     def may(
         self,
@@ -29,7 +40,7 @@ class Access:
         `joining`: it is about to be a subscriber, with `by_token` by a subscription token.
         """
         identity = client.identity
-        if identity is None:
+        if identity is None or self.banned(client, channel.name):
             return False
         subscription = client.subscriptions.get(channel.name)
         if subscription is None and channel.is_restricted and not joining:
@@ -46,7 +57,7 @@ class Access:
     def may_subscribe(self, client: Client, channel: Channel, *, by_token: bool) -> bool:
         """Whether a client may subscribe. `by_token`: it brought a token that is for this."""
         identity = client.identity
-        if identity is None:
+        if identity is None or self.banned(client, channel.name):
             return False
         return may_subscribe(
             channel.rules.permissions,

@@ -1,11 +1,7 @@
 """Publishing through the server API: once per idempotency key, with or without history."""
 
 import asyncio
-import base64
 from typing import Final
-
-import msgspec
-import orjson
 
 from realtime.channels.rules import Channel
 from realtime.errors import (
@@ -16,6 +12,7 @@ from realtime.errors import (
     CommandRefused,
     StoreError,
 )
+from realtime.hub.api_fields import KEY_MAX, either
 from realtime.hub.hub import Hub
 from realtime.hub.publishing import check_data, digest
 from realtime.model import NewEntry
@@ -27,14 +24,10 @@ from realtime.protocol.calls import (
     PublishAnswer,
     PublishCall,
 )
-from realtime.protocol.json_codec import compact
 from realtime.stores.base import Appended, IdempotencyStore
 
 API_SENDER: Final = "a:"
 """The sender of what the server API publishes; idempotency keys are unique under it."""
-
-KEY_MAX: Final = 255
-"""The longest idempotency key, in characters."""
 
 IDEMPOTENCY_MS: Final = 300_000
 """How long a publish into a channel without history is remembered (protocol 5.2)."""
@@ -126,20 +119,3 @@ class ApiPublishing:
         if before is not None and before != made:
             raise CommandRefused(CONFLICT)
         return before is None
-
-
-def either(data: msgspec.Raw, b64data: str, *, is_json: bool = True) -> bytes:
-    """The field or its base64 twin, which for JSON clients must hold JSON too; b"" for neither.
-
-    JSON comes without the line breaks that receivers could not take (1.1). Raises CommandRefused.
-    """
-    if not b64data:
-        given = b"" if bytes(data) == b"null" else bytes(data)
-        return compact(given) if is_json else given
-    try:
-        decoded = base64.b64decode(b64data, validate=True)
-        if is_json:
-            orjson.loads(decoded)
-    except ValueError:  # binascii.Error and JSONDecodeError are ones
-        raise CommandRefused(BAD_REQUEST) from None
-    return compact(decoded) if is_json else decoded

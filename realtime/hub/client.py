@@ -126,6 +126,10 @@ class ClientRegistry:
         elif others is client:
             del self._by_user[client.user]
 
+    def find(self, id: str) -> Client | None:
+        """The client with this id, if it is on this node."""
+        return self._by_id.get(id)
+
     def of_user(self, user: str) -> tuple[Client, ...]:
         """The user's connections on this node, in no order."""
         clients = self._by_user.get(user)

@@ -1,15 +1,16 @@
 """Group commit: a node's appends go to the store in groups, and are answered once durable.
 
-While one group is being committed the next one fills. One group is in flight, so the entries of a
-channel keep the order in which they were given here. Nothing waits for a commit but its own
-answer.
+While groups are being committed the next ones fill. A channel is in one group at a time, so its
+entries keep the order in which they were given here; how many groups are under way at once, and
+whether a busy channel shares one with others, is for the store to say (`Grouping`). Nothing waits
+for a commit but its own answer, and that not for ever: after `ANSWER_S` publishers are told to try
+again, while the node goes on trying, and what is then stored after all is delivered like any other.
 """
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
 
 from realtime.errors import INTERNAL, CommandRefused, StoreError, StoreUnavailable
 from realtime.hub.statistics import Statistics
@@ -27,42 +28,99 @@ PENDING_MAX: Final = 16_384
 PENDING_MAX_BYTES: Final = 64 * 1024 * 1024
 """Payload bytes of them."""
 
-APPEND_TIMEOUT_S: Final = 30.0
-"""How long a group may take before its publishers are told to try again."""
+ANSWER_S: Final = 4.0
+"""How long a group may take before its publishers are told to try again: less than the 5 s after
+which SDKs give up by themselves (protocol 1.11), so that they learn why."""
+
+APPEND_TIMEOUT_S: Final = 150.0
+"""How long a group may take before the node gives it up too: longer than drivers try."""
 
 Outcome = Appended | Conflict | StoreError
 Settle = Callable[[NewEntry, Outcome], None]
 
 
-class Commits:
-    """The queue before `LogStore.append`. `run` must be running for anything to be answered."""
+def _nothing_late(entry: NewEntry, outcome: Outcome) -> None:
+    """Stands in for whoever delivers what was stored too late to be acknowledged."""
 
-    def __init__(self, store: LogStore, statistics: Statistics) -> None:
+
+class _Generation:
+    """Entries that were added between two calls of `flushed`, and how many are still open."""
+
+    __slots__ = ("done", "left")
+
+    def __init__(self) -> None:
+        self.left = 0
+        self.done = asyncio.Event()
+
+
+class _Item(NamedTuple):
+    """An entry that waits, who is to be told, and what `flushed` counts it under."""
+
+    entry: NewEntry
+    settle: Settle
+    generation: _Generation
+
+
+class Commits:
+    """The queue before `LogStore.append`. `run` must be running for anything to be answered.
+
+    `late` is called with what became of an entry whose publisher was told to try again before.
+    """
+
+    def __init__(
+        self, store: LogStore, statistics: Statistics, *, late: Settle = _nothing_late
+    ) -> None:
         self._store = store
         self._statistics = statistics
-        self._pending: deque[tuple[NewEntry, Settle]] = deque()
+        self._late = late
+        self._grouping = store.grouping
+        # What waits, by channel; and the channels that wait and are in no group, in order: those
+        # with a single entry, and those with several.
+        self._waiting: dict[str, list[_Item]] = {}
+        self._singles: dict[str, None] = {}
+        self._severals: dict[str, None] = {}
+        self._busy: set[str] = set()
+        self._alone_next = False
+        self._pending = 0
         self._pending_bytes = 0
+        self._in_flight = 0
         self._wanted = asyncio.Event()
-        # Whether the last commit failed: then this node cannot keep its promises.
+        self._generation = _Generation()
+        self._closed_generations: list[_Generation] = []
+        # Whether the last commit failed or takes too long: then this node keeps no promises.
         self.failing = False
-        self._added = 0
-        self._answered = 0
-        self._flushes: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    def __len__(self) -> int:
+        """How many entries wait for a group."""
+        return self._pending
 
     def __repr__(self) -> str:
-        return f"<Commits {len(self._pending)} entries wait>"
+        return f"<Commits {self._pending} entries wait, {self._in_flight} groups in flight>"
 
     def add(self, entry: NewEntry, settle: Settle) -> None:
-        """Queue an entry; `settle` is called with what became of it.
+        """Queue an entry; `settle` is called, once, with what became of it.
 
-        StoreError as the outcome means that it was not acknowledged: it is absent or there once,
-        and the same entry may be given again. Raises CommandRefused (100) when too much waits.
+        StoreError as the outcome means that it was not acknowledged: it is absent or there once, or
+        will be, and the same entry may be given again. Raises CommandRefused (100) when too much
+        waits.
         """
-        if len(self._pending) >= PENDING_MAX or self._pending_bytes >= PENDING_MAX_BYTES:
+        if self._pending >= PENDING_MAX or self._pending_bytes >= PENDING_MAX_BYTES:
             raise CommandRefused(INTERNAL)
-        self._pending.append((entry, settle))
+        generation = self._generation
+        generation.left += 1
+        self._pending += 1
         self._pending_bytes += len(entry.data)
-        self._added += 1
+        channel = entry.channel
+        waiting = self._waiting.get(channel)
+        if waiting is None:
+            self._waiting[channel] = [_Item(entry, settle, generation)]
+            if channel not in self._busy:
+                self._singles[channel] = None
+        else:
+            waiting.append(_Item(entry, settle, generation))
+            if channel in self._singles:
+                del self._singles[channel]
+                self._severals[channel] = None
         self._wanted.set()
 
     async def append(self, entry: NewEntry) -> Outcome:
@@ -78,41 +136,97 @@ class Commits:
 
     async def run(self) -> None:
         """Commit groups for ever. Hosted by the hub's task group."""
-        while True:
-            await self._wanted.wait()
-            await self._commit_group()
-
-    async def _commit_group(self) -> None:
-        # Not in `run`, whose variables would hold the last group and its clients until the next.
-        group = self._take_group()
-        results = await self._commit([entry for entry, _ in group])
-        for (entry, settle), result in zip(group, results, strict=True):
-            try:
-                settle(entry, result)
-            except Exception:  # the boundary of one answer: the others get theirs
-                logger.exception("an appended entry could not be answered or delivered")
-        self._answered += len(group)
-        self._finish_flushes()
-        if not self._pending:
-            self._wanted.clear()
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                await self._wanted.wait()
+                self._wanted.clear()
+                while self._in_flight < self._grouping.in_flight:
+                    group = self._take_group()
+                    if not group:
+                        break
+                    self._in_flight += 1
+                    tasks.create_task(self._commit_group(group), name="commit")
+                # Or this variable would hold the last group and its clients until the next.
+                group = []
 
     async def flushed(self) -> None:
-        """Wait until everything that was queued before this call has been answered."""
-        if self._answered < self._added:
-            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._flushes.append((self._added, done))
-            await done
+        """Wait until everything that was queued before this call has its outcome."""
+        if self._generation.left:
+            self._closed_generations.append(self._generation)
+            self._generation = _Generation()
+        for generation in tuple(self._closed_generations):
+            await generation.done.wait()
 
-    def _finish_flushes(self) -> None:
-        while self._flushes and self._flushes[0][0] <= self._answered:
-            _, done = self._flushes.popleft()
-            if not done.done():
-                done.set_result(None)
+    # Groups.
 
-    def _take_group(self) -> list[tuple[NewEntry, Settle]]:
-        group = [self._pending.popleft() for _ in range(min(GROUP_MAX, len(self._pending)))]
-        self._pending_bytes -= sum(len(entry.data) for entry, _ in group)
+    def _take_group(self) -> list[_Item]:
+        """The next group, whose channels are busy from now on; empty where nothing can go."""
+        group: list[_Item] = []
+        if self._grouping.mixed:
+            for ready in (self._severals, self._singles):
+                while ready and len(group) < GROUP_MAX:
+                    self._take(next(iter(ready)), ready, group)
+        elif self._severals and (self._alone_next or not self._singles):
+            self._alone_next = False
+            self._take(next(iter(self._severals)), self._severals, group)
+        else:
+            # Every other group is a busy channel's, so that neither kind waits for the other.
+            self._alone_next = True
+            while self._singles and len(group) < GROUP_MAX:
+                self._take(next(iter(self._singles)), self._singles, group)
+        self._pending -= len(group)
+        self._pending_bytes -= sum(len(item.entry.data) for item in group)
         return group
+
+    def _take(self, channel: str, ready: dict[str, None], group: list[_Item]) -> None:
+        """Move as much of a channel as there is room for from what waits to the group."""
+        del ready[channel]
+        self._busy.add(channel)
+        waiting = self._waiting.pop(channel)
+        room = GROUP_MAX - len(group)
+        if len(waiting) > room:
+            self._waiting[channel] = waiting[room:]
+            del waiting[room:]
+        group += waiting
+
+    def _freed(self, channels: Iterable[str]) -> None:
+        for channel in channels:
+            self._busy.discard(channel)
+            waiting = self._waiting.get(channel)
+            if waiting is not None:
+                ready = self._singles if len(waiting) == 1 else self._severals
+                ready[channel] = None
+        self._wanted.set()
+
+    async def _commit_group(self, group: list[_Item]) -> None:
+        told = False
+
+        def tell() -> None:
+            nonlocal told
+            told = True
+            self.failing = True
+            unknown = StoreUnavailable("the store takes too long; the outcome is not known yet")
+            _settle(group, [unknown] * len(group))
+
+        telling = asyncio.get_running_loop().call_later(ANSWER_S, tell)
+        try:
+            results = await self._commit([item.entry for item in group])
+        finally:
+            telling.cancel()
+            self._in_flight -= 1
+            self._freed({item.entry.channel for item in group})
+        if told:
+            _settle([item._replace(settle=self._late) for item in group], results)
+        else:
+            _settle(group, results)
+        for item in group:
+            self._closed(item.generation)
+
+    def _closed(self, generation: _Generation) -> None:
+        generation.left -= 1
+        if not generation.left and generation is not self._generation:
+            generation.done.set()
+            self._closed_generations.remove(generation)
 
     async def _commit(self, entries: list[NewEntry]) -> Sequence[Outcome]:
         failure: StoreError
@@ -134,3 +248,11 @@ class Commits:
             return results
         self.failing = True
         return [failure] * len(entries)
+
+
+def _settle(group: Iterable[_Item], results: Sequence[Outcome]) -> None:
+    for (entry, settle, _), result in zip(group, results, strict=True):
+        try:
+            settle(entry, result)
+        except Exception:  # the boundary of one answer: the others get theirs
+            logger.exception("an appended entry could not be answered or delivered")

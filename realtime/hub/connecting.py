@@ -14,6 +14,7 @@ from realtime.errors import (
     CHANNEL_LIMIT,
     CONNECTION_EXPIRED,
     CONNECTION_LIMIT,
+    FORBIDDEN,
     INSUFFICIENT_STATE,
     INVALID_TOKEN,
     MALFORMED,
@@ -114,6 +115,8 @@ class Connecting:
         if identity.user and limit and len(self._clients.of_user(identity.user)) >= limit:
             raise ConnectionRefused(CONNECTION_LIMIT)
         client.identity = identity
+        if self._access.banned(client, ""):
+            raise ConnectionRefused(FORBIDDEN)
         wanted = self._server_side(client, claims, request.subs or {})
         client.info = ClientInfo(identity.user, client.id, identity.info)
         # From here on a revocation or an API call finds the client.
@@ -152,6 +155,7 @@ class Connecting:
         wanted = [
             (self._rules.resolve(name), grant, _position(positions.get(name)))
             for name, grant in names.items()
+            if not self._access.banned(client, name)  # over the token that grants it
         ]
         client.granted = frozenset(names)
         wanted += self._asked(client, positions)

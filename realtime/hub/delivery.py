@@ -21,7 +21,7 @@ from realtime.errors import StoreError
 from realtime.hub.statistics import Statistics
 from realtime.model import Entry, Retention
 from realtime.protocol.replies import Info, Join, Leave
-from realtime.stores.base import MISSED_CHANNELS_MAX, LogStore
+from realtime.stores.base import MISSED_CHANNELS_MAX, HeadHints, LogStore
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,9 @@ TAILS_MAX_BYTES: Final = 64 * 1024 * 1024
 
 MISSED_MAX: Final = 1000
 """Entries read by one comparison with the store; more are read by further ones."""
+
+REPAIR_GRACE_S: Final = 0.02
+"""How long a gap may be only the bus being slower than the store, before the store is asked."""
 
 REPAIR_RETRY_S: Final = 1.0
 """How long after a failed repair it is tried again."""
@@ -43,8 +46,9 @@ _HEAD_ONLY: Final = Retention(0, 0)
 class Delivery:
     """The channels that have subscribers on this node, and what reaches them.
 
-    `spawn` hosts a coroutine in a task that has a parent. `insufficient` is called for each
-    subscription whose continuity is lost.
+    `heads`, where several nodes write to the store, is told of the others' entries. While the bus
+    is well, gaps get `repair_grace_s` to close by themselves. `spawn` hosts a coroutine in a task
+    that has a parent. `insufficient` is called for each subscription whose continuity is lost.
     """
 
     def __init__(
@@ -56,6 +60,8 @@ class Delivery:
         fanout: Fanout,
         statistics: Statistics,
         now_ms: Callable[[], int],
+        heads: HeadHints | None = None,
+        repair_grace_s: float = REPAIR_GRACE_S,
         spawn: Callable[[Coroutine[object, object, None]], object],
         insufficient: Callable[[Subscription], None],
     ) -> None:
@@ -65,6 +71,8 @@ class Delivery:
         self._fanout = fanout
         self._statistics = statistics
         self._now_ms = now_ms
+        self._heads = heads
+        self._repair_grace_s = repair_grace_s
         self._spawn = spawn
         self._insufficient = insufficient
         self._channels: dict[str, LiveChannel] = {}
@@ -177,18 +185,24 @@ class Delivery:
     def committed(self, entry: Entry) -> None:
         """An entry that this node appended is durable: serve it here, tell the others."""
         self._arrived(entry)
-        self._broker.publish(BusMessage(self._node, entry))
+        self._broker.publish(BusMessage(self._node, entry, epoch=self._store.epoch))
 
     def ephemeral(self, entry: Entry) -> None:
         """An event without an offset happened here: serve it here, tell the others."""
         self._happened(entry)
-        self._broker.publish(BusMessage(self._node, entry))
+        self._broker.publish(BusMessage(self._node, entry, epoch=self._store.epoch))
 
     def received(self, message: BusMessage) -> None:
         """The bus brought something; see `realtime.brokers.base.Receiver`."""
         if message.node == self._node or message.version > BUS_VERSION:
             return
+        if message.epoch != self._store.epoch:
+            # Of another deployment on the same bus, or from before a restore of the store.
+            self._statistics.foreign_messages += 1
+            return
         if message.entry.offset:
+            if self._heads is not None:
+                self._heads.heard(message.entry.channel, message.entry.offset)
             self._arrived(message.entry)
         else:
             self._happened(message.entry)
@@ -237,11 +251,14 @@ class Delivery:
         if live in self._repairing:
             return
         self._repairing.add(live)
-        self._statistics.gaps += 1
         self._spawn(self._repair_until_whole(live))
 
     async def _repair_until_whole(self, live: LiveChannel) -> None:
         try:
+            if self._repair_grace_s and self._broker.state == "ok":
+                await asyncio.sleep(self._repair_grace_s)
+            if live.cursor is not None and live.cursor.gap:
+                self._statistics.gaps += 1
             while self._channels.get(live.name) is live and live.cursor and live.cursor.gap:
                 position = live.cursor.position
                 try:

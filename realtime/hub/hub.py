@@ -23,6 +23,7 @@ from realtime.errors import (
 from realtime.hub.client import Client, ClientRegistry
 from realtime.hub.client_ids import ClientIds
 from realtime.hub.clock import Clock
+from realtime.hub.delivery import REPAIR_GRACE_S
 from realtime.hub.identities import Credentials
 from realtime.hub.responder import Responder
 from realtime.hub.statistics import Statistics
@@ -31,7 +32,7 @@ from realtime.hub.transport import Transport
 from realtime.hub.use_cases import Surroundings, UseCases
 from realtime.protocol.session import Session, Timings
 from realtime.settings.schema import Settings
-from realtime.stores.base import LogStore
+from realtime.stores.base import HeadHints, LogStore, RevocationStore
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,9 @@ TICK_S: Final = 0.25
 POSITION_CHECK_S: Final = 30.0
 """How often positions are compared with the store while the bus is trusted (design 3)."""
 
+FOLLOW_S: Final = 1.0
+"""How often the revocations log is read, and, while the bus is in doubt, positions are compared."""
+
 DRAIN_SLICES: Final = 50
 """Into how many groups a drain spreads the connections it closes."""
 
@@ -55,7 +59,8 @@ class Hub:
     """Use cases over the contracts. The store must be open; `run` must be running.
 
     Transports call `joined`, `received`, `paused`, `resumed` and `left`; all are plain functions,
-    called on the loop, that never wait. `version` is told to clients. `loop_lag_s` is how late the
+    called on the loop, that never wait. `version` is told to clients. `heads`, where several nodes
+    write to the store, hears of the others' entries. `loop_lag_s` is how late the
     event loop was at most; who reads it sets it back to 0, so that no stall goes unseen.
     """
 
@@ -67,11 +72,15 @@ class Hub:
         broker: Broker,
         credentials: Credentials,
         revocations: Revocations,
+        log: RevocationStore,
         version: str,
         clock: Clock,
+        heads: HeadHints | None = None,
+        node: str | None = None,
         position_check_s: float = POSITION_CHECK_S,
+        repair_grace_s: float = REPAIR_GRACE_S,
     ) -> None:
-        self.node = uuid.uuid4().hex[:16]
+        self.node = node or uuid.uuid4().hex[:16]
         self.settings = settings
         self.version = version
         self.clock = clock
@@ -88,6 +97,7 @@ class Hub:
         self._new_id = ClientIds().next
         self._tasks: asyncio.TaskGroup | None = None
         self._ended = False
+        self._doubted = asyncio.Event()
         client = settings.client
         self._timings = Timings(
             client.stale_close_s,
@@ -104,6 +114,9 @@ class Hub:
                 version=version,
                 clock=clock,
                 store=store,
+                log=log,
+                heads=heads,
+                repair_grace_s=repair_grace_s,
                 broker=broker,
                 credentials=credentials,
                 revocations=revocations,
@@ -125,6 +138,11 @@ class Hub:
         self.reading = use_cases.reading
         self.publishing = use_cases.publishing
         self.connecting = use_cases.connecting
+        self.connections = use_cases.connections
+        self.revoking = use_cases.revoking
+        self.peers = use_cases.peers
+        self.orders = use_cases.orders
+        self.access = use_cases.access
         # The handler of the hot path, without a hop.
         self.received = use_cases.dispatch.received
         self._timers = Timers(now=clock.monotonic(), responder=self.responder, joining=self.joining)
@@ -177,9 +195,10 @@ class Hub:
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             tasks.create_task(self.commits.run(), name="commits")
-            tasks.create_task(self._broker.run(self.delivery.received), name="broker")
+            tasks.create_task(self._listen(), name="broker")
             tasks.create_task(self._tick(), name="timers")
-            tasks.create_task(self._check_positions(), name="positions")
+            tasks.create_task(self._compare(), name="positions")
+            tasks.create_task(self._follow(), name="revocations")
             try:
                 await asyncio.Event().wait()  # until cancelled, or a part has died
             finally:
@@ -276,10 +295,36 @@ class Hub:
             self._timers.advance(now)
             self._close_slow(self.fanout.overdue(now))
 
-    async def _check_positions(self) -> None:
+    async def _listen(self) -> None:
+        await self._broker.run(
+            self.delivery.received, control=self.peers.received, resumed=self._doubt
+        )
+
+    def _doubt(self) -> None:
+        """Something may have been missed until now: look at once."""
+        self._doubted.set()
+
+    async def _compare(self) -> None:
+        """Compare positions with the store: now and then, at once after a doubt, often in one."""
+        due = 0.0
         while True:
-            await asyncio.sleep(self._position_check_s * random.uniform(0.8, 1.2))  # noqa: S311 - spreads load
+            if self.clock.monotonic() >= due or self._broker.state == "degraded":
+                due = self.clock.monotonic() + self._position_check_s * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load
+                try:
+                    await self.delivery.check_positions()
+                except (StoreError, TimeoutError) as error:
+                    logger.warning("cannot compare positions with the store: %s", error)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FOLLOW_S):
+                    await self._doubted.wait()
+                    self._doubted.clear()
+                    due = 0.0
+
+    async def _follow(self) -> None:
+        """Read the revocations log, as if nobody ever told that there is something new in it."""
+        while True:
+            await asyncio.sleep(FOLLOW_S)
             try:
-                await self.delivery.check_positions()
+                await self.revoking.follow()
             except (StoreError, TimeoutError) as error:
-                logger.warning("cannot compare positions with the store: %s", error)
+                logger.warning("cannot read the revocations log: %s", error)

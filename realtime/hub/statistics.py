@@ -22,7 +22,11 @@ class Statistics:
     commits: int = 0
     committed_entries: int = 0
     duplicates: int = 0
+    foreign_messages: int = 0
+    """Messages on the bus that were of another store's epoch."""
     refused_handshakes: int = 0
+    words_refused: int = 0
+    """Control messages that could not be read, or were too long to be sent."""
     errors: Counter[int] = field(default_factory=Counter)
     """Error replies by code."""
     disconnects: Counter[int] = field(default_factory=Counter)

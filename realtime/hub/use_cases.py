@@ -15,15 +15,19 @@ from realtime.hub.client import Client, ClientRegistry
 from realtime.hub.clock import Clock
 from realtime.hub.commits import Commits
 from realtime.hub.connecting import Connecting, ConnectRules
+from realtime.hub.connections import Connections
 from realtime.hub.delivery import Delivery
 from realtime.hub.dispatch import Dispatch
 from realtime.hub.identities import Credentials, Identities
 from realtime.hub.joining import Joining
 from realtime.hub.log_reader import LogReader
+from realtime.hub.orders import Orders
+from realtime.hub.peers import Peers
 from realtime.hub.publishing import Publishing
 from realtime.hub.rate_limits import RateLimits
 from realtime.hub.reading import Reading
 from realtime.hub.responder import Responder
+from realtime.hub.revoking import Revoking
 from realtime.hub.statistics import Statistics
 from realtime.hub.subscribing import Subscribing
 from realtime.hub.unserved import refuse_rpc, refuse_send
@@ -41,13 +45,14 @@ from realtime.protocol.commands import (
     UnsubscribeRequest,
 )
 from realtime.settings.schema import Settings
-from realtime.stores.base import LogStore
+from realtime.stores.base import HeadHints, LogStore, RevocationStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What a node gives its use cases: contracts, shared state, and ways back to the node.
 
+    `heads` is the store's ear for other nodes' entries, where several write to it.
     `spawn` hosts a coroutine in a task that has a parent. `rescheduled`: a client's next deadline
     may have moved. `unconnected`: its connect was refused. `insufficient`: a subscription lost its
     continuity.
@@ -58,6 +63,9 @@ class Surroundings:
     version: str
     clock: Clock
     store: LogStore
+    log: RevocationStore
+    heads: HeadHints | None
+    repair_grace_s: float
     broker: Broker
     credentials: Credentials
     revocations: Revocations
@@ -76,21 +84,31 @@ class UseCases:
     """One object of each, made once per node; every one is told only what it needs."""
 
     def __init__(self, around: Surroundings) -> None:
-        self.access = Access(insecure=around.settings.auth.insecure)
+        self.access = Access(
+            insecure=around.settings.auth.insecure,
+            revocations=around.revocations,
+            clock=around.clock,
+        )
         self.identities = Identities(
             around.credentials,
             revocations=around.revocations,
             clock=around.clock,
             spawn=around.spawn,
         )
-        self.commits = Commits(around.store, around.statistics)
+        self.commits = Commits(
+            around.store,
+            around.statistics,
+            late=lambda entry, outcome: self.publishing.stored(entry, outcome),
+        )
         self.delivery = Delivery(
             around.node,
             store=around.store,
             broker=around.broker,
             fanout=around.fanout,
             statistics=around.statistics,
+            heads=around.heads,
             now_ms=around.clock.wall_ms,
+            repair_grace_s=around.repair_grace_s,
             spawn=around.spawn,
             insufficient=around.insufficient,
         )
@@ -108,6 +126,29 @@ class UseCases:
             clock=around.clock,
         )
         self.connecting = self._make_connecting(around)
+        self.connections = Connections(
+            clients=around.clients,
+            access=self.access,
+            joining=self.joining,
+            connecting=self.connecting,
+            responder=around.responder,
+            channels_max=around.settings.client.channels_max,
+        )
+        self.peers = Peers(
+            around.node,
+            epoch=around.store.epoch,
+            broker=around.broker,
+            statistics=around.statistics,
+            spawn=around.spawn,
+        )
+        self.revoking = self._make_revoking(around)
+        self.orders = Orders(
+            rules=around.rules,
+            connections=self.connections,
+            revoking=self.revoking,
+            peers=self.peers,
+            clock=around.clock,
+        )
         self.dispatch = self._make_dispatch(around)
 
     def _make_joining(self, around: Surroundings, reader: LogReader) -> Joining:
@@ -165,6 +206,20 @@ class UseCases:
             clock=around.clock,
             jitter=random.random,
             rescheduled=around.rescheduled,
+        )
+
+    def _make_revoking(self, around: Surroundings) -> Revoking:
+        return Revoking(
+            log=around.log,
+            revocations=around.revocations,
+            clients=around.clients,
+            connections=self.connections,
+            identities=self.identities,
+            delivery=self.delivery,
+            joining=self.joining,
+            responder=around.responder,
+            clock=around.clock,
+            peers=self.peers,
         )
 
     def _make_dispatch(self, around: Surroundings) -> Dispatch:

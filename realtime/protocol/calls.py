@@ -182,6 +182,26 @@ class RevokeCall(Call, frozen=True, gc=False):
     expire_at: Int64 = 0
 
 
+class BanCall(Call, frozen=True, gc=False):
+    """Keep a user from a channel, or, without one, from the hub; over any token.
+
+    `expire_at` (s since 1970): when the ban is over; 0 is never.
+    """
+
+    method: ClassVar[str] = "ban"
+    user: str = ""
+    channel: str = ""
+    expire_at: Int64 = 0
+
+
+class UnbanCall(Call, frozen=True, gc=False):
+    """Take back the bans of a user from this channel, or, without one, from the hub."""
+
+    method: ClassVar[str] = "unban"
+    user: str = ""
+    channel: str = ""
+
+
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """Base of the results that only the server API has. As it is: `{}`."""
 

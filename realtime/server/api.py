@@ -13,6 +13,7 @@ from aiohttp import web
 from realtime.errors import BAD_REQUEST, INTERNAL, METHOD_NOT_FOUND, CommandRefused, Error
 from realtime.hub.server_api import ServerApi
 from realtime.protocol.calls import (
+    BanCall,
     BroadcastCall,
     Call,
     ChannelsCall,
@@ -27,6 +28,7 @@ from realtime.protocol.calls import (
     RevokeCall,
     RpcCall,
     SubscribeCall,
+    UnbanCall,
     UnsubscribeCall,
 )
 
@@ -114,6 +116,8 @@ class ApiRoutes:
             (InfoCall, api.info),
             (RpcCall, api.rpc),
             (RevokeCall, api.revoke),
+            (BanCall, api.ban),
+            (UnbanCall, api.unban),
         )
         self._operations = {
             call.method: (msgspec.json.Decoder(call), operation) for call, operation in operations

@@ -47,6 +47,7 @@ class FaultyBroker:
         self._plan = random.Random(seed)  # noqa: S311 - a plan of faults, not a secret
         self._delayed: list[_Delayed] = []
         self._receive: Receiver | None = None
+        self._hear: ControlReceiver = ignore
 
     @property
     def state(self) -> BrokerState:
@@ -67,7 +68,8 @@ class FaultyBroker:
     ) -> None:
         """See base."""
         self._receive = receive
-        await self._inner.run(self._arrived, control=control, resumed=resumed)
+        self._hear = control
+        await self._inner.run(self._arrived, control=self._told, resumed=resumed)
 
     def control(self, message: ControlMessage, *, to: str | None = None) -> None:
         """See base."""
@@ -93,6 +95,12 @@ class FaultyBroker:
         """Deliver what still waits, the newest first."""
         while self._delayed:
             self._hand_over(self._delayed.pop().message)
+
+    def _told(self, message: ControlMessage) -> None:
+        if self._plan.random() < self.faults.lose:
+            self.lost += 1
+        else:
+            self._hear(message)
 
     def _arrived(self, message: BusMessage) -> None:
         drawn = self._plan.random()

@@ -161,7 +161,7 @@ class Node:
             "slow outboxes": fanout.slow,
             "outboxes with frames": fanout._outboxes,
             "audiences with frames": fanout._audiences,
-            "entries before the store": len(hub.commits._pending),
+            "entries before the store": len(hub.commits),
             "reads": hub.reading._reader._queued,
             "reads' beginnings": hub.reading._reader._least,
         }
@@ -205,13 +205,13 @@ async def running(
         broker=broker or MemoryBroker(),
         credentials=Credentials(keys or FixedKeys(hmac_secret=HMAC_SECRET), TokenRules(), source),
         revocations=revocations or Revocations(),
+        log=faulty,
         version=VERSION,
         clock=clock,
         position_check_s=position_check_s,
+        repair_grace_s=0.0,
     )
-    node = Node(
-        hub, ServerApi(hub, store=faulty, idempotency=faulty, revocations=faulty), faulty, clock
-    )
+    node = Node(hub, ServerApi(hub, store=faulty, idempotency=faulty), faulty, clock)
     async with _hosted(hub):
         await settled()
         yield node

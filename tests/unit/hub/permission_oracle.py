@@ -30,6 +30,8 @@ API: Final = {
     "info",
     "rpc",
     "revoke",
+    "ban",
+    "unban",
 }
 """The operations of the server API, which has keys in place of permissions."""
 

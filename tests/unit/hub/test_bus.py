@@ -11,6 +11,7 @@ from realtime.brokers.memory import MemoryBroker
 from realtime.hub import delivery as delivery_module
 from realtime.model import Entry
 from tests.support.hub import running, settled
+from tests.support.memory_store import EPOCH
 from tests.support.peer import error
 from tests.unit.hub.pair import two_nodes
 
@@ -29,7 +30,7 @@ async def test_ephemeral_publications_reach_the_other_node_once() -> None:
 async def test_a_node_drops_its_own_messages_when_they_come_back() -> None:
     async with two_nodes() as pair:
         alice = await pair.here.subscribed("live:1")
-        own = BusMessage(pair.here.hub.node, Entry("live:1", 0, b'"echo"', 1))
+        own = BusMessage(pair.here.hub.node, Entry("live:1", 0, b'"echo"', 1), epoch=EPOCH)
         pair.here.hub.delivery.received(own)
         await settled()
         assert alice.data("live:1") == []
@@ -38,7 +39,7 @@ async def test_a_node_drops_its_own_messages_when_they_come_back() -> None:
 async def test_messages_of_a_newer_version_are_ignored() -> None:
     async with two_nodes() as pair:
         alice = await pair.here.subscribed("live:1")
-        message = BusMessage("another", Entry("live:1", 0, b'"new"', 1), BUS_VERSION + 1)
+        message = BusMessage("another", Entry("live:1", 0, b'"new"', 1), BUS_VERSION + 1, EPOCH)
         pair.here.hub.delivery.received(message)
         pair.here.hub.delivery.received(msgspec.structs.replace(message, version=BUS_VERSION))
         await alice.received("live:1", 1)

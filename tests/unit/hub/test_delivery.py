@@ -198,7 +198,7 @@ async def test_an_entry_that_the_store_does_not_show_yet_is_not_asked_for_withou
     async with two_nodes() as pair:
         alice = await pair.here.subscribed("chat:1")
         early = Entry("chat:1", 2, b"2", 1)
-        pair.here.hub.delivery.received(BusMessage("another-node", early))
+        pair.here.hub.delivery.received(BusMessage("another-node", early, epoch=EPOCH))
         await settled(200)
         assert pair.here.store.calls["missed"] <= 2
         assert alice.data("chat:1") == []

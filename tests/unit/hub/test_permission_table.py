@@ -248,7 +248,7 @@ async def test_a_subscription_token_opens_every_channel_to_its_user_and_to_nobod
 OUTSIDERS = {
     "no token": ("", 3501),
     "expired token": ({"ttl_s": -1}, 109),
-    "revoked user": ({"user": "revoked"}, 3500),
+    "revoked user": ({"user": "revoked", "iat": 1}, 3500),
     "revoked token": ({"jti": "revoked"}, 3500),
     "subscription token": ({"channel": "none-none-open:room"}, 3500),
 }

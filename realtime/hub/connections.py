@@ -1,0 +1,132 @@
+"""What a backend may have done to this node's own connections (protocol 5.2).
+
+The server API calls it for the node that was asked; words on the bus and rows of the revocations
+log have every other node do the same.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterator
+
+import msgspec
+
+from realtime.channels.rules import Channel
+from realtime.errors import (
+    CHANNEL_LIMIT,
+    CONNECTION_EXPIRED,
+    UNSUBSCRIBED_BY_SERVER,
+    CommandRefused,
+    ConnectionRefused,
+    Disconnect,
+)
+from realtime.hub.access import Access
+from realtime.hub.client import Client, ClientRegistry
+from realtime.hub.connecting import Connecting
+from realtime.hub.joining import Grant, Joining, Prepared
+from realtime.hub.responder import Responder
+from realtime.model import Position
+from realtime.protocol.replies import Subscribed
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Whose connections: a user's, and only the one with id `client` where that is not "".
+
+    Without a user `client` alone says which. Neither means nobody, never everybody.
+    """
+
+    user: str = ""
+    client: str = ""
+
+
+class Connections:
+    """Orders to the node's clients. None raises, and what finds nobody is done."""
+
+    def __init__(
+        self,
+        *,
+        clients: ClientRegistry,
+        access: Access,
+        joining: Joining,
+        connecting: Connecting,
+        responder: Responder,
+        channels_max: int,
+    ) -> None:
+        self._clients = clients
+        self._access = access
+        self._joining = joining
+        self._connecting = connecting
+        self._responder = responder
+        self._channels_max = channels_max
+
+    def find(self, target: Target) -> Iterator[Client]:
+        """The connections that are meant and are on this node."""
+        user, id = target.user, target.client
+        if user:
+            for client in self._clients.of_user(user):
+                if not id or client.id == id:
+                    yield client
+        elif id and (found := self._clients.find(id)) is not None:
+            yield found
+
+    async def subscribe(
+        self, target: Target, channel: Channel, grant: Grant, since: Position | None
+    ) -> None:
+        """Subscribe them on the server's behalf; who is banned from the channel is left out."""
+        await asyncio.gather(
+            *(self._subscribe(client, channel, grant, since) for client in self.find(target))
+        )
+
+    async def _subscribe(
+        self, client: Client, channel: Channel, grant: Grant, since: Position | None
+    ) -> None:
+        if channel.name in client.subscriptions or not client.session.is_connected:
+            return
+        if self._access.banned(client, channel.name):
+            return
+        if len(client.subscriptions) >= self._channels_max:
+            self._responder.close(client, CHANNEL_LIMIT)
+            return
+        try:
+            preparing = self._joining.prepare(client, channel, grant, since)
+            prepared = preparing if isinstance(preparing, Prepared) else await preparing
+        except CommandRefused:
+            return  # the client left meanwhile, or the store is away: it was never promised
+        except ConnectionRefused as refusal:
+            self._responder.close(client, refusal.disconnect)
+            return
+        result = prepared.result
+        self._responder.push(
+            client,
+            channel.name,
+            Subscribed(
+                result.recoverable, result.epoch, result.offset, result.positioned, result.data
+            ),
+        )
+        # The push cannot carry what was recovered (1.5): it follows as publications.
+        self._joining.send(client, prepared.entries)
+        self._joining.admit(client, prepared.subscription)
+
+    def unsubscribe(self, target: Target, channel: str) -> None:
+        """End one subscription of each, or all where `channel` is ""."""
+        for client in self.find(target):
+            for name in [channel] if channel else list(client.subscriptions):
+                self._joining.end(client, name, UNSUBSCRIBED_BY_SERVER)
+
+    def disconnect(
+        self, target: Target, disconnect: Disconnect, whitelist: Collection[str] = ()
+    ) -> None:
+        """Close them, but for those whose id is in `whitelist`."""
+        for client in list(self.find(target)):
+            if client.id not in whitelist:
+                self._responder.close(client, disconnect)
+
+    def expire(self, target: Target) -> None:
+        """Close them as expired (3005): they come back with a fresh token."""
+        self.disconnect(target, CONNECTION_EXPIRED)
+
+    def refresh(self, target: Target, expires_at: float, info: bytes) -> None:
+        """Move their expiry (s since 1970, 0.0 for never); `info`, where not b"", is shown."""
+        for client in self.find(target):
+            if info and client.identity is not None:
+                client.identity = msgspec.structs.replace(client.identity, info=info)
+                client.show(info)
+            self._connecting.extend(client, expires_at)
