@@ -12,8 +12,11 @@ from realtime.protocol.commands import Int32, Int64, Offset, Since
 EMPTY = msgspec.Raw()
 
 
-class Call(msgspec.Struct, frozen=True, gc=False):
-    """Base of all requests. `method` is the last part of the path."""
+class Call(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Base of all requests. `method` is the last part of the path.
+
+    Defaults are left out when a node tells another of a request: an empty `Raw` is no JSON.
+    """
 
     method: ClassVar[str] = ""
 

@@ -204,7 +204,7 @@ async def running(
         store=faulty,
         broker=broker or MemoryBroker(),
         credentials=Credentials(keys or FixedKeys(hmac_secret=HMAC_SECRET), TokenRules(), source),
-        revocations=revocations or Revocations(),
+        revocations=revocations if revocations is not None else Revocations(),
         log=faulty,
         version=VERSION,
         clock=clock,
