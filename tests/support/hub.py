@@ -30,6 +30,7 @@ from realtime.settings.schema import (
     Settings,
 )
 from realtime.settings.secret import Secret
+from realtime.stores.base import HeadHints
 from tests.support.configuration import HMAC_SECRET
 from tests.support.faulty_store import FaultyStore, WholeStore
 from tests.support.memory_store import MemoryStore
@@ -190,6 +191,8 @@ async def running(
     source: JwksSource | None = None,
     revocations: Revocations | None = None,
     position_check_s: float = 3600,
+    repair_grace_s: float = 0.0,
+    heads: HeadHints | None = None,
 ) -> AsyncIterator[Node]:
     """A hub that runs while the context is open; then its peers leave and leaks are looked for.
 
@@ -209,7 +212,8 @@ async def running(
         version=VERSION,
         clock=clock,
         position_check_s=position_check_s,
-        repair_grace_s=0.0,
+        repair_grace_s=repair_grace_s,
+        heads=heads,
     )
     node = Node(hub, ServerApi(hub, store=faulty, idempotency=faulty), faulty, clock)
     async with _hosted(hub):

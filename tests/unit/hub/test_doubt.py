@@ -1,0 +1,150 @@
+"""What a node does while the bus is in doubt, and with messages that are not meant for it."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from realtime.brokers.base import BrokerState, BusMessage, ControlReceiver, Receiver, ignore
+from realtime.brokers.memory import MemoryBroker
+from realtime.hub import hub as hub_module
+from realtime.model import Entry
+from tests.support.hub import running, settled, until
+from tests.support.log_entries import new_entry
+from tests.support.memory_store import EPOCH, MemoryStore
+
+
+class DoubtfulBroker(MemoryBroker):
+    """A bus that carries nothing, and whose state the test sets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now: BrokerState = "ok"
+        self.resume: Callable[[], None] = ignore
+
+    @property
+    def state(self) -> BrokerState:
+        """See base."""
+        return self.now
+
+    async def run(
+        self,
+        receive: Receiver,
+        *,
+        control: ControlReceiver = ignore,
+        resumed: Callable[[], None] = ignore,
+    ) -> None:
+        """See base."""
+        self.resume = resumed
+        await super().run(receive, control=control, resumed=resumed)
+
+
+class ListeningStore(MemoryStore):
+    """A store with an ear for other nodes' entries."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads: list[tuple[str, int]] = []
+
+    def heard(self, channel: str, offset: int) -> None:
+        """See base, `HeadHints`."""
+        self.heads.append((channel, offset))
+
+
+async def test_positions_are_compared_every_second_while_the_bus_is_in_doubt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hub_module, "FOLLOW_S", 0.01)
+    broker, store = DoubtfulBroker(), MemoryStore()
+    async with running(broker=broker, store=store) as node:
+        alice = await node.subscribed("chat:1")
+        await asyncio.sleep(0.03)
+        compared = node.store.calls["missed"]
+        await store.append([new_entry("chat:1", "elsewhere")])
+        broker.now = "degraded"
+        await alice.received("chat:1", 1)
+        await until(lambda: node.store.calls["missed"] > compared + 2)
+        broker.now = "ok"
+        await asyncio.sleep(0.03)
+        compared = node.store.calls["missed"]
+        await asyncio.sleep(0.05)
+        assert node.store.calls["missed"] == compared
+
+
+async def test_positions_are_compared_once_more_when_the_bus_is_trusted_again() -> None:
+    broker, store = DoubtfulBroker(), MemoryStore()
+    async with running(broker=broker, store=store) as node:
+        alice = await node.subscribed("chat:1")
+        await store.append([new_entry("chat:1", "elsewhere")])
+        await settled()
+        assert not alice.publications("chat:1")
+        broker.resume()
+        await alice.received("chat:1", 1)
+
+
+async def test_a_store_that_is_away_too_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(hub_module, "FOLLOW_S", 0.01)
+    broker, store = DoubtfulBroker(), MemoryStore()
+    async with running(broker=broker, store=store) as node:
+        alice = await node.subscribed("chat:1")
+        await store.append([new_entry("chat:1", "elsewhere")])
+        node.store.fail("missed", 3)
+        node.store.fail("revocations", 3)
+        broker.now = "degraded"
+        await alice.received("chat:1", 1)
+        assert "cannot compare positions" in caplog.text
+
+
+async def test_a_message_of_another_store_is_neither_delivered_nor_taken_for_a_position() -> None:
+    store = ListeningStore()
+    async with running(store=store, heads=store) as node:
+        alice = await node.subscribed("chat:1")
+        await alice.subscribe("live:1")
+        for entry in (Entry("chat:1", 7, b"1", 1), Entry("live:1", 0, b"1", 1)):
+            for epoch in ("", "another"):
+                node.hub.delivery.received(BusMessage("other", entry, epoch=epoch))
+        await settled()
+        assert not alice.publications("chat:1")
+        assert not alice.publications("live:1")
+        assert store.heads == []
+        assert node.hub.statistics.foreign_messages == 4
+        assert "offset" in (await alice.command("history", channel="chat:1"))["history"]
+
+
+async def test_the_store_hears_of_other_nodes_entries() -> None:
+    store = ListeningStore()
+    async with running(store=store, heads=store) as node:
+        await node.subscribed("chat:1")
+        entry = Entry("chat:1", 1, b"1", 1)
+        node.hub.delivery.received(BusMessage("other", entry, epoch=EPOCH))
+        node.hub.delivery.received(BusMessage(node.hub.node, entry, epoch=EPOCH))
+        assert store.heads == [("chat:1", 1)]
+
+
+async def test_a_gap_that_the_bus_closes_in_time_is_not_read_from_the_store() -> None:
+    store = MemoryStore()
+    async with running(store=store, repair_grace_s=0.2) as node:
+        alice = await node.subscribed("chat:1")
+        await store.append([new_entry("chat:1", str(number)) for number in range(3)])
+        for offset in (2, 3, 1):
+            entry = Entry("chat:1", offset, b"%d" % offset, 1)
+            node.hub.delivery.received(BusMessage("other", entry, epoch=EPOCH))
+            await settled()
+        await alice.received("chat:1", 3)
+        assert alice.data("chat:1") == [1, 2, 3]
+        await until(lambda: not node.hub.delivery._repairing)
+        assert node.store.calls["missed"] == 0
+        assert node.hub.statistics.gaps == 0
+
+
+async def test_a_gap_that_the_bus_does_not_close_is_read_from_the_store_after_a_grace() -> None:
+    store = MemoryStore()
+    async with running(store=store, repair_grace_s=0.01) as node:
+        alice = await node.subscribed("chat:1")
+        await store.append([new_entry("chat:1", str(number)) for number in range(2)])
+        entry = Entry("chat:1", 2, b"2", 1)
+        node.hub.delivery.received(BusMessage("other", entry, epoch=EPOCH))
+        await alice.received("chat:1", 2)
+        assert node.hub.statistics.gaps == 1
