@@ -1,5 +1,6 @@
 """Puts the parts together. The only file that knows which drivers exist."""
 
+import dataclasses
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -32,6 +33,7 @@ from realtime.server.jwks import HttpJwksSource
 from realtime.server.logs import configure_logging
 from realtime.server.metrics import CommitHistograms, HubMetrics
 from realtime.server.pages import PageRoutes
+from realtime.server.parent import Parent, Place
 from realtime.server.process import HTTP_KEEPALIVE_S, HTTP_SHUTDOWN_S, Process, finished
 from realtime.settings.schema import AuthSettings, ServerSettings, Settings
 from realtime.settings.store_url import database_path
@@ -42,10 +44,17 @@ DEV_TOKEN_S: Final = 24 * 3600
 STORE_CLOSE_S: Final = 10.0
 
 
-def serve(settings: Settings, *, dev: bool, reload: Callable[[], Settings]) -> None:
+def serve(
+    settings: Settings,
+    *,
+    dev: bool,
+    reload: Callable[[], Settings],
+    place: Place | None = None,
+) -> None:
     """Run a hub until SIGTERM or SIGINT.
 
-    `reload` reads the settings again, on SIGHUP. Raises SettingsError, StoreError or OSError where
+    `reload` reads the settings again, on SIGHUP. `place` is set in a worker that a parent has
+    started (`realtime.server.workers`). Raises SettingsError, StoreError or OSError where
     the hub cannot start.
     """
     connections_max = settings.server.connections_max
@@ -55,11 +64,16 @@ def serve(settings: Settings, *, dev: bool, reload: Callable[[], Settings]) -> N
     else:
         reserve_descriptors(connections_max)
     configure_logging(settings.log)
-    uvloop.run(_serve(settings, connections_max, dev=dev, reload=reload))
+    uvloop.run(_serve(settings, connections_max, dev=dev, reload=reload, place=place))
 
 
 async def _serve(
-    settings: Settings, connections_max: int, *, dev: bool, reload: Callable[[], Settings]
+    settings: Settings,
+    connections_max: int,
+    *,
+    dev: bool,
+    reload: Callable[[], Settings],
+    place: Place | None,
 ) -> None:
     clock = Clock()
     commits = CommitHistograms()
@@ -76,6 +90,7 @@ async def _serve(
             broker=MemoryBroker(),
             credentials=credentials,
             revocations=revocations,
+            log=store,
             version=__version__,
             clock=clock,
         )
@@ -89,7 +104,7 @@ async def _serve(
         housekeeping = Housekeeping(
             store=store, rules=hub.rules, revocations=revocations, clock=clock
         )
-        api = ServerApi(hub, store=store, idempotency=store, revocations=store)
+        api = ServerApi(hub, store=store, idempotency=store)
         gate = Gate(
             connections_max=connections_max, connection_rate=settings.server.connection_rate
         )
@@ -102,7 +117,15 @@ async def _serve(
             settings.server.allowed_origins, settings.server.trusted_proxies, any_loopback=dev
         )
         process = _make_process(
-            settings.server, rules, hub, gate, housekeeping, inner, pages, reloaded
+            _of_worker(settings.server, place),
+            rules,
+            hub,
+            gate,
+            housekeeping,
+            inner,
+            pages,
+            reloaded,
+            None if place is None else Parent.inherited(),
         )
         await process.run()
     finally:
@@ -118,6 +141,7 @@ def _make_process(
     inner: list[Routes],
     pages: list[Routes],
     reload: Callable[[], None],
+    parent: Parent | None,
 ) -> Process:
     """Listeners: everything on one port, or `inner` (metrics, API, health) on its own."""
     upgrades = UpgradeRoute()
@@ -137,7 +161,15 @@ def _make_process(
         internal=_runner(inner) if is_split else None,
         doorway=doorway,
         reload=reload,
+        parent=parent,
     )
+
+
+def _of_worker(server: ServerSettings, place: Place | None) -> ServerSettings:
+    """The settings with the worker's own internal port."""
+    if place is None or not server.internal_port:
+        return server
+    return dataclasses.replace(server, internal_port=server.internal_port + place.number - 1)
 
 
 def _probe(store: sqlite.SQLiteStore, hub: Hub) -> Callable[[], Awaitable[object]]:

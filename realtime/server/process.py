@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import signal
 import socket
 import ssl
@@ -18,6 +17,8 @@ from realtime.hub.hub import Hub
 from realtime.server import garbage
 from realtime.server.door import Doorway
 from realtime.server.gate import CLOSE_TIMEOUT_S, Gate
+from realtime.server.parent import Parent
+from realtime.server.ports import cannot_listen
 from realtime.settings.schema import ServerSettings
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,8 @@ class Process:
     """Runs a hub and its listeners until SIGTERM or SIGINT.
 
     `public` and `internal` are the HTTP applications; `internal` has a listener of its own where
-    it is set. `reload` is called on SIGHUP.
+    it is set. `reload` is called on SIGHUP. `parent` is set where this is one of several workers:
+    then the public port is shared with the others, and the parent says that all listen.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Process:
         internal: web.AppRunner | None,
         doorway: Callable[[web.Server], Doorway],
         reload: Callable[[], None],
+        parent: Parent | None = None,
     ) -> None:
         self._settings = settings
         self._hub = hub
@@ -65,6 +68,7 @@ class Process:
         self._internal = internal
         self._doorway = doorway
         self._reload = reload
+        self._parent = parent
         self._tls: ssl.SSLContext | None = None
         self._stop = asyncio.Event()
 
@@ -83,6 +87,9 @@ class Process:
             for name in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(name, self._stop.set)
             loop.add_signal_handler(signal.SIGHUP, self._reloaded)
+            if self._parent is not None:
+                # Whoever replaces the parent starts workers of its own.
+                self._parent.watch(self._stop.set)
             async with asyncio.TaskGroup() as tasks:
                 parts = [
                     tasks.create_task(self._hub.run(), name="hub"),
@@ -97,13 +104,19 @@ class Process:
                     part.cancel()
         finally:
             await self._end_http(listeners)
+            if self._parent is not None:
+                self._parent.close()
 
     async def _serve(self, listeners: Sequence[asyncio.Server]) -> None:
         for listener in listeners:
             await listener.start_serving()
         garbage.freeze()  # what exists now stays until the end
-        for listener, what in zip(listeners, ("listening", "internal listener"), strict=False):
-            self._say(f"{what} on", listener)
+        if self._parent is None:
+            self._say("listening on", listeners[0])
+        else:
+            self._parent.listening()
+        for internal in listeners[1:]:
+            self._say("internal listener on", internal)
         await self._stop.wait()
         logger.info("stopping: closing %s connections", self._gate.connections)
         self._gate.closed = True
@@ -127,12 +140,18 @@ class Process:
         settings = self._settings
         self._tls = make_tls(settings)
         assert self._public.server is not None  # made by `setup`
-        listeners.append(await self._bind(self._doorway(self._public.server), settings.port))
+        listeners.append(
+            await self._bind(
+                self._doorway(self._public.server), settings.port, shared=self._parent is not None
+            )
+        )
         if self._internal is not None and settings.internal_port is not None:
             assert self._internal.server is not None  # made by `setup`
             listeners.append(await self._bind(self._internal.server, settings.internal_port))
 
-    async def _bind(self, factory: Callable[[], asyncio.Protocol], port: int) -> asyncio.Server:
+    async def _bind(
+        self, factory: Callable[[], asyncio.Protocol], port: int, *, shared: bool = False
+    ) -> asyncio.Server:
         tls = self._tls
         host = self._settings.host
         try:
@@ -145,11 +164,11 @@ class Process:
                 ssl_handshake_timeout=TLS_HANDSHAKE_S if tls is not None else None,
                 ssl_shutdown_timeout=CLOSE_TIMEOUT_S if tls is not None else None,
                 reuse_address=True,
+                reuse_port=shared,
                 start_serving=False,
             )
         except OSError as error:
-            why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-            raise OSError(f"server.port: cannot listen on {host}:{port}: {why}") from None
+            raise cannot_listen(host, port, error) from None
         for bound in server.sockets:
             # The kernel finds half-open peers of idle HTTP connections; TCP_NODELAY is uvloop's.
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

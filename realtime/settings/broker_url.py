@@ -36,6 +36,4 @@ def broker_kind(url: str) -> BrokerKind:
     elif scheme in _SENTINEL:
         if not servers.path.split("/")[0]:
             raise ValueError("expected the service's name after the sentinels, as in /mymaster")
-    elif len(servers.hosts) > 1:
-        raise ValueError(f"expected one host after {scheme}://; of a cluster any will do")
     return "redis"

@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 import realtime
+from realtime.server.parent import Place
 from realtime.settings.schema import Settings
 
 
@@ -17,6 +18,7 @@ class Served:
     settings: Settings
     dev: bool
     reload: Callable[[], Settings]
+    place: Place | None
 
 
 @dataclass
@@ -28,9 +30,16 @@ class FakeWiring:
     restored: list[tuple[str, Path, bool]] = field(default_factory=list)
     error: Exception | KeyboardInterrupt | None = None
 
-    def serve(self, settings: Settings, *, dev: bool, reload: Callable[[], Settings]) -> None:
+    def serve(
+        self,
+        settings: Settings,
+        *,
+        dev: bool,
+        reload: Callable[[], Settings],
+        place: Place | None = None,
+    ) -> None:
         self._fail()
-        self.served.append(Served(settings, dev, reload))
+        self.served.append(Served(settings, dev, reload, place))
 
     def backup(self, settings: Settings, path: Path) -> None:
         self._fail()

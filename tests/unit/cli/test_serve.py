@@ -1,12 +1,16 @@
 """`realtime serve`."""
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from realtime.cli import main
 from realtime.errors import SettingsError
+from realtime.server.parent import Place
 from realtime.settings.development import NAMESPACES
+from realtime.settings.schema import Settings
 from tests.unit.cli.fake_wiring import FakeWiring
 
 Output = pytest.CaptureFixture[str]
@@ -103,3 +107,75 @@ class TestReload:
         main(["serve", "--dev"])
         (served,) = wiring.served
         assert served.reload() == served.settings
+
+
+class TestWorkers:
+    """Several processes on one port, each started by the same command."""
+
+    ENVIRONMENT = (
+        ("MONGODB_URI", "mongodb://u:password@h"),
+        ("REDIS_URL", "redis://:password@h"),
+    )
+
+    @pytest.fixture
+    def commands(self, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+        """The command lines of the first and the last worker, the port being 5000."""
+        commands: list[list[str]] = []
+
+        def supervise(settings: Settings, command: Callable[[Place, int], list[str]]) -> int:
+            count = settings.server.workers
+            commands.extend(command(Place(number, count), 5000) for number in (1, count))
+            return 7
+
+        monkeypatch.setattr("realtime.server.workers.supervise", supervise)
+        for name, value in self.ENVIRONMENT:
+            monkeypatch.setenv(name, value)
+        return commands
+
+    def test_a_parent_starts_them_with_what_it_was_given(
+        self, folder: Path, wiring: FakeWiring, commands: list[list[str]]
+    ) -> None:
+        (folder / "hub.toml").write_text("[server]\nworkers = 2")
+        argv = ["serve", "--config", "hub.toml", "--port", "0", "--workers", "3"]
+        assert main(argv) == 7
+        assert not wiring.served
+        first, last = commands
+        given = ["serve", "--config", "hub.toml", "--host", "127.0.0.1", "--port", "5000"]
+        assert first[0] == sys.executable
+        assert first[-len(given) - 4 :] == [*given, "--workers", "3", "--worker", "1/3"]
+        assert last[-2:] == ["--worker", "3/3"]
+        assert "password" not in str(commands)
+
+    def test_the_settings_may_ask_for_them(self, folder: Path, commands: list[list[str]]) -> None:
+        (folder / "hub.toml").write_text("[server]\nworkers = 2")
+        assert main(["serve", "--dev", "--config", "hub.toml"]) == 7
+        assert "--dev" in commands[0]
+        assert commands[1][-2:] == ["--worker", "2/2"]
+
+    def test_a_worker_serves_and_says_nothing_that_the_parent_has_said(
+        self, wiring: FakeWiring, commands: list[list[str]], capsys: Output
+    ) -> None:
+        argv = ["serve", "--host", "127.0.0.1", "--port", "5000", "--workers", "4"]
+        assert main([*argv, "--worker", "2/4"]) == 0
+        (served,) = wiring.served
+        assert served.place == Place(2, 4)
+        assert served.settings.server.port == 5000
+        assert capsys.readouterr().err == ""
+        assert not commands
+
+    def test_without_a_shared_store_and_bus_they_are_refused(
+        self, wiring: FakeWiring, capsys: Output
+    ) -> None:
+        assert main(["serve", "--workers", "2"]) == 2
+        assert capsys.readouterr().err.startswith(
+            "realtime: server.workers (command line), store.url (default), broker.url (default): "
+            "each worker is a node of its own"
+        )
+        assert not wiring.served
+
+    def test_the_option_of_a_worker_is_nobody_elses_business(self, capsys: Output) -> None:
+        with pytest.raises(SystemExit):
+            main(["serve", "--help"])
+        shown = capsys.readouterr().out
+        assert "--workers N" in shown
+        assert "--worker " not in shown

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 from typing import cast
 
 import aiohttp
@@ -14,6 +15,7 @@ from realtime.server import garbage
 from realtime.server.door import Doorway
 from realtime.server.gate import Gate
 from realtime.server.http import make_application
+from realtime.server.parent import LISTENING, Parent
 from realtime.server.process import Process
 from realtime.settings.schema import ServerSettings
 
@@ -33,7 +35,7 @@ class CommittingHub:
         try:
             await asyncio.Event().wait()
         finally:
-            if not self._commit.done():
+            if self.asked.is_set() and not self._commit.done():
                 self._commit.set_exception(ConnectionError("the hub has ended"))
 
     async def drain(self, seconds: float) -> None:
@@ -73,13 +75,9 @@ class Idle:
         await asyncio.Event().wait()
 
 
-async def test_a_request_under_way_is_answered_while_the_hub_still_commits(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr(garbage, "freeze", lambda: None)  # it would hold for all other tests
-    hub = CommittingHub()
-    process = Process(
+def make_process(hub: CommittingHub, parent: Parent | None = None) -> Process:
+    """A process whose HTTP has one route, on any free port."""
+    return Process(
         ServerSettings(port=0, drain_s=0),
         hub=cast(Hub, hub),
         gate=Gate(connections_max=1, connection_rate=0),
@@ -88,7 +86,17 @@ async def test_a_request_under_way_is_answered_while_the_hub_still_commits(
         internal=None,
         doorway=lambda http: cast(Doorway, http),
         reload=lambda: None,
+        parent=parent,
     )
+
+
+async def test_a_request_under_way_is_answered_while_the_hub_still_commits(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(garbage, "freeze", lambda: None)  # it would hold for all other tests
+    hub = CommittingHub()
+    process = make_process(hub)
     async with asyncio.timeout(TIMEOUT_S), aiohttp.ClientSession() as session:
         running = asyncio.get_running_loop().create_task(process.run())
         url = ""
@@ -105,3 +113,21 @@ async def test_a_request_under_way_is_answered_while_the_hub_still_commits(
         signal.raise_signal(signal.SIGTERM)
         assert await asking == "stored"
         await running
+
+
+async def test_a_worker_tells_its_parent_that_it_listens_and_ends_with_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(garbage, "freeze", lambda: None)
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    loop = asyncio.get_running_loop()
+    with ours:
+        process = make_process(CommittingHub(), Parent(theirs))
+        async with asyncio.timeout(TIMEOUT_S), asyncio.TaskGroup() as tasks:
+            tasks.create_task(process.run())
+            assert await loop.sock_recv(ours, 2) == LISTENING
+            # The parent says it, for all of them at once.
+            assert "listening on" not in capsys.readouterr().err
+            ours.close()
+    assert theirs.fileno() < 0
