@@ -286,7 +286,7 @@ class Connecting:
         if client.granted != frozenset(self._granted_names(claims.identity, claims)):
             raise ConnectionRefused(INSUFFICIENT_STATE)
         client.identity = claims.identity
-        client.show(claims.identity.info)
+        self._joining.show(client, claims.identity.info)
         expires_at = self.expire(client, claims.identity.expires_at)
         self._responder.reply(
             client,

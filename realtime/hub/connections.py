@@ -128,5 +128,5 @@ class Connections:
         for client in self.find(target):
             if info and client.identity is not None:
                 client.identity = msgspec.structs.replace(client.identity, info=info)
-                client.show(info)
+                self._joining.show(client, info)
             self._connecting.extend(client, expires_at)

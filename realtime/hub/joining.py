@@ -31,6 +31,7 @@ from realtime.errors import (
     Unsubscribe,
 )
 from realtime.hub.access import Access
+from realtime.hub.attendance import Attendance
 from realtime.hub.catching_up import CatchingUp, CaughtUp
 from realtime.hub.client import Client
 from realtime.hub.clock import Clock
@@ -89,8 +90,10 @@ class Joining:
         responder: Responder,
         clock: Clock,
         expired_close_s: float,
+        attendance: Attendance,
         rescheduled: Callable[[Client], None],
     ) -> None:
+        self._attendance = attendance
         self._delivery = delivery
         self._fanout = fanout
         self._catching_up = catching_up
@@ -263,6 +266,7 @@ class Joining:
         self._delivery.heard(live, subscription.after)
         if subscription.expires:
             self._rescheduled(client)
+        self._attendance.appeared(subscription)
         if subscription.announced:
             self._announce(subscription, "join")
         if not continuous:
@@ -273,6 +277,11 @@ class Joining:
         wire = client.wire
         for entry in entries:
             self._fanout.send(client.outbox, wire.frame(wire.codec.publication(entry)))
+
+    def show(self, client: Client, info: bytes) -> None:
+        """Have others see this `conn_info` (raw JSON) of the client from now on, everywhere."""
+        client.show(info)
+        self._attendance.changed(client.subscriptions.values())
 
     # Ending.
 
@@ -320,8 +329,10 @@ class Joining:
         live = subscription.channel
         joined = live.has(subscription)
         self._delivery.leave(subscription)
-        if joined and subscription.announced:
-            self._announce(subscription, "leave")
+        if joined:
+            self._attendance.vanished(subscription)
+            if subscription.announced:
+                self._announce(subscription, "leave")
 
     def _announce(self, subscription: Subscription, kind: Kind) -> None:
         name = subscription.channel.name

@@ -1,9 +1,10 @@
 """History, presence and its numbers."""
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Final
 
 from realtime.channels.rules import Channel, RuleBook
+from realtime.cluster.presence_reader import Elsewhere
 from realtime.errors import (
     BAD_REQUEST,
     INTERNAL,
@@ -20,7 +21,7 @@ from realtime.hub.client import Client
 from realtime.hub.delivery import Delivery
 from realtime.hub.log_reader import LogReader
 from realtime.hub.responder import Responder
-from realtime.model import Entry
+from realtime.model import ClientInfo, Entry
 from realtime.protocol.commands import (
     HistoryRequest,
     PresenceRequest,
@@ -37,6 +38,15 @@ from realtime.protocol.replies import (
 
 PRESENCE_MAX: Final = 2_000
 """Subscriptions of a channel up to which clients may ask who is there, not only how many."""
+
+OTHERS_MAX: Final = 100_000
+"""Subscriptions on other nodes that are read, and counted, at the most."""
+
+Others = Callable[[str, int], Awaitable[Elsewhere]]
+"""Reads at most so many of a channel's subscriptions on other living nodes. Raises StoreError."""
+
+_Present = dict[str, ClientInfo]
+"""Who is shown as subscribed, by connection id."""
 
 
 class Reading:
@@ -65,6 +75,8 @@ class Reading:
         self._responder = responder
         self._history_max = history_max
         self._page_max_bytes = page_max_bytes
+        self.others: Others | None = None
+        """Reads what other nodes have; None for a hub that has none."""
 
     def history(
         self, client: Client, id: int, request: HistoryRequest
@@ -125,37 +137,75 @@ class Reading:
                 return entries[:count]
         return entries
 
-    def presence(self, client: Client, id: int, request: PresenceRequest) -> None:
+    def presence(
+        self, client: Client, id: int, request: PresenceRequest
+    ) -> Coroutine[object, object, None] | None:
         """Who is subscribed (protocol 1.4); above `PRESENCE_MAX` there are only numbers (108)."""
         channel = self._presence_channel(client, request.channel)
         live = self._delivery.find(channel.name)
         if live is not None and live.count() > PRESENCE_MAX:
             raise CommandRefused(NOT_AVAILABLE)
-        self._responder.reply(client, id, self.who(channel))
+        if self.others is not None:
+            return self._reply_presence(client, id, channel)
+        self._responder.reply(client, id, _who(self._own(channel)))
+        return None
 
-    def presence_stats(self, client: Client, id: int, request: PresenceStatsRequest) -> None:
+    async def _reply_presence(self, client: Client, id: int, channel: Channel) -> None:
+        result = await self.who(channel, at_most=PRESENCE_MAX)
+        self._responder.reply(client, id, result)
+
+    def presence_stats(
+        self, client: Client, id: int, request: PresenceStatsRequest
+    ) -> Coroutine[object, object, None] | None:
         """How many are subscribed (protocol 1.4)."""
         channel = self._presence_channel(client, request.channel)
-        self._responder.reply(client, id, self.how_many(channel))
+        if self.others is not None:
+            return self._reply_stats(client, id, channel)
+        self._responder.reply(client, id, _how_many(self._own(channel)))
+        return None
 
-    def who(self, channel: Channel) -> PresenceResult:
-        """Every subscription by connection id. Raises CommandRefused (108) where it is off."""
+    async def _reply_stats(self, client: Client, id: int, channel: Channel) -> None:
+        self._responder.reply(client, id, await self.how_many(channel))
+
+    async def who(self, channel: Channel, *, at_most: int = OTHERS_MAX) -> PresenceResult:
+        """Every subscription by connection id, on every node.
+
+        Raises CommandRefused: 108 where presence is off or more than `at_most` are there, 100.
+        """
+        present, is_complete = await self._everywhere(channel, at_most)
+        if not is_complete or len(present) > at_most:
+            raise CommandRefused(NOT_AVAILABLE)
+        return _who(present)
+
+    async def how_many(self, channel: Channel) -> PresenceStatsResult:
+        """Connections and different users, on every node; of other nodes' `OTHERS_MAX` at most.
+
+        Raises CommandRefused: 108 where presence is off, 100.
+        """
+        present, _ = await self._everywhere(channel, OTHERS_MAX)
+        return _how_many(present)
+
+    async def _everywhere(self, channel: Channel, limit: int) -> tuple[_Present, bool]:
+        """Who is subscribed on every node, and whether that is everybody."""
+        if self.others is None:
+            return self._own(channel), True
+        if not channel.rules.presence:
+            raise CommandRefused(NOT_AVAILABLE)
+        try:
+            elsewhere = await self.others(channel.name, limit)
+        except StoreError:
+            raise CommandRefused(INTERNAL) from None
+        present = {entry.info.client: entry.info for entry in elsewhere.entries}
+        # Read last, and over what the store says: this node knows its own clients best.
+        return present | self._own(channel), elsewhere.is_complete
+
+    def _own(self, channel: Channel) -> _Present:
+        """Who is subscribed on this node. Raises CommandRefused (108) where presence is off."""
         if not channel.rules.presence:
             raise CommandRefused(NOT_AVAILABLE)
         live = self._delivery.find(channel.name)
         present = live.subscriptions() if live is not None else ()
-        return PresenceResult(
-            {item.client.id: Info.of(item.info) for item in present if not item.hidden}
-        )
-
-    def how_many(self, channel: Channel) -> PresenceStatsResult:
-        """Connections and different users. Raises CommandRefused (108) where presence is off."""
-        if not channel.rules.presence:
-            raise CommandRefused(NOT_AVAILABLE)
-        live = self._delivery.find(channel.name)
-        present = live.subscriptions() if live is not None else ()
-        users = [item.info.user for item in present if not item.hidden]
-        return PresenceStatsResult(len(users), len(set(users)))
+        return {item.client.id: item.info for item in present if not item.hidden}
 
     def _presence_channel(self, client: Client, name: str) -> Channel:
         channel = self._resolve(name)
@@ -169,3 +219,11 @@ class Reading:
         if not name:
             raise ConnectionRefused(MALFORMED)
         return self._rules.resolve(name)
+
+
+def _who(present: _Present) -> PresenceResult:
+    return PresenceResult({client: Info.of(info) for client, info in present.items()})
+
+
+def _how_many(present: _Present) -> PresenceStatsResult:
+    return PresenceStatsResult(len(present), len({info.user for info in present.values()}))

@@ -76,11 +76,11 @@ class ServerApi:
 
     async def presence(self, call: PresenceCall) -> PresenceResult:
         """Who is subscribed."""
-        return self._hub.reading.who(self._resolve(call.channel))
+        return await self._hub.reading.who(self._resolve(call.channel))
 
     async def presence_stats(self, call: PresenceStatsCall) -> PresenceStatsResult:
         """How many are subscribed."""
-        return self._hub.reading.how_many(self._resolve(call.channel))
+        return await self._hub.reading.how_many(self._resolve(call.channel))
 
     async def history(self, call: HistoryCall) -> HistoryResult:
         """A page of the channel's log; -1 is as much as one answer may have.

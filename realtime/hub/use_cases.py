@@ -10,6 +10,7 @@ from realtime.channels.fanout import Fanout
 from realtime.channels.live import Subscription
 from realtime.channels.rules import RuleBook
 from realtime.hub.access import Access
+from realtime.hub.attendance import Attendance
 from realtime.hub.catching_up import CatchingUp
 from realtime.hub.client import Client, ClientRegistry
 from realtime.hub.clock import Clock
@@ -112,6 +113,7 @@ class UseCases:
             spawn=around.spawn,
             insufficient=around.insufficient,
         )
+        self.attendance = Attendance(around.node, lambda: self.delivery)
         reader = LogReader(around.store, now_ms=around.clock.wall_ms, spawn=around.spawn)
         self.joining = self._make_joining(around, reader)
         self.reading = self._make_reading(around, reader)
@@ -168,6 +170,7 @@ class UseCases:
             responder=around.responder,
             clock=around.clock,
             expired_close_s=client.expired_close_s,
+            attendance=self.attendance,
             rescheduled=around.rescheduled,
         )
 
