@@ -34,7 +34,11 @@ class CopyTarget(Protocol):
         ...
 
     async def put_entries(self, entries: Sequence[Entry]) -> None:
-        """Keep entries of one channel at their own offsets, which follow `copied_to`."""
+        """Keep entries of one channel at their own offsets, which follow `copied_to`.
+
+        In order: if it fails or is interrupted, what is there is a beginning of them, so that
+        `copied_to` says where to go on.
+        """
         ...
 
     async def put_revocations(self, rows: Sequence[Revocation]) -> None:

@@ -160,6 +160,14 @@ def read_missed(
     return entries
 
 
+def read_names(connection: sqlite3.Connection, *, after: str, limit: int) -> Sequence[str]:
+    """See base, `CopySource.channels`: a channel is known from its first entry on, for ever."""
+    rows = connection.execute(
+        "SELECT name FROM channels WHERE name > ? ORDER BY name LIMIT ?", (after, max(limit, 0))
+    )
+    return [name for (name,) in rows]
+
+
 def _run_that_fits(behind: Sequence[_Behind], room: int) -> Sequence[_Behind]:
     """As many channels as surely fit into `room` together, at least one.
 

@@ -4,10 +4,16 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 from realtime.model import Revocation
 
 _SWEPT_MAX: Final = 100
 """Rows whose time has passed that one insert takes away, so that none takes long."""
+
+
+_encode_ids: Final = msgspec.msgpack.Encoder().encode
+_decode_ids: Final = msgspec.msgpack.Decoder(tuple[str, ...]).decode
 
 
 def insert(connection: sqlite3.Connection, revocation: Revocation) -> int:
@@ -18,13 +24,21 @@ def insert(connection: sqlite3.Connection, revocation: Revocation) -> int:
         (revocation.at, _SWEPT_MAX),
     )
     cursor = connection.execute(
-        "INSERT INTO revocations (user, jti, before, at, until) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO revocations"
+        " (user, jti, before, at, until, act, channel, client, whitelist, code, reason)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             revocation.user,
             revocation.jti,
             revocation.before,
             revocation.at,
             revocation.until,
+            revocation.act,
+            revocation.channel,
+            revocation.client,
+            _encode_ids(revocation.whitelist) if revocation.whitelist else None,
+            revocation.code,
+            revocation.reason,
         ),
     )
     assert cursor.lastrowid is not None, "an insert into a rowid table has one"
@@ -36,8 +50,37 @@ def select(
 ) -> Sequence[Revocation]:
     """Those still in force with seq > after, in order."""
     rows = connection.execute(
-        "SELECT user, jti, before, at, until, seq FROM revocations"
-        " WHERE seq > ? AND (until = 0 OR until > ?) ORDER BY seq LIMIT ?",
+        "SELECT user, jti, before, at, until, seq, act, channel, client, whitelist, code, reason"
+        " FROM revocations WHERE seq > ? AND (until = 0 OR until > ?) ORDER BY seq LIMIT ?",
         (after, now_ms, max(limit, 0)),
     )
-    return [Revocation(*row) for row in rows]
+    return [
+        Revocation(
+            user=user,
+            jti=jti,
+            before=before,
+            at=at,
+            until=until,
+            seq=seq,
+            act=act,
+            channel=channel,
+            client=client,
+            whitelist=_decode_ids(whitelist) if whitelist else (),
+            code=code,
+            reason=reason,
+        )
+        for (
+            user,
+            jti,
+            before,
+            at,
+            until,
+            seq,
+            act,
+            channel,
+            client,
+            whitelist,
+            code,
+            reason,
+        ) in rows
+    ]

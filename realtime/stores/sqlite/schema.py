@@ -69,9 +69,19 @@ _FIRST: Final = (
     "CREATE INDEX claims_by_until ON claims (until)",
 )
 
+# What older rows take away is tokens. The whitelist is an array of MessagePack.
+_ACTS: Final = (
+    "ALTER TABLE revocations ADD COLUMN act TEXT NOT NULL DEFAULT 'tokens'",
+    "ALTER TABLE revocations ADD COLUMN channel TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE revocations ADD COLUMN client TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE revocations ADD COLUMN whitelist BLOB",
+    "ALTER TABLE revocations ADD COLUMN code INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE revocations ADD COLUMN reason TEXT NOT NULL DEFAULT ''",
+)
+
 Migrations = Sequence[Sequence[str]]
 
-MIGRATIONS: Final[Migrations] = (_FIRST,)
+MIGRATIONS: Final[Migrations] = (_FIRST, _ACTS)
 """The statements that lead from version n to n + 1, at index n. Append; never change one."""
 
 

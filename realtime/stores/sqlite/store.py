@@ -40,7 +40,7 @@ class Statistics(msgspec.Struct, frozen=True):
 
 
 class SQLiteStore:
-    """LogStore, RevocationStore, IdempotencyStore and BackupStore: see base.
+    """LogStore, RevocationStore, IdempotencyStore, BackupStore and CopySource: see base.
 
     One thread writes, in groups, with `synchronous=FULL`; `readers` threads read over connections
     of their own. A file belongs to one store at a time, by a lock beside it. `:memory:` has one
@@ -257,6 +257,18 @@ class SQLiteStore:
         return await self._write(
             lambda c: claims.claim(c, scope, key, digest, until_ms=until_ms, now_ms=now_ms)
         )
+
+    # Moving into another store
+
+    async def channels(self, *, after: str, limit: int) -> Sequence[str]:
+        """See base, CopySource."""
+        return await self._read(lambda c: reading.read_names(c, after=after, limit=limit))
+
+    async def entries(self, channel: str, *, after: int, limit: int) -> Sequence[Entry]:
+        """See base, CopySource."""
+        return await self.missed({channel: after}, limit=limit)
+
+    # Copying itself
 
     async def backup(self, path: str) -> None:
         """See base. A single file, which needs no log beside it. Cancelling gives it up."""

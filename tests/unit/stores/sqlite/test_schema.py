@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from realtime.errors import StoreCorrupt, StoreTooNew
-from realtime.stores.sqlite import schema
+from realtime.model import Revocation
+from realtime.stores.sqlite import revocations, schema
 
 NEXT = (*schema.MIGRATIONS, ("CREATE TABLE members (channel_id INTEGER)",))
 """The migrations of an imagined later program."""
@@ -49,11 +50,31 @@ def test_an_older_database_is_upgraded_and_keeps_its_epoch(
     assert schema.epoch(connection, "x") == epoch
 
 
+def test_a_database_of_the_first_version_keeps_its_revocations(
+    connection: sqlite3.Connection,
+) -> None:
+    """As the first program made it, with a row whose successors have other things to take away."""
+    schema.upgrade(connection, 0, schema.MIGRATIONS[:1])
+    connection.execute(
+        "INSERT INTO revocations (user, jti, before, at, until) VALUES ('ann', '', 5, 6, 7)"
+    )
+    connection.execute("DELETE FROM revocations")
+    connection.execute(
+        "INSERT INTO revocations (user, jti, before, at, until) VALUES ('bob', '', 5, 6, 7)"
+    )
+    schema.upgrade(connection, 1)
+    assert revocations.select(connection, after=0, limit=9, now_ms=0) == [
+        Revocation(user="bob", before=5, at=6, until=7, seq=2)
+    ]
+    ban = Revocation(user="bob", act="ban", channel="chat:1", at=8)
+    assert revocations.insert(connection, ban) == 3
+
+
 def test_a_newer_database_is_refused_with_both_numbers(connection: sqlite3.Connection) -> None:
     schema.upgrade(connection, 0, NEXT)
     with pytest.raises(StoreTooNew) as raised:
         schema.identify(connection, "x")
-    assert (raised.value.found, raised.value.known) == (2, 1)
+    assert (raised.value.found, raised.value.known) == (len(NEXT), len(schema.MIGRATIONS))
 
 
 def test_another_programs_database_is_refused(connection: sqlite3.Connection) -> None:
@@ -75,9 +96,9 @@ def test_an_upgrade_that_fails_leaves_nothing_half_done(connection: sqlite3.Conn
     schema.upgrade(connection, 0)
     broken = (*schema.MIGRATIONS, ("CREATE TABLE members (id)", "CREATE TABLE members (id)"))
     with pytest.raises(sqlite3.OperationalError):
-        schema.upgrade(connection, 1, broken)
+        schema.upgrade(connection, len(schema.MIGRATIONS), broken)
     connection.execute("ROLLBACK")
-    assert schema.identify(connection, "x") == 1
+    assert schema.identify(connection, "x") == len(schema.MIGRATIONS)
     with pytest.raises(sqlite3.OperationalError, match="no such table"):
         connection.execute("SELECT * FROM members")
 

@@ -1,0 +1,164 @@
+"""Moving one store's logs into another, which may die at any step and is begun again."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import pytest
+
+from realtime.errors import StoreError, StoreUnavailable
+from realtime.model import Entry, Revocation
+from realtime.stores import transfer as transfer_module
+from realtime.stores.sqlite import SQLiteStore
+from realtime.stores.transfer import Progress, transfer
+from tests.support.log_entries import NOW, new_entries, new_entry
+
+
+class FakeTarget:
+    """A store in memory that dies when it has been asked `lives` times; `revive` brings it back."""
+
+    def __init__(self, lives: int = 1_000_000) -> None:
+        self.lives = lives
+        self.epoch = ""
+        self.open = False
+        self.logs: dict[str, list[Entry]] = {}
+        self.rows: dict[int, Revocation] = {}
+        self.forgets_last = False
+
+    def _ask(self) -> None:
+        self.lives -= 1
+        if self.lives < 0:
+            raise StoreUnavailable("the target has died")
+
+    async def begin_copy(self, epoch: str) -> None:
+        """See base."""
+        self._ask()
+        if self.open or self.epoch not in ("", epoch):
+            raise StoreError("the target is not empty")
+        self.epoch = epoch
+
+    async def copied_to(self, channel: str) -> int:
+        """See base."""
+        self._ask()
+        log = self.logs.get(channel)
+        return log[-1].offset if log else 0
+
+    async def put_entries(self, entries: Sequence[Entry]) -> None:
+        """See base. Dies in the middle: a beginning is kept."""
+        log = self.logs.setdefault(entries[0].channel, [])
+        for entry in entries:
+            self._ask()
+            assert not log or entry.offset > log[-1].offset
+            log.append(entry)
+        if self.forgets_last:
+            log.pop()
+
+    async def put_revocations(self, rows: Sequence[Revocation]) -> None:
+        """See base."""
+        self._ask()
+        self.rows |= {row.seq: row for row in rows}
+
+    async def finish_copy(self) -> None:
+        """See base."""
+        self._ask()
+        self.open = True
+
+
+def ignore(progress: Progress) -> None:
+    """Nobody watches."""
+
+
+@pytest.fixture
+async def source() -> AsyncIterator[SQLiteStore]:
+    """Three channels, one with a stub at its beginning, and revocations with gaps and an end."""
+    source = SQLiteStore(":memory:")
+    await source.open()
+    await source.append(new_entries("chat:1", 7))
+    await source.append([new_entry("chat:2", "gone", data=b"gone")])
+    await source.truncate("chat:2")
+    await source.append(new_entries("chat:2", 2))
+    await source.append(new_entries("é", 1))
+    await source.revoke(Revocation(user="ann", before=1, at=NOW, until=NOW + 1))
+    await source.revoke(Revocation(act="ban", user="bob", at=NOW + 5))
+    await source.revoke(Revocation(jti="x", at=NOW + 6, until=NOW + 7))
+    yield source
+    await source.close()
+
+
+async def same(source: SQLiteStore, target: FakeTarget) -> None:
+    """Assert that the target has all that the source has, and nothing else."""
+    names = await source.channels(after="", limit=100)
+    assert target.logs == {
+        name: list(await source.entries(name, after=0, limit=100)) for name in names
+    }
+    rows = await source.revocations(after=0, limit=100, now_ms=0)
+    assert target.rows == {row.seq: row for row in rows}
+    assert target.epoch == source.epoch
+    assert target.open
+
+
+async def test_everything_is_there_under_the_same_epoch(source: SQLiteStore) -> None:
+    target = FakeTarget()
+    progress = await transfer(source, target, told=ignore)
+    await same(source, target)
+    assert progress == Progress(channels=3, entries=11, revocations=2)
+    assert [row.seq for row in target.rows.values()] == [2, 3]
+
+
+async def test_what_died_at_any_step_is_gone_on_with(
+    source: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer_module, "ENTRIES_PAGE", 2)
+    monkeypatch.setattr(transfer_module, "REVOCATIONS_PAGE", 1)
+    deaths = 0
+    for lives in range(1000):
+        target = FakeTarget(lives)
+        try:
+            await transfer(source, target, told=ignore)
+        except StoreUnavailable:
+            deaths += 1
+            assert not target.open
+            target.lives = 1000
+            await transfer(source, target, told=ignore)
+            await same(source, target)
+        else:
+            break
+    assert deaths > 20
+
+
+async def test_an_entry_is_not_moved_twice(source: SQLiteStore) -> None:
+    target = FakeTarget()
+    target.epoch = source.epoch
+    await target.put_entries(await source.entries("chat:1", after=0, limit=4))
+    progress = await transfer(source, target, told=ignore)
+    assert progress.entries == 7
+    await same(source, target)
+
+
+async def test_another_stores_copy_is_not_gone_on_with(source: SQLiteStore) -> None:
+    target = FakeTarget()
+    target.epoch = "another"
+    with pytest.raises(StoreError, match="not empty"):
+        await transfer(source, target, told=ignore)
+    assert target.logs == {}
+
+
+async def test_a_target_that_lacks_something_is_not_opened_to_hubs(source: SQLiteStore) -> None:
+    target = FakeTarget()
+    target.forgets_last = True
+    with pytest.raises(StoreError, match="a channel has entries up to offset 7, and its copy up"):
+        await transfer(source, target, told=ignore)
+    assert not target.open
+
+
+@pytest.mark.parametrize("channels", [0, 1, 16, 17, 40])
+async def test_any_number_of_channels_is_moved(channels: int) -> None:
+    source = SQLiteStore(":memory:")
+    await source.open()
+    for number in range(channels):
+        await source.append(new_entries(f"chat:{number}", 1))
+    target = FakeTarget()
+    seen: list[int] = []
+    watch: Callable[[Progress], None] = lambda progress: seen.append(progress.channels)  # noqa: E731
+    progress = await transfer(source, target, told=watch)
+    assert progress.channels == channels == max(seen, default=0)
+    await same(source, target)
+    await source.close()
