@@ -5,31 +5,101 @@ hub must live with a worse bus, and its own tests see to that.
 """
 
 import asyncio
+import itertools
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
 import pytest
 
-from realtime.brokers.base import BUS_VERSION, Broker, BusMessage
+from realtime.brokers.base import (
+    BUS_VERSION,
+    Broker,
+    BusMessage,
+    ControlMessage,
+)
 from realtime.brokers.memory import MemoryBroker, MemoryBus
+from realtime.brokers.redis import RedisBroker
 from realtime.model import ClientInfo, Entry
+from tests.support.redis_servers import (
+    URL_VARIABLE,
+    redis_cluster,
+    redis_sentinel,
+    redis_server,
+)
 
-BrokerFactory = Callable[[], Broker]
+BrokerFactory = Callable[[str], Broker]
+"""Makes the broker of a node, by its id; all brokers of one factory are on one bus."""
+
+NewBus = Callable[[], BrokerFactory]
+"""Makes a bus on which nobody is yet."""
 
 TIMEOUT_S: Final = 10.0
 
+_prefixes = (f"realtime-test-{os.getpid()}-{number}" for number in itertools.count())
+
+
+def on_redis(url: str) -> NewBus:
+    """A bus is a prefix of its own, so all may share a server."""
+
+    def new_bus() -> BrokerFactory:
+        prefix = next(_prefixes)
+        return lambda node: RedisBroker(url, node=node, prefix=prefix)
+
+    return new_bus
+
 
 @contextmanager
-def memory_bus() -> Iterator[BrokerFactory]:
+def memory() -> Iterator[NewBus]:
     """Nodes in one process."""
-    bus = MemoryBus()
-    yield lambda: MemoryBroker(bus)
+
+    def new_bus() -> BrokerFactory:
+        bus = MemoryBus()
+        return lambda node: MemoryBroker(bus, node)
+
+    yield new_bus
 
 
-# A driver joins the suite with a line here: a name, and a bus that its brokers share.
-BUSES: Final[dict[str, Callable[[], AbstractContextManager[BrokerFactory]]]] = {
-    "memory": memory_bus,
+@contextmanager
+def redis() -> Iterator[NewBus]:
+    """A server on loopback, or the one that the environment names."""
+    url = os.environ.get(URL_VARIABLE)
+    if url:
+        yield on_redis(url)
+    else:
+        with redis_server() as server:
+            yield on_redis(server.url)
+
+
+@contextmanager
+def redis_unix() -> Iterator[NewBus]:
+    """A server on a unix socket."""
+    with redis_server() as server:
+        yield on_redis(server.unix_url)
+
+
+@contextmanager
+def redis_clustered() -> Iterator[NewBus]:
+    """Sharded pub/sub over three masters."""
+    with redis_cluster() as cluster:
+        yield on_redis(cluster.url)
+
+
+@contextmanager
+def redis_watched() -> Iterator[NewBus]:
+    """The master that a Sentinel names."""
+    with redis_sentinel() as watched:
+        yield on_redis(watched.url)
+
+
+# A driver joins the suite with a line here: a name, and where its buses are.
+BUSES: Final[dict[str, Callable[[], AbstractContextManager[NewBus]]]] = {
+    "memory": memory,
+    "redis": redis,
+    "redis-unix": redis_unix,
+    "redis-cluster": redis_clustered,
+    "redis-sentinel": redis_watched,
 }
 
 
@@ -40,12 +110,28 @@ class Node:
         self.name = name
         self.broker = broker
         self.heard: list[BusMessage] = []
+        self.told: list[ControlMessage] = []
+        self.resumed = 0
         self._news = asyncio.Event()
-        self.running = asyncio.create_task(broker.run(self._receive))
+        self.running = asyncio.create_task(
+            broker.run(self._receive, control=self._told, resumed=self._resumed)
+        )
 
     def _receive(self, message: BusMessage) -> None:
         self.heard.append(message)
         self._news.set()
+
+    def _told(self, message: ControlMessage) -> None:
+        self.told.append(message)
+        self._news.set()
+
+    def _resumed(self) -> None:
+        self.resumed += 1
+        self._news.set()
+
+    async def well(self) -> None:
+        """Wait until the bus is."""
+        await self._until(lambda: self.broker.state == "ok")
 
     async def close(self) -> None:
         """Close the broker; raises what its run died of, or TimeoutError if it goes on."""
@@ -62,34 +148,55 @@ class Node:
 
     def publish(self, channel: str, data: bytes = b"1") -> BusMessage:
         """Tell the others."""
-        message = BusMessage(self.name, Entry(channel, 0, data, 0))
+        message = BusMessage(self.name, Entry(channel, 0, data, 0), sent_ms=1)
         self.broker.publish(message)
+        return message
+
+    def tell(self, to: str | None, kind: str = "word") -> ControlMessage:
+        """Tell another node, or all, something that belongs to no channel."""
+        message = ControlMessage(self.name, kind, b'{"to": "you"}', epoch="e")
+        self.broker.control(message, to=to)
         return message
 
     async def hears(self, message: BusMessage) -> None:
         """Wait until the message has come."""
-        async with asyncio.timeout(TIMEOUT_S):
-            while message not in self.heard:
-                self._news.clear()
-                await self._news.wait()
+        await self._until(lambda: message in self.heard)
+
+    async def is_told(self, message: ControlMessage) -> None:
+        """The same for a control message."""
+        await self._until(lambda: message in self.told)
 
     def channels(self) -> set[str]:
         """Those it has heard anything of from others."""
         return {item.entry.channel for item in self.heard if item.node != self.name}
 
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(TIMEOUT_S):
+            while not holds():
+                self._news.clear()
+                await self._news.wait()
 
-@pytest.fixture(params=BUSES)
-def make_broker(request: pytest.FixtureRequest) -> Iterator[BrokerFactory]:
+
+@pytest.fixture(scope="module", params=BUSES)
+def new_bus(request: pytest.FixtureRequest) -> Iterator[NewBus]:
+    """Where each driver's buses are; their servers last for all tests of this file."""
+    with BUSES[request.param]() as made:
+        yield made
+
+
+@pytest.fixture
+def make_broker(new_bus: NewBus) -> BrokerFactory:
     """Makes brokers on one bus, for each driver."""
-    with BUSES[request.param]() as factory:
-        yield factory
+    return new_bus()
 
 
 @pytest.fixture
 async def nodes(make_broker: BrokerFactory) -> AsyncIterator[list[Node]]:
-    """Three nodes whose brokers run."""
-    made = [Node(name, make_broker()) for name in ("one", "two", "three")]
+    """Three nodes whose brokers run and are well."""
+    made = [Node(name, make_broker(name)) for name in ("one", "two", "three")]
     await asyncio.sleep(0)  # each run has begun
+    for node in made:
+        await node.well()
     yield made
     for node in made:
         await node.close()
@@ -121,8 +228,9 @@ async def test_a_message_arrives_as_it_was(nodes: list[Node]) -> None:
         {"k": "v"},
         1,
         2,
+        True,
     )
-    message = BusMessage("one", entry)
+    message = BusMessage("one", entry, epoch="epoch", sent_ms=1_700_000_000_001)
     assert message.version == BUS_VERSION
     one.broker.publish(message)
     await two.hears(message)
@@ -133,7 +241,7 @@ async def test_joins_and_leaves_travel_too(nodes: list[Node], kind: str) -> None
     one, two, _ = nodes
     await two.subscribe("a")
     entry = Entry("a", 0, b"", 1, kind=kind, info=ClientInfo("u", "c"))  # type: ignore[arg-type]  # a parameter
-    message = BusMessage("one", entry)
+    message = BusMessage("one", entry, sent_ms=1)
     one.broker.publish(message)
     await two.hears(message)
 
@@ -209,6 +317,86 @@ async def test_publishing_to_a_channel_nobody_asked_for_is_harmless(nodes: list[
     nodes[0].publish("nobody")
 
 
+# Control messages
+
+
+async def test_a_word_to_one_node_reaches_it_alone(nodes: list[Node]) -> None:
+    one, two, three = nodes
+    word = one.tell("two")
+    await two.is_told(word)
+    last = one.tell(None, "last")
+    await three.is_told(last)
+    assert word not in three.told
+
+
+async def test_a_word_to_all_reaches_every_other_node(nodes: list[Node]) -> None:
+    one, two, three = nodes
+    word = one.tell(None)
+    await two.is_told(word)
+    await three.is_told(word)
+
+
+async def test_a_word_to_nobody_is_harmless(nodes: list[Node]) -> None:
+    one, two, _ = nodes
+    one.tell("nobody")
+    await two.is_told(one.tell("two"))
+
+
+async def test_words_need_no_subscription_and_are_no_messages(nodes: list[Node]) -> None:
+    one, two, _ = nodes
+    await two.subscribe("two")
+    await two.is_told(one.tell("two"))
+    await two.hears(one.publish("two"))
+    assert len(two.told) == 1
+    assert len(two.heard) == 1
+
+
+async def test_a_node_may_be_called_anything(make_broker: BrokerFactory) -> None:
+    """Ids of nodes are opaque names, too."""
+    names = ["*", "a:b", "a", "é", "{x}", "a b"]
+    made = [Node(name, make_broker(name)) for name in names]
+    await asyncio.sleep(0)
+    for node in made:
+        await node.well()
+    for node in made[1:]:
+        await node.is_told(made[0].tell(node.name))
+    for node in made:
+        await node.close()
+        assert len(node.told) == (node is not made[0])
+
+
+# What it says of itself
+
+
+async def test_a_bus_that_is_well_says_so(nodes: list[Node]) -> None:
+    for node in nodes:
+        assert node.broker.state == "ok"
+        # Once if it had to connect first; at no other time.
+        assert node.resumed <= 1
+
+
+async def test_what_goes_out_and_what_comes_in_is_counted(nodes: list[Node]) -> None:
+    one, two, _ = nodes
+    before = two.broker.statistics.received
+    await two.subscribe("a")
+    await two.hears(one.publish("a"))
+    await two.is_told(one.tell("two"))
+    assert one.broker.statistics.published == 2
+    assert two.broker.statistics.received - before == 2
+    for node in nodes:
+        counted = node.broker.statistics
+        assert (counted.dropped, counted.refused, counted.reconnects) == (0, 0, 0)
+
+
+async def test_what_is_published_just_before_the_close_goes_out(nodes: list[Node]) -> None:
+    one, two, _ = nodes
+    await two.subscribe("a")
+    messages = [one.publish("a", b"%d" % number) for number in range(100)]
+    await one.close()
+    for message in messages:
+        await two.hears(message)
+
+
 # Closing
 
 
@@ -228,7 +416,7 @@ async def test_closing_twice_is_as_good_as_once(nodes: list[Node]) -> None:
 async def test_a_broker_that_was_closed_before_it_ran_does_not_run(
     make_broker: BrokerFactory,
 ) -> None:
-    broker = make_broker()
+    broker = make_broker("one")
     await broker.close()
     async with asyncio.timeout(TIMEOUT_S):
         await broker.run(lambda message: None)
@@ -241,6 +429,9 @@ async def test_what_is_published_after_the_close_is_dropped(nodes: list[Node]) -
     dropped = one.publish("a", b"too late")
     await two.hears(three.publish("a"))
     assert dropped not in two.heard
+    one.tell("two", "too late")
+    await two.is_told(three.tell("two"))
+    assert len(two.told) == 1
 
 
 async def test_a_closed_node_hears_nothing_and_the_others_go_on(nodes: list[Node]) -> None:
@@ -266,7 +457,7 @@ async def test_subscribing_and_unsubscribing_after_the_close_is_harmless(
 
 async def test_a_run_that_is_cancelled_ends(make_broker: BrokerFactory) -> None:
     """As the process's task group does when another part of it has died."""
-    node = Node("one", make_broker())
+    node = Node("one", make_broker("one"))
     await asyncio.sleep(0)
     node.running.cancel()
     with pytest.raises(asyncio.CancelledError):
