@@ -1,47 +1,58 @@
 """Puts the parts together. The only file that knows which drivers exist."""
 
 import dataclasses
-import secrets
-import time
+import logging
+import os
+import socket
+import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, Protocol
 
-import jwt
 import uvloop
 from aiohttp import web
 
 from realtime import __version__
-from realtime.auth.jwks import NO_KEYS
-from realtime.auth.keys import FixedKeys
-from realtime.auth.tokens import TokenRules
+from realtime.brokers.base import Broker
 from realtime.brokers.memory import MemoryBroker
+from realtime.channels.rules import RuleBook
 from realtime.errors import SettingsError
 from realtime.hub.clock import Clock
 from realtime.hub.housekeeping import Housekeeping, load_revocations
 from realtime.hub.hub import Hub
-from realtime.hub.identities import Credentials
 from realtime.hub.server_api import ServerApi
 from realtime.model import Retention
 from realtime.server.api import ApiKeys, ApiRoutes
+from realtime.server.credentials import make_credentials, token_issuer
 from realtime.server.descriptors import allow_fewer, reserve_descriptors
 from realtime.server.door import DoorRules, Doorway
 from realtime.server.gate import Gate
 from realtime.server.health import HealthRoutes
+from realtime.server.histogram import Histogram
 from realtime.server.http import Routes, UpgradeRoute, make_application
-from realtime.server.jwks import HttpJwksSource
 from realtime.server.logs import configure_logging
-from realtime.server.metrics import CommitHistograms, HubMetrics
+from realtime.server.metrics import LAG_SECONDS, BusCounts, CommitHistograms, HubMetrics
 from realtime.server.pages import PageRoutes
 from realtime.server.parent import Parent, Place
 from realtime.server.process import HTTP_KEEPALIVE_S, HTTP_SHUTDOWN_S, Process, finished
-from realtime.settings.schema import AuthSettings, ServerSettings, Settings
-from realtime.settings.store_url import database_path
+from realtime.server.stopping import run_until_stopped
+from realtime.settings.broker_url import broker_kind
+from realtime.settings.passwords import without_password
+from realtime.settings.schema import BrokerSettings, ServerSettings, Settings
+from realtime.settings.store_url import database_path, store_kind
 from realtime.stores import sqlite
+from realtime.stores.transfer import Progress, transfer
+
+if TYPE_CHECKING:
+    from realtime.stores.mongo import MongoStore
+
+    Store = sqlite.SQLiteStore | MongoStore
+
+logger = logging.getLogger(__name__)
 
 MEMORY: Final = ":memory:"
-DEV_TOKEN_S: Final = 24 * 3600
 STORE_CLOSE_S: Final = 10.0
+BROKER_CLOSE_S: Final = 5.0
 
 
 def serve(
@@ -77,23 +88,29 @@ async def _serve(
 ) -> None:
     clock = Clock()
     commits = CommitHistograms()
+    lag = Histogram(LAG_SECONDS)
+    node = uuid.uuid4().hex[:16]
     # First what may be wrong in the settings, then what must be closed again.
     credentials = make_credentials(settings.auth)
-    database = str(database_path(settings.store.url) or MEMORY)
-    store = sqlite.SQLiteStore(database, on_commit=commits.observe)
-    await store.open()
+    broker = make_broker(settings.broker, node=node, on_lag=lag.observe)
+    store = make_store(settings.store.url, on_commit=commits.observe)
+    _log_start(settings, node)
     try:
+        await store.open()
         revocations = await load_revocations(store, clock)
         hub = Hub(
             settings,
             store=store,
-            broker=MemoryBroker(),
+            broker=broker,
             credentials=credentials,
             revocations=revocations,
             log=store,
             version=__version__,
             clock=clock,
+            heads=None if isinstance(store, sqlite.SQLiteStore) else store,
+            node=node,
         )
+        # Where the store is shared, the node's place among others is made here.
         keys = ApiKeys([key.reveal() for key in settings.api.keys], insecure=settings.auth.insecure)
 
         def reloaded() -> None:
@@ -108,11 +125,12 @@ async def _serve(
         gate = Gate(
             connections_max=connections_max, connection_rate=settings.server.connection_rate
         )
+        metrics = HubMetrics(hub, gate, commits, bus=BusCounts(broker.statistics, lag))
         inner: list[Routes] = [
-            HealthRoutes(hub, HubMetrics(hub, gate, commits), _probe(store, hub)),
+            HealthRoutes(hub, metrics, _probe(store, hub)),
             ApiRoutes(api, keys),
         ]
-        pages: list[Routes] = [PageRoutes(_token_issuer(settings.auth))] if dev else []
+        pages: list[Routes] = [PageRoutes(token_issuer(settings.auth))] if dev else []
         rules = DoorRules(
             settings.server.allowed_origins, settings.server.trusted_proxies, any_loopback=dev
         )
@@ -129,6 +147,7 @@ async def _serve(
         )
         await process.run()
     finally:
+        await finished(broker.close(), BROKER_CLOSE_S)
         await finished(store.close(), STORE_CLOSE_S)
 
 
@@ -172,7 +191,7 @@ def _of_worker(server: ServerSettings, place: Place | None) -> ServerSettings:
     return dataclasses.replace(server, internal_port=server.internal_port + place.number - 1)
 
 
-def _probe(store: sqlite.SQLiteStore, hub: Hub) -> Callable[[], Awaitable[object]]:
+def _probe(store: "Store", hub: Hub) -> Callable[[], Awaitable[object]]:
     """Asks the store something small, for `/ready`: a read, and a write where writes failed."""
 
     async def probe() -> None:
@@ -186,22 +205,134 @@ def _probe(store: sqlite.SQLiteStore, hub: Hub) -> Callable[[], Awaitable[object
     return probe
 
 
-def make_credentials(auth: AuthSettings) -> Credentials:
-    """What tokens are verified with. Raises SettingsError for keys that cannot be used."""
-    rules = TokenRules(auth.audience, auth.issuer, auth.user_claim, auth.leeway_s)
-    if auth.jwks_url is not None:
-        return Credentials(NO_KEYS, rules, HttpJwksSource(auth.jwks_url))
-    return Credentials(
-        FixedKeys(
-            hmac_secret=auth.hmac_secret.reveal() if auth.hmac_secret else None,
-            hmac_previous_secret=(
-                auth.hmac_previous_secret.reveal() if auth.hmac_previous_secret else None
-            ),
-            rsa_public_key=auth.rsa_public_key,
-            ecdsa_public_key=auth.ecdsa_public_key,
-        ),
-        rules,
-    )
+# Drivers. Those of several nodes are imported where they are asked for: a hub on its own, and every
+# other command, starts without them.
+
+
+def make_store(url: str, *, on_commit: Callable[[int, float], None]) -> "Store":
+    """The store that `store.url` names, not open yet."""
+    if store_kind(url) == "mongodb":
+        from realtime.stores.mongo import MongoStore
+
+        return MongoStore(url, on_commit=on_commit)
+    return sqlite.SQLiteStore(database_path(url) or MEMORY, on_commit=on_commit)
+
+
+def make_broker(
+    settings: BrokerSettings, *, node: str, on_lag: Callable[[float], None] | None = None
+) -> Broker:
+    """The broker that `broker.url` names. Raises SettingsError."""
+    if broker_kind(settings.url) == "memory":
+        return MemoryBroker()
+    from realtime.brokers.redis import RedisBroker
+
+    try:
+        return RedisBroker(settings.url, node=node, prefix=settings.prefix, on_lag=on_lag)
+    except ValueError as error:
+        raise SettingsError([f"broker.url: {error}"]) from None
+
+
+def node_name(server: ServerSettings, place: Place | None = None) -> str:
+    """What a node calls itself in `info`."""
+    if server.name is None:
+        return f"{socket.gethostname()}-{os.getpid()}"
+    return server.name if place is None else f"{server.name}-{place.number}"
+
+
+def _log_start(settings: Settings, node: str) -> None:
+    store, broker = map(without_password, (settings.store.url, settings.broker.url))
+    logger.info("node %s, version %s, with %s and %s", node, __version__, store, broker)
+
+
+# What other commands ask for.
+
+
+class Work(Protocol):
+    """Something that works until it is cancelled."""
+
+    async def run(self) -> None:
+        """Work."""
+        ...
+
+
+class MakeWorker(Protocol):
+    """Makes what `realtime worker` runs: `workers.upkeep.UpkeepWorker`."""
+
+    def __call__(
+        self,
+        store: "MongoStore",
+        broker: Broker,
+        *,
+        retention: Callable[[str], Retention],
+        clock: Clock,
+        name: str,
+        version: str,
+        node: str,
+        read_epoch: Callable[[], Awaitable[str]],
+    ) -> Work:
+        """Make one, over an open store."""
+        ...
+
+
+def work(settings: Settings, make: MakeWorker) -> None:
+    """Run a worker until SIGTERM or SIGINT. Raises SettingsError and StoreError."""
+    configure_logging(settings.log)
+    uvloop.run(_work(settings, make))
+
+
+async def _work(settings: Settings, make: MakeWorker) -> None:
+    from realtime.stores.mongo import MongoStore
+
+    node = uuid.uuid4().hex[:16]
+    broker = make_broker(settings.broker, node=node)
+    store = MongoStore(settings.store.url)
+    _log_start(settings, node)
+    try:
+        await store.open()
+        worker = make(
+            store,
+            broker,
+            retention=RuleBook(settings.channels, settings.namespaces).retention,
+            clock=Clock(),
+            name=node_name(settings.server),
+            version=__version__,
+            node=node,
+            read_epoch=store.check_epoch,
+        )
+        await run_until_stopped(worker.run(), began="worker runs")
+    finally:
+        await finished(broker.close(), BROKER_CLOSE_S)
+        await finished(store.close(), STORE_CLOSE_S)
+
+
+def init_store(url: str) -> None:
+    """Make what MongoDB needs, or check that it is there. Raises StoreError."""
+    from realtime.stores.mongo import MongoStore
+
+    async def init() -> None:
+        store = MongoStore(url)
+        try:
+            await store.init()
+        finally:
+            await finished(store.close(), STORE_CLOSE_S)
+
+    uvloop.run(init())
+
+
+def copy_store(database: str, url: str, *, told: Callable[[Progress], None]) -> Progress:
+    """Move the SQLite database at a path into the MongoDB at `url`. Raises StoreError."""
+    from realtime.stores.mongo import MongoStore
+
+    async def copy() -> Progress:
+        source, target = sqlite.SQLiteStore(database), MongoStore(url)
+        try:
+            await source.open()
+            return await transfer(source, target, told=told)
+        finally:
+            await finished(target.close(), STORE_CLOSE_S)
+            await finished(source.close(), STORE_CLOSE_S)
+
+    return uvloop.run(copy())
 
 
 def backup(settings: Settings, path: Path) -> None:
@@ -230,27 +361,3 @@ def _runner(routes: list[Routes]) -> web.AppRunner:
         shutdown_timeout=HTTP_SHUTDOWN_S,
         handle_signals=False,
     )
-
-
-def _token_issuer(auth: AuthSettings) -> Callable[[str], str]:
-    """Makes tokens for the development page, with the secret that the hub verifies them with."""
-    if auth.hmac_secret is None:
-        raise SettingsError(["auth.hmac_secret: not set; --dev needs it to issue tokens"])
-    secret = auth.hmac_secret.reveal()
-
-    def issue(user: str) -> str:
-        now = int(time.time())
-        claims = {
-            auth.user_claim: user,
-            "info": {"name": user},
-            "iat": now,
-            "exp": now + DEV_TOKEN_S,
-            "jti": secrets.token_hex(8),
-        }
-        if auth.audience is not None:
-            claims["aud"] = auth.audience
-        if auth.issuer is not None:
-            claims["iss"] = auth.issuer
-        return jwt.encode(claims, secret, algorithm="HS256")
-
-    return issue

@@ -147,11 +147,22 @@ def test_no_secret_is_in_the_file_for_production() -> None:
     assert settings.api.keys == ()
 
 
+def procfile() -> dict[str, str]:
+    """The commands by the names of their processes."""
+    lines = (ROOT / "Procfile").read_text(encoding="utf-8").splitlines()
+    return dict(line.split(": ", 1) for line in lines)
+
+
+@pytest.mark.parametrize("name", procfile())
+def test_every_process_of_the_procfile_has_the_file_for_production(name: str) -> None:
+    program, *_, option, config = shlex.split(procfile()[name])
+    assert (program, option, config) == ("realtime", "--config", "config/production.toml")
+
+
 def test_the_procfile_starts_a_hub_that_the_platform_can_reach() -> None:
     """With PORT, and secrets from the environment, as platforms give them."""
-    name, command = (ROOT / "Procfile").read_text(encoding="utf-8").strip().split(": ")
-    program, action, option, config = shlex.split(command)
-    assert (name, program, action, option) == ("web", "realtime", "serve", "--config")
+    program, action, option, config = shlex.split(procfile()["web"])
+    assert (program, action, option) == ("realtime", "serve", "--config")
     secret = "a-secret-for-tests-of-more-than-32-bytes"
     settings = load(
         str(ROOT / config),

@@ -5,11 +5,11 @@ Exit codes: 0 done, 1 failed, 2 the settings or the command line are wrong, 130 
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from realtime import __version__
-from realtime.cli import config, revoke, serve, store, token
+from realtime.cli import ban, config, health, revoke, serve, store, token, unban, worker
 from realtime.errors import RealtimeError, SettingsError
 
 
@@ -23,6 +23,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = arguments.run(arguments)
     except SettingsError as error:
         return _fail(2, *error.problems)
+    except ExceptionGroup as group:
+        # What a part of a running process died of, and took the others with it.
+        known, defects = group.split(RealtimeError)
+        if defects is not None or known is None:
+            raise
+        return _fail(1, *map(str, _leaves(known)))
     except RealtimeError as error:
         return _fail(1, str(error))
     except OSError as error:
@@ -39,6 +45,14 @@ def _fail(code: int, *problems: str) -> int:
     return code
 
 
+def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
 class _Parser(argparse.ArgumentParser):
     """Takes options by their full names only, in commands too: an abbreviation that scripts use
     could one day mean another option."""
@@ -51,6 +65,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="realtime", description="A self-hosted real-time backend.")
     parser.add_argument("--version", action="version", version=f"realtime {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (serve, token, revoke, config, store):
+    for command in (serve, worker, token, revoke, ban, unban, config, store, health):
         command.add(commands)
     return parser

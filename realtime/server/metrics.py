@@ -1,6 +1,6 @@
 """The hub's counts as Prometheus metrics, read when they are asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -12,6 +12,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from realtime.brokers.base import BrokerStatistics
 from realtime.hub.hub import Hub
 from realtime.server.gate import Gate
 from realtime.server.histogram import Histogram
@@ -20,7 +21,11 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 PREFIX: Final = "realtime_"
 
 COMMIT_SECONDS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+LAG_SECONDS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 COMMIT_ENTRIES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+Row = tuple[str, str, float]
+"""A metric's name, what it says, and its value."""
 
 
 class CommitHistograms:
@@ -36,13 +41,34 @@ class CommitHistograms:
         self.entries.observe(entries)
 
 
-class HubMetrics(Collector):
-    """Reads the hub's, the gate's and the store's counts. One per hub: nothing is global."""
+class BusCounts:
+    """What the node's broker has counted, and how late the messages of other nodes were.
 
-    def __init__(self, hub: Hub, gate: Gate, commits: CommitHistograms) -> None:
+    `nodes` answers how many nodes are alive, this one included.
+    """
+
+    def __init__(
+        self,
+        statistics: BrokerStatistics,
+        lag: Histogram,
+        nodes: Callable[[], int] = lambda: 1,
+    ) -> None:
+        self.statistics = statistics
+        self.lag = lag
+        self.nodes = nodes
+
+
+class HubMetrics(Collector):
+    """Reads the hub's, the gate's, the store's and the bus's counts. One per hub: nothing is
+    global."""
+
+    def __init__(
+        self, hub: Hub, gate: Gate, commits: CommitHistograms, *, bus: BusCounts | None = None
+    ) -> None:
         self._hub = hub
         self._gate = gate
         self._commits = commits
+        self._bus = bus or BusCounts(BrokerStatistics(), Histogram(LAG_SECONDS))
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -52,15 +78,27 @@ class HubMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """See prometheus_client's Collector."""
+        for name, text, value in (*self._gauges(), *self._bus_gauges()):
+            yield GaugeMetricFamily(PREFIX + name, text, value)
+        for name, text, count in (*self._counters(), *self._bus_counters()):
+            yield CounterMetricFamily(PREFIX + name, text, count)
+        counts = self._hub.statistics
+        for name, text, by_code in (
+            ("errors", "Error replies to clients and API calls by code", counts.errors),
+            ("disconnects", "Closes by the server by code", counts.disconnects),
+        ):
+            family = CounterMetricFamily(PREFIX + name, text, labels=["code"])
+            for code, count in sorted(by_code.items()):
+                family.add_metric([str(code)], count)
+            yield family
+        yield _histogram("commit_seconds", "How long a commit took", self._commits.seconds)
+        yield _histogram("commit_entries", "Entries in a commit", self._commits.entries)
+        yield _histogram("bus_lag_seconds", "From a publish on another node to here", self._bus.lag)
+
+    def _gauges(self) -> Sequence[Row]:
         hub = self._hub
-        counts = hub.statistics
-        fanout = hub.fanout
         lag_s, hub.loop_lag_s = hub.loop_lag_s, 0.0
-        # A backlog's count joins the fan-out's when the backlog ends.
-        dropped = fanout.dropped + sum(
-            outbox.backlog.dropped for outbox in fanout.paused if outbox.backlog is not None
-        )
-        gauges = (
+        return (
             ("connections", "Open websockets, connected or not", self._gate.connections),
             ("clients", "Clients that have connected", len(hub.clients)),
             ("channels", "Channels with subscribers on this node", len(hub.delivery)),
@@ -69,17 +107,35 @@ class HubMetrics(Collector):
                 "Subscriptions on this node",
                 sum(live.count() for live in hub.delivery),
             ),
-            ("outboxes_paused", "Clients whose transport is full", len(fanout.paused)),
+            ("outboxes_paused", "Clients whose transport is full", len(hub.fanout.paused)),
             (
                 "loop_lag_seconds",
                 "How late the event loop was at most since the last scrape",
                 lag_s,
             ),
             ("draining", "Whether the node is shutting down", int(hub.draining)),
+            ("commits_failing", "Whether the last commit failed", int(hub.commits.failing)),
+            ("commits_waiting", "Entries that wait for a commit", len(hub.commits)),
         )
-        for name, text, value in gauges:
-            yield GaugeMetricFamily(PREFIX + name, text, value)
-        counters = (
+
+    def _bus_gauges(self) -> Sequence[Row]:
+        degraded = int(self._hub.broker_state != "ok")
+        canary_s = self._bus.statistics.canary_s
+        return (
+            ("broker_degraded", "Whether what the bus carries is late or lost", degraded),
+            ("bus_canary_seconds", "How long the newest canary took through the bus", canary_s),
+            ("nodes", "Nodes that are alive, as this one sees it", self._bus.nodes()),
+        )
+
+    def _counters(self) -> Sequence[Row]:
+        hub = self._hub
+        counts = hub.statistics
+        fanout = hub.fanout
+        # A backlog's count joins the fan-out's when the backlog ends.
+        dropped = fanout.dropped + sum(
+            outbox.backlog.dropped for outbox in fanout.paused if outbox.backlog is not None
+        )
+        return (
             ("connects", "Connect commands that succeeded", counts.connects),
             ("commands", "Commands of clients", counts.commands),
             ("messages_received", "Messages of clients", counts.messages_received),
@@ -97,18 +153,16 @@ class HubMetrics(Collector):
             ("recoveries_denied", "Positions that could not be recovered", counts.not_recovered),
             ("handshakes_refused", "Requests for a websocket refused", counts.refused_handshakes),
         )
-        for name, text, count in counters:
-            yield CounterMetricFamily(PREFIX + name, text, count)
-        for name, text, by_code in (
-            ("errors", "Error replies to clients and API calls by code", counts.errors),
-            ("disconnects", "Closes by the server by code", counts.disconnects),
-        ):
-            family = CounterMetricFamily(PREFIX + name, text, labels=["code"])
-            for code, count in sorted(by_code.items()):
-                family.add_metric([str(code)], count)
-            yield family
-        yield _histogram("commit_seconds", "How long a commit took", self._commits.seconds)
-        yield _histogram("commit_entries", "Entries in a commit", self._commits.entries)
+
+    def _bus_counters(self) -> Sequence[Row]:
+        bus = self._bus.statistics
+        return (
+            ("bus_published", "Messages handed to the bus", bus.published),
+            ("bus_dropped", "Messages that the bus could not take", bus.dropped),
+            ("bus_received", "Messages that came over the bus, the own included", bus.received),
+            ("bus_refused", "Messages that could not be read", bus.refused),
+            ("bus_reconnects", "Connections to the bus after the first", bus.reconnects),
+        )
 
 
 def _histogram(name: str, text: str, histogram: Histogram) -> HistogramMetricFamily:

@@ -11,6 +11,7 @@ import pytest
 import realtime
 from realtime.server.parent import Place
 from realtime.settings.schema import Settings
+from realtime.stores.transfer import Progress
 
 
 @dataclass
@@ -28,6 +29,9 @@ class FakeWiring:
     served: list[Served] = field(default_factory=list)
     backups: list[tuple[str, Path]] = field(default_factory=list)
     restored: list[tuple[str, Path, bool]] = field(default_factory=list)
+    initialised: list[str] = field(default_factory=list)
+    copied: list[tuple[str, str]] = field(default_factory=list)
+    worked: list[tuple[Settings, object]] = field(default_factory=list)
     error: Exception | KeyboardInterrupt | None = None
 
     def serve(
@@ -49,6 +53,20 @@ class FakeWiring:
         self._fail()
         self.restored.append((settings.store.url, path, force))
 
+    def init_store(self, url: str) -> None:
+        self._fail()
+        self.initialised.append(url)
+
+    def copy_store(self, database: str, url: str, *, told: Callable[[Progress], None]) -> Progress:
+        told(Progress(1, 2, 3))
+        self._fail()
+        self.copied.append((database, url))
+        return Progress(channels=1, entries=1234)
+
+    def work(self, settings: Settings, make: object) -> None:
+        self._fail()
+        self.worked.append((settings, make))
+
     def _fail(self) -> None:
         if self.error is not None:
             raise self.error
@@ -58,7 +76,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> FakeWiring:
     """Put a stand-in where commands import it from, until the test is over."""
     fake = FakeWiring()
     module = ModuleType("realtime.wiring")
-    for name in ("serve", "backup", "restore"):
+    for name in ("serve", "backup", "restore", "init_store", "copy_store", "work"):
         setattr(module, name, getattr(fake, name))
     monkeypatch.setitem(sys.modules, "realtime.wiring", module)
     monkeypatch.setattr(realtime, "wiring", module, raising=False)

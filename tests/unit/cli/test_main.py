@@ -36,6 +36,11 @@ def test_the_version_is_that_of_the_package(capsys: Output) -> None:
         ["token"],
         ["revoke"],
         ["revoke", "bob", "--jti", "1"],
+        ["ban"],
+        ["unban"],
+        ["store", "copy"],
+        ["serve", "--workers", "x"],
+        ["serve", "--worker", "3/2"],
     ],
 )
 def test_a_wrong_command_line_ends_with_2(argv: list[str], capsys: Output) -> None:
@@ -56,6 +61,11 @@ def test_a_wrong_command_line_ends_with_2(argv: list[str], capsys: Output) -> No
         ["revoke", "bob"],
         ["store", "backup", "x"],
         ["store", "restore", "x"],
+        ["store", "init"],
+        ["ban", "bob"],
+        ["unban", "bob"],
+        ["health"],
+        ["worker"],
     ],
 )
 def test_wrong_settings_end_with_2_and_a_line_for_each_problem(
@@ -88,6 +98,22 @@ def test_an_error_of_the_system_ends_with_1_and_its_text(
     assert main(["serve"]) == 1
     last = capsys.readouterr().err.splitlines()[-1]
     assert last == "realtime: [Errno 98] Address already in use"
+
+
+def test_what_a_part_of_a_running_hub_died_of_ends_with_1_and_its_text(
+    wiring: FakeWiring, capsys: Output
+) -> None:
+    died = StoreUnavailable("the store is another than at the start")
+    wiring.error = ExceptionGroup("process", [ExceptionGroup("hub", [died])])
+    assert main(["serve", "--dev"]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == f"realtime: {died}"
+
+
+def test_a_defect_beside_it_is_not_hidden(wiring: FakeWiring) -> None:
+    died = StoreUnavailable("the store is another than at the start")
+    wiring.error = ExceptionGroup("process", [died, ZeroDivisionError()])
+    with pytest.raises(ExceptionGroup):
+        main(["serve", "--dev"])
 
 
 def test_an_interrupt_ends_with_130(wiring: FakeWiring) -> None:

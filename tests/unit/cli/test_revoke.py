@@ -1,95 +1,31 @@
-"""`realtime revoke`, against a server that remembers what it was asked."""
+"""`realtime revoke`, and what every command has in common that asks a hub to do something."""
 
-import json
-import socket
 import ssl
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from realtime.cli import main
-from realtime.cli.revoke import own_url
+from realtime.cli.asking import own_url
 from realtime.errors import SettingsError
 from realtime.settings.schema import ServerSettings
-from tests.support.certificates import Certificate, make_certificate
+from tests.support.certificates import Certificate
+from tests.unit.cli.answering_hub import Hub
 
 Output = pytest.CaptureFixture[str]
 
-KEY = "an-api-key-for-tests"
 
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    """A certificate for 127.0.0.1."""
-    return make_certificate(tmp_path_factory.mktemp("tls"))
-
-
-@dataclass
-class Hub:
-    """Answers every request the same way."""
-
-    port: int = 0
-    status: int = 200
-    answer: bytes = b'{"result":{}}'
-    tls: ssl.SSLContext | None = None
-    headers: dict[str, str] = field(default_factory=dict)
-    asked: list[tuple[str, str | None, object]] = field(default_factory=list)
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A hub on loopback, whose port is in the environment, with a key."""
-    hub = Hub()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            hub.asked.append((self.path, self.headers["X-API-Key"], body))
-            self.send_response(hub.status)
-            for name, value in hub.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(hub.answer)))
-            self.end_headers()
-            self.wfile.write(hub.answer)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    class Server(HTTPServer):
-        def get_request(self) -> tuple[socket.socket, object]:
-            connection, address = super().get_request()
-            connection.settimeout(10)
-            if hub.tls is not None:
-                connection = hub.tls.wrap_socket(connection, server_side=True)
-            return connection, address
-
-    server = Server(("127.0.0.1", 0), Handler)
-    hub.port = server.server_port
-    monkeypatch.setenv("REALTIME_SERVER__PORT", str(hub.port))
-    monkeypatch.setenv("REALTIME_API__KEYS", f"{KEY},another")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield hub
-    finally:
-        server.shutdown()
-        thread.join(timeout=10)
-        server.server_close()
-
-
-def test_a_users_tokens_are_revoked_with_the_first_key(hub: Hub, capsys: Output) -> None:
+def test_a_users_tokens_are_revoked_with_the_first_key(
+    hub: Hub, api_key: str, capsys: Output
+) -> None:
     assert main(["revoke", "bob"]) == 0
-    assert hub.asked == [("/api/revoke", KEY, {"user": "bob"})]
+    assert hub.asked == [("/api/revoke", api_key, {"user": "bob"})]
     assert capsys.readouterr() == ("revoked\n", "")
 
 
-def test_one_token_is_revoked_by_its_id(hub: Hub) -> None:
+def test_one_token_is_revoked_by_its_id(hub: Hub, api_key: str) -> None:
     assert main(["revoke", "--jti", "x1"]) == 0
-    assert hub.asked == [("/api/revoke", KEY, {"jti": "x1"})]
+    assert hub.asked == [("/api/revoke", api_key, {"jti": "x1"})]
 
 
 @pytest.mark.parametrize("end", ["", "/", "/hub", "/hub/"])

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from realtime.cli import main
+from realtime.cli import store as store_command
 from realtime.errors import StoreError
 from tests.unit.cli.fake_wiring import FakeWiring
 
@@ -81,3 +82,107 @@ def test_a_database_in_memory_is_gone_with_its_process(
     assert not wiring.backups
     assert not wiring.restored
     assert "a database in memory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("action", ["backup", "restore"])
+def test_mongodb_has_tools_of_its_own(
+    action: str, monkeypatch: pytest.MonkeyPatch, wiring: FakeWiring, capsys: Output
+) -> None:
+    monkeypatch.setenv("REALTIME_STORE__URL", "mongodb://u:password@h")
+    assert main(["store", action, "copy.db"]) == 2
+    assert not wiring.backups
+    assert not wiring.restored
+    error = capsys.readouterr().err
+    assert "mongodump" in error
+    assert "password" not in error
+
+
+class TestInit:
+    """Before the first hub starts."""
+
+    def test_mongodb_is_prepared(
+        self, monkeypatch: pytest.MonkeyPatch, wiring: FakeWiring, capsys: Output
+    ) -> None:
+        monkeypatch.setenv("MONGODB_URI", "mongodb://h")
+        assert main(["store", "init"]) == 0
+        assert wiring.initialised == ["mongodb://h"]
+        assert capsys.readouterr().out == "the store is ready\n"
+
+    @pytest.mark.parametrize("dev", [[], ["--dev"]])
+    def test_sqlite_needs_nothing(
+        self, dev: list[str], folder: Path, wiring: FakeWiring, capsys: Output
+    ) -> None:
+        assert main(["store", "init", *dev]) == 0
+        assert capsys.readouterr().out == (
+            "nothing to do: SQLite's tables are made when a hub starts\n"
+        )
+        assert not wiring.initialised
+        assert list(folder.iterdir()) == []
+
+    def test_a_store_that_is_away_ends_with_1(
+        self, monkeypatch: pytest.MonkeyPatch, wiring: FakeWiring, capsys: Output
+    ) -> None:
+        monkeypatch.setenv("MONGODB_URI", "mongodb://u:password@h")
+        wiring.error = StoreError("MongoDB h/realtime: nobody answers")
+        assert main(["store", "init"]) == 1
+        assert capsys.readouterr() == ("", "realtime: MongoDB h/realtime: nobody answers\n")
+
+
+class TestCopy:
+    """From SQLite into MongoDB."""
+
+    @pytest.mark.parametrize("source", ["hub.db", "sqlite:///hub.db"])
+    def test_it_is_into_the_store_that_is_named(
+        self, source: str, folder: Path, wiring: FakeWiring, capsys: Output
+    ) -> None:
+        (folder / "hub.db").touch()
+        assert main(["store", "copy", source, "mongodb://h/db"]) == 0
+        assert wiring.copied == [("hub.db", "mongodb://h/db")]
+        assert capsys.readouterr() == (
+            "copied 1234 entries; the copy has all 1 channel\n",
+            "",
+        )
+
+    def test_or_into_that_of_the_settings(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, wiring: FakeWiring
+    ) -> None:
+        (folder / "hub.db").touch()
+        monkeypatch.setenv("MONGODB_URI", "mongodb://u:password@h")
+        assert main(["store", "copy", "hub.db"]) == 0
+        assert wiring.copied == [("hub.db", "mongodb://u:password@h")]
+
+    @pytest.mark.parametrize(
+        ("argv", "problem"),
+        [
+            (["none.db", "mongodb://h"], "FROM: there is no database at none.db"),
+            (["sqlite:hub.db", "mongodb://h"], 'FROM: expected "realtime.db" or "sqlite:///path"'),
+            (
+                ["sqlite://:memory:", "mongodb://h"],
+                "FROM: a database in memory is gone with its process",
+            ),
+            (["hub.db"], 'store.url: expected "mongodb://host/database"'),
+            (["hub.db", "sqlite:///b.db"], 'TO: expected "mongodb://host/database"'),
+            (["hub.db", "mongodb://u:password@h/a.b"], "TO: expected a database's name after"),
+        ],
+    )
+    def test_what_is_no_place_to_copy_from_or_to_is_refused(
+        self, argv: list[str], problem: str, folder: Path, wiring: FakeWiring, capsys: Output
+    ) -> None:
+        (folder / "hub.db").touch()
+        assert main(["store", "copy", *argv]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"realtime: {problem}")
+        assert "password" not in error
+        assert not wiring.copied
+
+    def test_how_far_it_is_is_said_now_and_then(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, wiring: FakeWiring, capsys: Output
+    ) -> None:
+        monkeypatch.setattr(store_command, "_TOLD_EVERY_S", 0.0)
+        (folder / "hub.db").touch()
+        wiring.error = StoreError("the target has died")
+        assert main(["store", "copy", "hub.db", "mongodb://h"]) == 1
+        assert capsys.readouterr() == (
+            "",
+            "realtime: 2 entries, 1 channels\nrealtime: the target has died\n",
+        )

@@ -4,9 +4,12 @@ import asyncio
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from realtime.brokers.base import BrokerState, BrokerStatistics
+from realtime.brokers.memory import MemoryBroker
 from realtime.hub.hub import TICK_S
 from realtime.server.gate import Gate
-from realtime.server.metrics import CommitHistograms, HubMetrics
+from realtime.server.histogram import Histogram
+from realtime.server.metrics import LAG_SECONDS, BusCounts, CommitHistograms, HubMetrics
 from realtime.settings.schema import ClientSettings
 from tests.support.hub import make_settings, running, settled, until
 
@@ -47,6 +50,12 @@ async def test_the_text_has_what_the_hub_counted() -> None:
             "realtime_subscriptions": 2,
             "realtime_outboxes_paused": 1,
             "realtime_draining": 0,
+            "realtime_commits_failing": 0,
+            "realtime_commits_waiting": 0,
+            "realtime_broker_degraded": 0,
+            "realtime_nodes": 1,
+            "realtime_bus_dropped_total": 0,
+            "realtime_bus_lag_seconds_count": 0,
             "realtime_connects_total": 2,
             "realtime_commands_total": 6,
             "realtime_publications_total": 1,
@@ -107,3 +116,55 @@ async def test_two_hubs_in_one_process_count_by_themselves() -> None:
             for node in (one, other)
         ]
         assert counted == [1, 0]
+
+
+class LateBroker(MemoryBroker):
+    """A bus that is not well."""
+
+    @property
+    def state(self) -> BrokerState:
+        """See base."""
+        return "degraded"
+
+
+async def test_what_the_bus_counts_is_there() -> None:
+    statistics = BrokerStatistics(
+        published=1, dropped=2, received=3, refused=4, reconnects=5, canary_s=0.25
+    )
+    lag = Histogram(LAG_SECONDS)
+    async with running(broker=LateBroker()) as node:
+        metrics = HubMetrics(
+            node.hub,
+            Gate(connections_max=10, connection_rate=0),
+            CommitHistograms(),
+            bus=BusCounts(statistics, lag, lambda: 3),
+        )
+        for seconds in (0.0001, 0.003, 7.0):
+            lag.observe(seconds)
+        found = samples(metrics.render())
+    expected = {
+        "realtime_broker_degraded": 1,
+        "realtime_bus_canary_seconds": 0.25,
+        "realtime_nodes": 3,
+        "realtime_bus_published_total": 1,
+        "realtime_bus_dropped_total": 2,
+        "realtime_bus_received_total": 3,
+        "realtime_bus_refused_total": 4,
+        "realtime_bus_reconnects_total": 5,
+        "realtime_bus_lag_seconds_bucket{0.0005}": 1,
+        "realtime_bus_lag_seconds_bucket{0.005}": 2,
+        "realtime_bus_lag_seconds_bucket{5.0}": 2,
+        "realtime_bus_lag_seconds_count": 3,
+    }
+    assert {name: found.get(name) for name in expected} == expected
+
+
+async def test_commits_that_fail_are_seen() -> None:
+    async with running() as node:
+        metrics = HubMetrics(
+            node.hub, Gate(connections_max=10, connection_rate=0), CommitHistograms()
+        )
+        alice = await node.subscribed("chat:1")
+        node.store.fail("append")
+        assert await alice.refused("publish", channel="chat:1", data=1) == 100
+        assert samples(metrics.render())["realtime_commits_failing"] == 1

@@ -45,8 +45,8 @@ if (code := told("fails")) is not None:
 if told("hangs") is not None:
     time.sleep(60)
 parent = socket.socket(fileno=0)
-parent.send(b"L")
 note("listens")
+parent.send(b"L")
 while parent.recv(1):
     pass
 note("orphaned")

@@ -1,0 +1,31 @@
+"""`realtime worker`: keep what nodes share in order, in a process without clients."""
+
+import argparse
+
+from realtime.cli.sources import Commands, add_config, load_settings
+from realtime.errors import SettingsError
+from realtime.settings.store_url import store_kind
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "worker", help="clear away what is past its time and who has died; with MongoDB"
+    )
+    add_config(parser)
+    parser.set_defaults(run=run, dev=False)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Work until told to stop. Hubs do the same beside their clients where no worker runs."""
+    settings = load_settings(arguments).settings
+    if store_kind(settings.store.url) != "mongodb":
+        raise SettingsError(
+            ["store.url: a worker needs MongoDB; an SQLite database is its hub's own"]
+        )
+    # They import the drivers and the event loop, which no other command needs to wait for.
+    from realtime import wiring
+    from workers.upkeep import UpkeepWorker
+
+    wiring.work(settings, UpkeepWorker)
+    return 0
