@@ -17,6 +17,7 @@ Texts are constant. Nothing that a client sent and nothing from inside ever beco
         +-- StoreReadOnly      the database or its folder may not be written
         +-- StoreCorrupt       the database is damaged or is not one of ours
         +-- StoreTooNew        its schema is newer than this program
+        +-- StoreReplaced      it is another incarnation than the running node began with
 """
 
 from collections.abc import Sequence
@@ -238,3 +239,10 @@ class StoreTooNew(StoreError):
         )
         self.found = found
         self.known = known
+
+
+class StoreReplaced(StoreError):
+    """The store was restored or exchanged under a running node, whose positions are void."""
+
+    def __init__(self) -> None:
+        super().__init__("the store is another than at the start (its epoch changed); start anew")
