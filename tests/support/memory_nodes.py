@@ -21,6 +21,7 @@ from realtime.stores.base import (
     PresenceStore,
 )
 from tests.support.faulty_store import Hold
+from tests.support.memory_store import MemoryStore
 
 NODES_MAX = 1_000
 """As the contract of `NodeStore.nodes` says."""
@@ -63,10 +64,15 @@ class MemoryCluster:
         self.tasks: dict[str, str] = {}
         self.entries: dict[tuple[str, str], PresenceEntry] = {}
         """By channel and client."""
+        self.logs = MemoryStore()
 
     def node(self) -> "MemoryNodes":
         """One more node's view of it."""
         return MemoryNodes(self)
+
+    def store(self) -> "MemorySharedStore":
+        """The same, with the logs that all share."""
+        return MemorySharedStore(self)
 
     def entries_of(self, node: str) -> list[tuple[str, str]]:
         """Channels and clients of a node's entries, in order."""
@@ -253,6 +259,20 @@ class MemoryNodes:
 async def _turns(count: int) -> None:
     for _ in range(count):
         await asyncio.sleep(0)
+
+
+class MemorySharedStore(MemoryNodes, MemoryStore):
+    """Everything that several hubs ask of a store: leases and presence, and the logs. See base.
+
+    The faults are those of leases and presence; a `FaultyStore` puts some around the logs.
+    """
+
+    def __init__(self, cluster: MemoryCluster) -> None:
+        MemoryNodes.__init__(self, cluster)
+        MemoryStore.__init__(self, cluster.logs.epoch)
+        self._logs = cluster.logs._logs
+        self._revocations = cluster.logs._revocations
+        self._claims = cluster.logs._claims
 
 
 SharedStoreFactory = Callable[[], Awaitable[SharedStore]]
