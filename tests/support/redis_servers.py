@@ -145,7 +145,10 @@ class RedisServer:
 
     def require_password(self, password: str) -> None:
         """From now on, for new connections; "" takes it back."""
-        self.command("CONFIG", "SET", "requirepass", password)
+        if self._sentinel:
+            self.command("ACL", "SETUSER", "default", f">{password}" if password else "nopass")
+        else:
+            self.command("CONFIG", "SET", "requirepass", password)
         self._password = password
 
     def wait_until(self, holds: Callable[[], bool], what: str, timeout_s: float = _START_S) -> None:
@@ -190,6 +193,16 @@ class RedisServer:
         with self.client() as client:
             found = client.info("commandstats")
         return {name.removeprefix("cmdstat_"): stat["calls"] for name, stat in found.items()}
+
+    def connections(self) -> int:
+        """How many connections it has beside the one that asks."""
+        with self.client() as client:
+            return len(client.client_list()) - 1
+
+    def wrong_passwords(self) -> int:
+        """How often somebody has named a wrong password since the start."""
+        with self.client() as client:
+            return int(client.info("errorstats").get("errorstat_WRONGPASS", {}).get("count", 0))
 
     def topics(self) -> set[bytes]:
         """Topics with subscribers."""

@@ -120,7 +120,7 @@ def _tcp(parts: SplitResult, query: dict[str, str]) -> RedisAddress:
 def _unix(parts: SplitResult, query: dict[str, str]) -> RedisAddress:
     credentials, at, rest = parts.netloc.rpartition("@")
     path = unquote(parts.path)
-    if rest or len(path) < 2 or path.endswith("/"):
+    if rest or len(path) < 2 or path.endswith("/") or "\0" in path:
         _refuse("a unix socket is named by its absolute path")
     username, password = _credentials(credentials if at else "")
     db = _db(query.pop("db", "0"))

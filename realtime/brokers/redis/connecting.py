@@ -121,7 +121,7 @@ def reason(error: BaseException) -> str:
         error = error.exceptions[0]
     if isinstance(error, Doubt):
         return str(error)
-    text = str(error)
+    text = str(error).rstrip(".")
     if not text and isinstance(error, TimeoutError):
         return "no answer in time"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -36,6 +36,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     unsubscribe_s: float = 2.0
     """How long a channel stays subscribed after the last who wanted it: flapping costs nothing."""
 
+    follow_s: float = 5.0
+    """How often Sentinels are asked if the master is still the master: a network that is cut
+    between them and it leaves a bus that works, but with half of the nodes on it."""
+
     backoff_min_s: float = 0.05
     """Most that the first reconnect waits; doubled for each further one, up to `backoff_max_s`."""
 

@@ -139,6 +139,8 @@ class Link:
                 tasks.create_task(subscriber.write(), name="redis subscribe")
                 tasks.create_task(publisher.run(), name="redis publish")
                 tasks.create_task(self._watch(subscriber, publisher, canary, in_force))
+                if around.connector.address.service:
+                    tasks.create_task(self._follow(), name="redis follow")
         finally:
             self.subscriber = None
             self._canaries = canary.next
@@ -165,6 +167,13 @@ class Link:
             if payload is not None:
                 publisher.send_canary(self._canary_topic, payload)
             await asyncio.sleep(watch_s)
+
+    async def _follow(self) -> None:
+        """Ask now and then if this is still the right server; raises what `confirm` then does."""
+        while True:
+            await asyncio.sleep(self._around.limits.follow_s)
+            with contextlib.suppress(*FAILURES):  # a Sentinel that is away is no doubt
+                await self._around.confirm()
 
     def _became_well(self, publisher: Publisher) -> None:
         if self.is_well:

@@ -47,7 +47,7 @@ class Outbox:
         self._bytes_max = bytes_max
         self._queue: deque[Outgoing] = deque()
         self._bytes = 0
-        self._reduced = False
+        self._is_dense = False
         self._in_flight: list[Outgoing] = []
 
     def __len__(self) -> int:
@@ -62,10 +62,12 @@ class Outbox:
         """Put a message at the end, or drop it."""
         size = len(topic) + len(payload)
         if self._is_full(size):
-            # Once until something is taken: else each message of an outage would walk the queue.
-            if not self._reduced and size <= self._bytes_max:
+            # Not if little came of it the last time: each message would walk the whole queue.
+            if not self._is_dense and size <= self._bytes_max:
                 self.reduce()
-                self._reduced = True
+                self._is_dense = (
+                    len(self._queue) > self._messages_max // 2 or self._bytes > self._bytes_max // 2
+                )
             if self._is_full(size):
                 self._statistics.dropped += 1
                 return
@@ -88,7 +90,7 @@ class Outbox:
             size += len(item.topic) + len(item.payload)
             batch.append(item)
         self._bytes -= size
-        self._reduced = False
+        self._is_dense = False
         return batch
 
     def sent(self) -> None:

@@ -80,7 +80,7 @@ class Routes:
                 # topology that is out of date by now is found out again.
                 topology = _first(changes).topology
             finally:
-                self.state = "degraded"
+                self._degrade()
                 self._unroute()
 
     async def _discover(self) -> Topology:
@@ -163,10 +163,13 @@ class Routes:
             self._resumed()
 
     def _doubted(self, link: Link, why: str) -> None:
+        self._degrade()
+        self._tell_of_doubt(why)
+
+    def _degrade(self) -> None:
         if self.state == "ok":
             self.state = "degraded"
             self._since = self._clock()
-        self._tell_of_doubt(why)
 
     def _tell_of_doubt(self, why: str) -> None:
         if not self._has_told:

@@ -22,7 +22,7 @@ class Subscriber:
     """One subscribed connection, from its first SUBSCRIBE to its first doubt.
 
     What is asked for in one tick of the loop goes out together, in commands of bounded length. A
-    topic in force is an item of a set and no more.
+    topic in force is a dictionary's key and no more.
     """
 
     def __init__(
@@ -41,7 +41,8 @@ class Subscriber:
         self._clock = clock
         self._sharded = sharded
         # What this connection has been asked for: in force, but for what is in `_asked`.
-        self._topics: set[bytes] = set()
+        # A dictionary, for it takes half the memory of a set.
+        self._topics: dict[bytes, None] = {}
         self._to_ask: list[bytes] = []
         self._to_drop: dict[bytes, None] = {}
         # Asked for and not confirmed; who waits for that, if anybody does. Redis confirms in order.
@@ -65,7 +66,7 @@ class Subscriber:
         """Ask for a topic. None: in force; else it is, or the link is over, when this ends."""
         if topic in self._to_drop:  # the command has not left
             del self._to_drop[topic]
-            self._topics.add(topic)
+            self._topics[topic] = None
             return None
         is_new = topic not in self._topics
         if not is_new and topic not in self._asked:
@@ -89,7 +90,7 @@ class Subscriber:
         if topic in self._asked:
             return False
         if topic in self._topics:
-            self._topics.remove(topic)
+            del self._topics[topic]
             self._to_drop[topic] = None
             self._wake.set()
         return True
@@ -146,7 +147,7 @@ class Subscriber:
     def _ask(self, topic: bytes, waiting: "asyncio.Future[None] | None") -> None:
         if not self._asked:
             self._progress = self._clock()
-        self._topics.add(topic)
+        self._topics[topic] = None
         self._asked[topic] = waiting
         self._to_ask.append(topic)
         self._wake.set()
@@ -164,6 +165,8 @@ class Subscriber:
         waiting = self._asked.pop(topic, None)
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
+        if not self._asked:
+            self._asked.clear()  # lets go of the room that a large batch took
         if self._first:
             self._first.discard(topic)
             if not self._first:

@@ -12,7 +12,7 @@ class Subscriptions:
 
     def __init__(self, linger_s: float) -> None:
         self._linger_s = linger_s
-        self._topics: set[bytes] = set()
+        self._topics: dict[bytes, None] = {}  # takes half the memory of a set
         # In the order of leaving, so that those whose time has come are at the front.
         self._leaving: dict[bytes, float] = {}
 
@@ -30,7 +30,7 @@ class Subscriptions:
 
     def want(self, topic: bytes) -> None:
         """From now on."""
-        self._topics.add(topic)
+        self._topics.setdefault(topic)
         self._leaving.pop(topic, None)
 
     def release(self, topic: bytes, now: float) -> None:
@@ -53,5 +53,5 @@ class Subscriptions:
             lapsed.append(topic)
         for topic in lapsed:
             del self._leaving[topic]
-            self._topics.discard(topic)
+            del self._topics[topic]
         return lapsed

@@ -1,0 +1,68 @@
+"""Which topics are wanted, and how long those linger that are not any more."""
+
+import pytest
+
+from realtime.brokers.redis.backoff import Backoff
+from realtime.brokers.redis.subscriptions import Subscriptions
+
+
+def make(*topics: bytes) -> Subscriptions:
+    made = Subscriptions(2.0)
+    for topic in topics:
+        made.want(topic)
+    return made
+
+
+def test_what_is_wanted_is_wanted_once() -> None:
+    subscriptions = make(b"a", b"a", b"b")
+    assert sorted(subscriptions) == [b"a", b"b"]
+    assert subscriptions.wants(b"a")
+    assert not subscriptions.wants(b"c")
+
+
+def test_what_is_released_lingers_but_is_not_for_anybody() -> None:
+    subscriptions = make(b"a", b"b")
+    subscriptions.release(b"a", 10.0)
+    assert not subscriptions.wants(b"a")
+    assert list(subscriptions) == [b"b"]
+    assert len(subscriptions) == 2
+    assert subscriptions.next_lapse() == 12.0
+    assert subscriptions.lapse(11.9) == []
+    assert subscriptions.lapse(12.0) == [b"a"]
+    assert len(subscriptions) == 1
+    assert subscriptions.next_lapse() is None
+
+
+def test_who_comes_back_in_time_finds_it_there() -> None:
+    subscriptions = make(b"a")
+    subscriptions.release(b"a", 10.0)
+    subscriptions.want(b"a")
+    assert subscriptions.wants(b"a")
+    assert subscriptions.lapse(100.0) == []
+
+
+def test_releasing_twice_does_not_start_the_time_again() -> None:
+    subscriptions = make(b"a")
+    subscriptions.release(b"a", 10.0)
+    subscriptions.release(b"a", 11.0)
+    subscriptions.release(b"unknown", 11.0)
+    assert subscriptions.lapse(12.0) == [b"a"]
+
+
+def test_they_lapse_in_the_order_in_which_they_were_released() -> None:
+    subscriptions = make(b"a", b"b", b"c")
+    for topic, now in ((b"b", 1.0), (b"a", 2.0), (b"c", 3.0)):
+        subscriptions.release(topic, now)
+    subscriptions.want(b"b")
+    subscriptions.release(b"b", 4.0)
+    assert subscriptions.next_lapse() == 4.0
+    assert subscriptions.lapse(5.0) == [b"a", b"c"]
+    assert subscriptions.lapse(6.0) == [b"b"]
+
+
+def test_waits_double_up_to_a_most_and_are_spread_over_all_of_it() -> None:
+    backoff = Backoff(0.5, 3.0, lambda: 0.5)
+    assert [backoff.next_s() for _ in range(5)] == [0.25, 0.5, 1.0, 1.5, 1.5]
+    backoff.reset()
+    assert backoff.next_s() == 0.25
+    assert Backoff(1.0, 2.0, lambda: 0.0).next_s() == pytest.approx(0.0)
