@@ -1,0 +1,106 @@
+"""Entries as documents, and back.
+
+Names of fields are short: they are stored with each entry. Every field is always there, because
+not every server matches `$ne` or null with a field that is absent. What clients name freely, tags
+and the parts of info, is one binary value: no key of theirs ever becomes the name of a field.
+"""
+
+from collections.abc import Iterable
+from typing import Final, cast
+
+import msgspec
+from bson import ObjectId
+
+from realtime.errors import StoreCorrupt
+from realtime.model import ClientInfo, Entry, Kind, NewEntry
+from realtime.stores.mongo.client import Document
+from realtime.stores.mongo.text import escape, unescape
+
+BLANK: Final[Document] = {"stub": 1, "info": b"", "tags": b"", "data": b""}
+"""What a blanked entry's fields are set to."""
+
+encode: Final = msgspec.msgpack.Encoder().encode
+_decode_info = msgspec.msgpack.Decoder(ClientInfo).decode
+_decode_tags = msgspec.msgpack.Decoder(dict[str, str]).decode
+
+Faulty = (KeyError, TypeError, ValueError, AttributeError, msgspec.MsgspecError)
+"""What comes of reading a document that another program has made or changed."""
+
+
+def from_new(entry: NewEntry) -> Document:
+    """A document without its offset, `o`. Its `_id` is this very call's: whoever finds it again
+    after a lost answer knows that it is what was to be inserted."""
+    return {
+        "_id": ObjectId(),
+        "c": escape(entry.channel),
+        "o": 0,
+        "s": escape(entry.sender),
+        "i": escape(entry.client_id),
+        "k": entry.kind,
+        "g": entry.digest,
+        "a": entry.at,
+        "r": entry.ref,
+        "e": 0,
+        "d": 0,
+        "stub": 0,
+        "info": b"" if entry.info is None else encode(entry.info),
+        "tags": b"" if entry.tags is None else encode(entry.tags),
+        "data": entry.data,
+    }
+
+
+def from_entry(entry: Entry) -> Document:
+    """A document with the entry's own offset and all that has happened to it."""
+    return {
+        "_id": ObjectId(),
+        "c": escape(entry.channel),
+        "o": entry.offset,
+        "s": escape(entry.sender),
+        "i": escape(entry.client_id),
+        "k": entry.kind,
+        "g": entry.digest,
+        "a": entry.at,
+        "r": entry.ref,
+        "e": entry.edited_at,
+        "d": entry.deleted_at,
+        "stub": int(entry.stub),
+        "info": b"" if entry.info is None else encode(entry.info),
+        "tags": b"" if entry.tags is None else encode(entry.tags),
+        "data": entry.data,
+    }
+
+
+def to_entry(document: Document, *, blanked_to: int = 0) -> Entry:
+    """The entry; a stub if it is at or below `blanked_to`. Raises StoreCorrupt.
+
+    Fields that this version does not know are left alone.
+    """
+    try:
+        offset = int(document["o"])
+        stub = bool(document["stub"]) or offset <= blanked_to
+        info, tags = document["info"], document["tags"]
+        return Entry(
+            channel=unescape(document["c"]),
+            offset=offset,
+            data=b"" if stub else bytes(document["data"]),
+            at=int(document["a"]),
+            # A kind of a later version is passed on by its name.
+            kind=cast(Kind, document["k"]),
+            sender=unescape(document["s"]),
+            client_id=unescape(document["i"]),
+            digest=bytes(document["g"]),
+            ref=int(document["r"]),
+            info=_decode_info(info) if info and not stub else None,
+            tags=_decode_tags(tags) if tags and not stub else None,
+            edited_at=int(document["e"]),
+            deleted_at=int(document["d"]),
+            stub=stub,
+        )
+    except Faulty:
+        # The error's own words may quote what somebody sent.
+        raise StoreCorrupt("entries: there is a document that this program cannot read") from None
+
+
+def to_entries(documents: Iterable[Document]) -> list[Entry]:
+    """Each as an entry."""
+    return [to_entry(document) for document in documents]

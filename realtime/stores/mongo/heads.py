@@ -1,0 +1,131 @@
+"""How far each channel's log goes, as far as this node knows.
+
+A head that is known was committed by a majority once, so it may be too low but never too high,
+and an entry that is inserted behind it leaves no hole. A head that is too low costs an insert
+that is refused.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from pymongo.errors import BulkWriteError
+
+from realtime.stores.mongo.client import Collection, Database, Document
+from realtime.stores.mongo.concurrency import over
+from realtime.stores.mongo.failures import DUPLICATE, write_errors, wrote_unconcerned
+from realtime.stores.mongo.text import escape, key, unescape, unkey
+
+HEADS_MAX: Final = 65_536
+"""Channels whose head is remembered, about 200 bytes each."""
+
+NAMES_MAX: Final = 500
+"""Names in one query."""
+
+_FOLLOWED_MAX: Final = 1_000
+"""Offsets that one look after lost races reads, before it asks channel by channel."""
+
+
+async def read_head(entries: Collection, channel: str) -> int:
+    """The channel's highest offset that a majority has, 0 for none."""
+    found = (
+        await entries.find({"c": escape(channel)}, {"_id": 0, "o": 1})
+        # Both fields of the index, so that every server sees that it need not sort.
+        .sort([("c", -1), ("o", -1)])
+        .limit(1)
+        .to_list()
+    )
+    return int(found[0]["o"]) if found else 0
+
+
+class Heads:
+    """The heads of the channels that were written, read or heard of last."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: OrderedDict[str, int] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def known(self, channel: str) -> int:
+        """What is known, 0 if nothing."""
+        return self._known.get(channel, 0)
+
+    def rise(self, channel: str, offset: int) -> bool:
+        """The offset is known to be committed. Whether it is news of a channel known before."""
+        known = self._known.get(channel)
+        if known is not None and known >= offset:
+            return False
+        self._known[channel] = offset
+        if known is None and len(self._known) > HEADS_MAX:
+            self._known.popitem(last=False)
+        return known is not None
+
+    async def learn(self, channels: Iterable[str]) -> None:
+        """Know the head of each; those that are new get the document that names them.
+
+        The document comes before the first entry, so a channel without one has no entries, and
+        whoever walks the names misses none. Raises PyMongoError.
+        """
+        unknown: list[str] = []
+        for channel in channels:
+            if channel in self._known:
+                self._known.move_to_end(channel)
+            else:
+                unknown.append(channel)
+        if unknown:
+            # One query tells the new ones, which are many at a start, from the others.
+            named = await self._named(unknown) if len(unknown) > 1 else unknown
+            await over(named, self._read)
+            for channel in unknown:
+                self.rise(channel, 0)
+        await self.name([channel for channel in channels if not self._known.get(channel)])
+
+    async def catch_up(self, channels: Sequence[str]) -> None:
+        """Read how far others have come in these channels. Raises PyMongoError."""
+        if len(channels) > 1:
+            ahead = (
+                await self._database.entries.find(
+                    {
+                        "$or": [
+                            {"c": escape(channel), "o": {"$gt": self.known(channel)}}
+                            for channel in channels[:NAMES_MAX]
+                        ]
+                    },
+                    {"_id": 0, "c": 1, "o": 1},
+                )
+                .limit(_FOLLOWED_MAX)
+                .batch_size(_FOLLOWED_MAX)
+                .to_list()
+            )
+            if len(ahead) < _FOLLOWED_MAX and len(channels) <= NAMES_MAX:
+                for document in ahead:
+                    self.rise(unescape(document["c"]), int(document["o"]))
+                return
+        await over(channels, self._read)
+
+    async def name(self, channels: Sequence[str]) -> None:
+        """Make the documents that name these channels, where they are not there yet."""
+        if not channels:
+            return
+        documents: list[Document] = [{"_id": key(name), "blanked_to": 0} for name in channels]
+        try:
+            await self._database.channels.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            refused = [item for item in write_errors(error) if item.get("code") != DUPLICATE]
+            if refused or wrote_unconcerned(error):
+                raise
+
+    async def _named(self, channels: Sequence[str]) -> list[str]:
+        keys = [key(channel) for channel in channels]
+        chunks = [keys[start : start + NAMES_MAX] for start in range(0, len(keys), NAMES_MAX)]
+
+        async def ask(chunk: list[str]) -> list[Document]:
+            query = self._database.channels.find({"_id": {"$in": chunk}}, {"_id": 1})
+            return await query.batch_size(NAMES_MAX).to_list()
+
+        return [unkey(document["_id"]) for found in await over(chunks, ask) for document in found]
+
+    async def _read(self, channel: str) -> None:
+        self.rise(channel, await read_head(self._database.entries, channel))

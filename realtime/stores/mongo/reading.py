@@ -1,0 +1,124 @@
+"""Reading logs: a page, or what many channels have after given positions.
+
+There is no snapshot over several queries, nor always within one. So a page's head is read first,
+and its entries up to that; and a hole in what many channels have is looked at once more before it
+is believed: entry n + 1 is only made when n is there, so who reads after n + 1 was seen sees n.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any, Final
+
+import msgspec
+
+from realtime.model import Entry, Retention
+from realtime.stores.base import MISSED_CHANNELS_MAX, Page
+from realtime.stores.mongo.client import Database, Document
+from realtime.stores.mongo.concurrency import both, over
+from realtime.stores.mongo.documents import to_entries, to_entry
+from realtime.stores.mongo.heads import Heads, read_head
+from realtime.stores.mongo.text import escape, key, unkey
+
+_CURSOR_ROWS: Final = 1_000
+"""Documents of one answer of the server; more come by and by, so that none is huge."""
+
+
+async def read_page(
+    database: Database,
+    heads: Heads,
+    channel: str,
+    *,
+    after: int,
+    before: int,
+    limit: int,
+    newest_first: bool,
+    retention: Retention,
+    now_ms: int,
+) -> Page:
+    """See base, `LogStore.read`. Raises PyMongoError."""
+    if limit <= 0:
+        head = await read_head(database.entries, channel)
+        heads.rise(channel, head)
+        return Page((), head)
+    head, marks = await both(read_head(database.entries, channel), read_marks(database, [channel]))
+    heads.rise(channel, head)
+    first = max(after, marks.get(channel, 0)) + 1
+    if retention.size >= 0:
+        first = max(first, head - retention.size + 1)
+    last = min(before - 1, head) if before else head
+    if first > last:
+        return Page((), head)
+    wanted: dict[str, Any] = {
+        "c": escape(channel),
+        "o": {"$gte": first, "$lte": last},
+        "stub": 0,
+    }
+    if retention.ttl_ms > 0:
+        wanted["a"] = {"$gt": now_ms - retention.ttl_ms}
+    direction = -1 if newest_first else 1
+    found = await _in_order(database, wanted, limit, direction)
+    return Page(to_entries(found), head)
+
+
+async def read_missed(
+    database: Database, heads: Heads, positions: Mapping[str, int], *, limit: int
+) -> Sequence[Entry]:
+    """See base, `LogStore.missed`. When nothing is missed, one query says so."""
+    if len(positions) > MISSED_CHANNELS_MAX:
+        raise ValueError(
+            f"positions: {len(positions)} channels, at most {MISSED_CHANNELS_MAX} expected"
+        )
+    if limit <= 0 or not positions:
+        return []
+    branches = [
+        {"c": escape(channel), "o": {"$gt": position}} for channel, position in positions.items()
+    ]
+    wanted = branches[0] if len(branches) == 1 else {"$or": branches}
+    found = [to_entry(document) for document in await _in_order(database, wanted, limit)]
+    if not found:
+        return found
+    runs = {channel: list(run) for channel, run in groupby(found, key=lambda item: item.channel)}
+    marks = await read_marks(database, runs)
+    holed = [channel for channel, run in runs.items() if _has_hole(run, positions[channel])]
+    for channel, run in runs.items():
+        heads.rise(channel, run[-1].offset)
+
+    async def again(channel: str) -> list[Entry]:
+        span = {"$gt": positions[channel], "$lte": runs[channel][-1].offset}
+        return to_entries(await _in_order(database, {"c": escape(channel), "o": span}, limit))
+
+    runs.update(zip(holed, await over(holed, again), strict=True))
+    entries = [entry for run in runs.values() for entry in run]
+    return [_blanked(entry, marks.get(entry.channel, 0)) for entry in entries[:limit]]
+
+
+async def read_marks(database: Database, channels: Iterable[str]) -> dict[str, int]:
+    """Up to where truncates have blanked these channels; those never truncated are left out."""
+    keys = [key(channel) for channel in channels]
+    found = (
+        await database.channels.find(
+            {"_id": keys[0] if len(keys) == 1 else {"$in": keys}, "blanked_to": {"$gt": 0}},
+            {"blanked_to": 1},
+        )
+        .batch_size(_CURSOR_ROWS)
+        .to_list()
+    )
+    return {unkey(document["_id"]): int(document["blanked_to"]) for document in found}
+
+
+async def _in_order(
+    database: Database, wanted: Mapping[str, Any], limit: int, direction: int = 1
+) -> list[Document]:
+    cursor = database.entries.find(wanted).sort([("c", direction), ("o", direction)])
+    return await cursor.limit(limit).batch_size(min(limit, _CURSOR_ROWS)).to_list()
+
+
+def _has_hole(run: Sequence[Entry], position: int) -> bool:
+    return run[-1].offset - position != len(run)
+
+
+def _blanked(entry: Entry, blanked_to: int) -> Entry:
+    """The entry as it is once a truncate has been carried out."""
+    if entry.offset > blanked_to or entry.stub:
+        return entry
+    return msgspec.structs.replace(entry, data=b"", info=None, tags=None, stub=True)

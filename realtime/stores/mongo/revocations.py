@@ -1,0 +1,121 @@
+"""The revocations log: see base, `RevocationStore`. The same sequencer as a channel's.
+
+A row's `_id` is its seq, inserted as the highest one + 1, so who loses the race for it reads on.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Final
+from uuid import uuid4
+
+import msgspec
+from pymongo.errors import BulkWriteError, PyMongoError
+
+from realtime.model import Revocation
+from realtime.stores.mongo.client import Collection, Document
+from realtime.stores.mongo.documents import encode
+from realtime.stores.mongo.failures import (
+    DUPLICATE,
+    is_duplicate,
+    write_errors,
+    wrote_unconcerned,
+)
+from realtime.stores.mongo.insisting import insist
+
+logger = logging.getLogger(__name__)
+
+_SWEPT_MAX: Final = 100
+"""Rows whose time has passed that one insert takes away, so that none takes long."""
+
+_decode = msgspec.msgpack.Decoder(Revocation).decode
+
+
+async def insert(rows: Collection, revocation: Revocation, *, for_s: float) -> int:
+    """Store it under the next seq and answer that. Raises PyMongoError or StoreUnavailable."""
+    await _sweep(rows, revocation.at)
+    own = uuid4().hex
+    highest = await _highest(rows)
+
+    async def attempt() -> int | None:
+        nonlocal highest
+        while True:
+            seq = highest + 1
+            try:
+                await rows.insert_one(_document(revocation, seq, own))
+            except PyMongoError as error:
+                if not is_duplicate(error):
+                    raise
+            else:
+                return seq
+            found = await rows.find_one({"_id": seq}, {"by": 1})
+            if found is None:
+                # Taken by a row that a majority does not have yet: perhaps this one.
+                return None
+            if found["by"] == own:
+                return seq
+            highest = max(seq, await _highest(rows))
+
+    return await insist(attempt, for_s=for_s)
+
+
+async def put(rows: Collection, revocations: Iterable[Revocation]) -> None:
+    """Keep rows at their own seqs, where they are not yet. Raises PyMongoError."""
+    documents = [_document(row, row.seq, uuid4().hex) for row in revocations]
+    if not documents:
+        return
+    try:
+        await rows.insert_many(documents, ordered=False)
+    except BulkWriteError as error:
+        refused = [item for item in write_errors(error) if item.get("code") != DUPLICATE]
+        if refused or wrote_unconcerned(error):
+            raise
+
+
+async def select(rows: Collection, *, after: int, limit: int, now_ms: int) -> Sequence[Revocation]:
+    """Those still in force with seq > after, in order. Raises PyMongoError.
+
+    One that a later version has made and this one cannot read is left out: the others count.
+    """
+    if limit <= 0:
+        return []
+    found = (
+        await rows.find(
+            {"_id": {"$gt": after}, "$or": [{"until": 0}, {"until": {"$gt": now_ms}}]},
+        )
+        .sort("_id", 1)
+        .limit(limit)
+        .to_list()
+    )
+    read: list[Revocation] = []
+    for document in found:
+        try:
+            row = _decode(document["row"])
+        except (msgspec.MsgspecError, KeyError, TypeError):
+            logger.warning("revocation %s cannot be read and is left out", document["_id"])
+            continue
+        read.append(msgspec.structs.replace(row, seq=int(document["_id"])))
+    return read
+
+
+def _document(revocation: Revocation, seq: int, by: str) -> Document:
+    return {"_id": seq, "by": by, "until": revocation.until, "row": encode(revocation)}
+
+
+async def _highest(rows: Collection) -> int:
+    found = await rows.find({}, {"_id": 1}).sort("_id", -1).limit(1).to_list()
+    return int(found[0]["_id"]) if found else 0
+
+
+async def _sweep(rows: Collection, now_ms: int) -> None:
+    """Take away some rows whose time has passed, but never the highest: it holds the seq."""
+    found = (
+        await rows.find({"until": {"$gt": 0, "$lte": now_ms}}, {"_id": 1})
+        .sort("_id", 1)
+        .limit(_SWEPT_MAX)
+        .to_list()
+    )
+    if found:
+        highest = await _highest(rows)
+        old = [document["_id"] for document in found if document["_id"] != highest]
+        if old:
+            await rows.delete_many({"_id": {"$in": old}})

@@ -1,0 +1,66 @@
+"""Which entries are there already, looked up by the keys that make a retry a retry."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+from realtime.model import NewEntry
+from realtime.stores.base import Appended, Conflict
+from realtime.stores.mongo.client import Collection, Document
+from realtime.stores.mongo.concurrency import over
+from realtime.stores.mongo.text import escape, unescape
+
+LOOKUP_MAX: Final = 100
+"""Keys in one query."""
+
+_FIELDS: Final = {"c": 1, "s": 1, "i": 1, "o": 1, "a": 1, "g": 1}
+
+Key = tuple[str, str, str]
+"""Channel, sender and client id."""
+
+
+class Stored(NamedTuple):
+    """The entry that has a key. `id` is its document's: it tells who inserted it."""
+
+    offset: int
+    at: int
+    digest: bytes
+    id: object
+
+    def repeated_by(self, entry: NewEntry) -> Appended | Conflict:
+        """The answer to an entry that comes with the same key."""
+        if self.digest == entry.digest:
+            return Appended(self.offset, self.at, duplicate=True)
+        return Conflict(self.offset)
+
+
+def key_of(entry: NewEntry) -> Key:
+    """What is unique about an entry."""
+    return (entry.channel, entry.sender, entry.client_id)
+
+
+async def find_stored(entries: Collection, keys: Sequence[Key]) -> dict[Key, Stored]:
+    """The entries that a majority has under these keys. Raises PyMongoError."""
+    chunks = [keys[start : start + LOOKUP_MAX] for start in range(0, len(keys), LOOKUP_MAX)]
+
+    async def ask(chunk: Sequence[Key]) -> list[Document]:
+        return await entries.find(_filter(chunk), _FIELDS).batch_size(LOOKUP_MAX).to_list()
+
+    return {
+        (unescape(found["c"]), unescape(found["s"]), unescape(found["i"])): Stored(
+            int(found["o"]), int(found["a"]), bytes(found["g"]), found["_id"]
+        )
+        for documents in await over(chunks, ask)
+        for found in documents
+    }
+
+
+def _filter(keys: Iterable[Key]) -> dict[str, Any]:
+    """A resent outbox is one sender's in one channel: then it is one scan of the index."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for channel, sender, client_id in keys:
+        groups.setdefault((escape(channel), escape(sender)), []).append(escape(client_id))
+    branches: list[dict[str, Any]] = [
+        {"c": channel, "s": sender, "i": ids[0] if len(ids) == 1 else {"$in": ids}}
+        for (channel, sender), ids in groups.items()
+    ]
+    return branches[0] if len(branches) == 1 else {"$or": branches}
