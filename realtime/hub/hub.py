@@ -23,6 +23,7 @@ from realtime.errors import (
 from realtime.hub.client import Client, ClientRegistry
 from realtime.hub.client_ids import ClientIds
 from realtime.hub.clock import Clock
+from realtime.hub.cluster import Cluster, SharedStore
 from realtime.hub.delivery import REPAIR_GRACE_S
 from realtime.hub.identities import Credentials
 from realtime.hub.responder import Responder
@@ -32,7 +33,7 @@ from realtime.hub.transport import Transport
 from realtime.hub.use_cases import Surroundings, UseCases
 from realtime.protocol.session import Session, Timings
 from realtime.settings.schema import Settings
-from realtime.stores.base import HeadHints, LogStore, RevocationStore
+from realtime.stores.base import HeadHints, LogStore, NodeInfo, RevocationStore
 
 logger = logging.getLogger(__name__)
 
@@ -59,9 +60,10 @@ class Hub:
     """Use cases over the contracts. The store must be open; `run` must be running.
 
     Transports call `joined`, `received`, `paused`, `resumed` and `left`; all are plain functions,
-    called on the loop, that never wait. `version` is told to clients. `heads`, where several nodes
-    write to the store, hears of the others' entries. `loop_lag_s` is how late the
-    event loop was at most; who reads it sets it back to 0, so that no stall goes unseen.
+    called on the loop, that never wait. `version` is told to clients, `name` is what the node calls
+    itself. `shared` is the store once more where other nodes work on it too; without it `heads` may
+    still hear of others' entries. `loop_lag_s` is how late the event loop was at most; who reads it
+    sets it back to 0, so that no stall goes unseen.
     """
 
     def __init__(
@@ -76,15 +78,19 @@ class Hub:
         version: str,
         clock: Clock,
         heads: HeadHints | None = None,
+        shared: SharedStore | None = None,
         node: str | None = None,
+        name: str = "",
         position_check_s: float = POSITION_CHECK_S,
         repair_grace_s: float = REPAIR_GRACE_S,
     ) -> None:
         self.node = node or uuid.uuid4().hex[:16]
+        self._name = name or self.node
         self.settings = settings
         self.version = version
         self.clock = clock
         self.started_at = clock.monotonic()
+        self._started_ms = clock.wall_ms()
         self.statistics = Statistics()
         self.clients = ClientRegistry()
         self.revocations = revocations
@@ -115,7 +121,7 @@ class Hub:
                 clock=clock,
                 store=store,
                 log=log,
-                heads=heads,
+                heads=heads if shared is None else shared,
                 repair_grace_s=repair_grace_s,
                 broker=broker,
                 credentials=credentials,
@@ -145,6 +151,8 @@ class Hub:
         self.access = use_cases.access
         # The handler of the hot path, without a hop.
         self.received = use_cases.dispatch.received
+        self.attendance = use_cases.attendance
+        self.cluster = self._join(shared, use_cases) if shared is not None else None
         self._timers = Timers(now=clock.monotonic(), responder=self.responder, joining=self.joining)
 
     def __repr__(self) -> str:
@@ -185,6 +193,19 @@ class Hub:
         """See `realtime.brokers.base.Broker.state`."""
         return self._broker.state
 
+    def node_info(self) -> NodeInfo:
+        """What this node says of itself (protocol 5.2, `info`)."""
+        return NodeInfo(
+            name=self._name,
+            version=self.version,
+            started_ms=self._started_ms,
+            uptime=int(self.clock.monotonic() - self.started_at),
+            num_clients=len(self.clients),
+            num_users=self.clients.user_count(),
+            num_channels=len(self.delivery),
+            num_subs=sum(live.count() for live in self.delivery),
+        )
+
     # What the process calls.
 
     async def run(self) -> None:
@@ -199,6 +220,8 @@ class Hub:
             tasks.create_task(self._tick(), name="timers")
             tasks.create_task(self._compare(), name="positions")
             tasks.create_task(self._follow(), name="revocations")
+            if self.cluster is not None:
+                tasks.create_task(self.cluster.member.run(), name="member")
             try:
                 await asyncio.Event().wait()  # until cancelled, or a part has died
             finally:
@@ -227,6 +250,8 @@ class Hub:
                 self.responder.close(client, SHUTDOWN)
             if index + 1 < slices:
                 await asyncio.sleep(pause)
+        if self.cluster is not None:
+            await self.cluster.member.depart()
 
     def use_credentials(self, credentials: Credentials) -> None:
         """Verify tokens with these from now on; nobody is disconnected by it."""
@@ -246,6 +271,17 @@ class Hub:
             logger.exception("a task of the hub failed")
 
     # Plumbing between the use cases.
+
+    def _join(self, shared: SharedStore, use_cases: UseCases) -> Cluster:
+        return Cluster(
+            shared,
+            node=self.node,
+            info=self.node_info,
+            clock=self.clock,
+            rules=self.rules,
+            use_cases=use_cases,
+            spawn=self.spawn,
+        )
 
     def _wake(self) -> None:
         self._loop.call_soon(self._flush)

@@ -4,7 +4,6 @@ The backend is trusted: permissions are for clients. What it asks must still mak
 answer is an error of the table.
 """
 
-import fnmatch
 from typing import Final
 
 from realtime.channels.rules import Channel
@@ -18,6 +17,7 @@ from realtime.errors import (
 )
 from realtime.hub.api_fields import KEY_MAX, require
 from realtime.hub.api_publishing import ApiPublishing
+from realtime.hub.cluster import channel_counts
 from realtime.hub.hub import Hub
 from realtime.protocol.calls import (
     Answer,
@@ -109,28 +109,34 @@ class ServerApi:
         """Channels that have subscribers."""
         if len(call.pattern) > KEY_MAX:
             raise CommandRefused(BAD_REQUEST)
-        return ChannelsAnswer(
-            {
-                live.name: ChannelAnswer(live.count())
-                for live in self._hub.delivery
-                if not call.pattern or fnmatch.fnmatchcase(live.name, call.pattern)
-            }
+        cluster = self._hub.cluster
+        counts = (
+            await cluster.channels(call.pattern)
+            if cluster is not None
+            else channel_counts(self._hub.delivery, call.pattern)
         )
+        return ChannelsAnswer({name: ChannelAnswer(count) for name, count in counts.items()})
 
     async def info(self, call: InfoCall) -> InfoAnswer:
-        """The nodes; this version has one."""
+        """Every living hub: this one as it is, the others as of their last beat (3 s)."""
         hub = self._hub
-        node = NodeAnswer(
-            uid=hub.node,
-            name=hub.node,
-            version=hub.version,
-            num_clients=len(hub.clients),
-            num_users=hub.clients.user_count(),
-            num_channels=len(hub.delivery),
-            num_subs=sum(live.count() for live in hub.delivery),
-            uptime=int(hub.clock.monotonic() - hub.started_at),
+        infos = [(hub.node, hub.node_info())] if hub.cluster is None else hub.cluster.infos()
+        return InfoAnswer(
+            [
+                NodeAnswer(
+                    uid=node,
+                    name=info.name,
+                    version=info.version,
+                    num_clients=info.num_clients,
+                    num_users=info.num_users,
+                    num_channels=info.num_channels,
+                    num_subs=info.num_subs,
+                    uptime=info.uptime,
+                )
+                for node, info in infos
+                if info.role == "hub"
+            ]
         )
-        return InfoAnswer([node])
 
     async def rpc(self, call: RpcCall) -> Answer:
         """No method is registered."""
