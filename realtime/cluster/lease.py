@@ -179,8 +179,10 @@ class LeaseKeeper:
     async def look(self) -> None:
         """Have the leases read again, by a read that begins after this call.
 
-        Raises StoreError. Many callers share one read.
+        Raises StoreError, also once the node departs. Many callers share one read.
         """
+        if self._leaving:
+            raise StoreUnavailable("the node is leaving")
         asked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._askers.append(asked)
         self._wanted.set()
@@ -306,6 +308,8 @@ class LeaseKeeper:
         """
         self._leaving = True
         self._wanted.set()
+        for asker in self._askers:
+            _answer(asker, StoreUnavailable("the node is leaving"))
         try:
             async with asyncio.timeout(DEPART_TIMEOUT_S), self._turn:
                 if not self._is_registered and not self._is_in_doubt:

@@ -90,7 +90,7 @@ class PresenceWriter:
         """A subscription has begun. One that changes is `vanished` first, then appears again."""
         key = entry.channel, entry.info.client
         before = self._pending.get(key)
-        stored = before.may_be_stored if before is not None else key in self._in_doubt
+        stored = before is not None and before.may_be_stored
         self._add(key, _Change(entry, is_present=True, may_be_stored=stored))
 
     def vanished(self, entry: PresenceEntry) -> None:
@@ -110,7 +110,7 @@ class PresenceWriter:
         hub.
         """
         self._former[former] = None
-        # What would have been removed is of the former id, or of one before.
+        # What was to be removed bears the former id, or one before, and is cleared with it.
         self._pending.clear()
         for entry in self._present():
             key = entry.channel, entry.info.client

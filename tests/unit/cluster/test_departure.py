@@ -6,6 +6,7 @@ import pytest
 
 from realtime.cluster import lease as lease_module
 from realtime.cluster.membership import BEAT_S
+from realtime.errors import StoreUnavailable
 from tests.support.memory_nodes import NodeMethod
 from tests.unit.cluster.processes import Processes, entry, put, settled
 
@@ -77,3 +78,15 @@ async def test_a_departure_while_the_store_hangs_takes_a_bounded_time(
     ann.store.hold("of_node")
     async with asyncio.timeout(5):
         await ann.lease.depart()
+
+
+async def test_who_looks_while_the_node_leaves_is_told_so() -> None:
+    processes = Processes()
+    ann = processes.add("ann")
+    await ann.lease.round()
+    looking = asyncio.get_running_loop().create_task(ann.lease.look())
+    await settled()
+    await ann.lease.depart()
+    for asked in (looking, ann.lease.look()):
+        with pytest.raises(StoreUnavailable, match="leaving"):
+            await asked

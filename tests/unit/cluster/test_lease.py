@@ -6,11 +6,12 @@ import logging
 import pytest
 
 from realtime.cluster import lease as lease_module
+from realtime.cluster import membership as membership_module
 from realtime.cluster.lease import RETRY_S, SURE_S
 from realtime.cluster.membership import BEAT_S, LEASE_S
 from realtime.errors import StoreReplaced, StoreUnavailable
 from tests.support.memory_nodes import NodeMethod
-from tests.unit.cluster.processes import Processes, settled
+from tests.unit.cluster.processes import Process, Processes, settled
 
 
 async def test_the_first_round_registers_and_later_ones_beat() -> None:
@@ -89,6 +90,23 @@ async def test_nobody_is_condemned_because_the_store_was_away() -> None:
     await processes.live(ann, bob, seconds=60)
     assert ann.store.calls["condemn"] == bob.store.calls["condemn"] == 0
     assert not ann.lease.is_failing
+
+
+async def test_after_one_failed_round_a_whole_lease_must_pass_again() -> None:
+    processes = Processes()
+    ann, bob = processes.add("ann"), processes.add("bob")
+    await processes.live(ann, bob)
+    await ann.lease.round()
+    ann.store.fail("nodes")
+    processes.clock.seconds += BEAT_S
+    await ann.lease.round()
+    processes.clock.seconds += RETRY_S
+    await processes.live(ann, seconds=LEASE_S - 0.1)
+    await ann.lease.round()
+    assert not processes.cluster.leases["bob"].condemned
+    processes.clock.seconds += 0.1
+    await ann.lease.round()
+    assert processes.cluster.leases["bob"].condemned
 
 
 async def test_nobody_is_condemned_by_one_who_cannot_beat_itself() -> None:
@@ -309,23 +327,41 @@ async def test_who_looks_is_told_that_the_store_is_away() -> None:
 # In real time
 
 
-async def test_a_run_beats_finds_the_dead_and_waits_for_the_very_moment(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """With everything a hundred times as fast."""
-    for name, seconds in (("BEAT_S", 0.03), ("DEADLINE_SLACK_S", 0.001)):
-        monkeypatch.setattr(lease_module, name, seconds)
-    monkeypatch.setattr("realtime.cluster.membership.LEASE_S", 0.2)
+async def in_real_time(
+    monkeypatch: pytest.MonkeyPatch, *, beat_s: float, lease_s: float
+) -> tuple[Processes, Process]:
+    """A process that lives by the machine's clock, and saw another one that is silent."""
+    monkeypatch.setattr(lease_module, "BEAT_S", beat_s)
+    monkeypatch.setattr(membership_module, "LEASE_S", lease_s)
     processes = Processes()
     ann = processes.add("ann")
-    loop = asyncio.get_running_loop()
-    monkeypatch.setattr(ann.lease, "_now", loop.time)
-    ann.lease._beat_at = loop.time()
+    now = asyncio.get_running_loop().time
+    monkeypatch.setattr(ann.lease, "_now", now)
+    ann.lease._beat_at = now()
     await processes.add("bob").lease.round()
-    running = loop.create_task(ann.lease.run())
+    return processes, ann
+
+
+async def test_a_run_beats_and_finds_the_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    processes, ann = await in_real_time(monkeypatch, beat_s=0.03, lease_s=0.2)
+    running = asyncio.get_running_loop().create_task(ann.lease.run())
     async with asyncio.timeout(10):
         await ann.lease.until_dead()
     assert list(ann.lease.dead) == ["bob"]
     assert processes.cluster.leases["ann"].beat > 3
+    await ann.lease.depart()
+    await running
+
+
+async def test_a_run_looks_again_at_the_moment_when_a_node_may_be_dead(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And not only with the next beat, which is far off here."""
+    processes, ann = await in_real_time(monkeypatch, beat_s=3600.0, lease_s=0.05)
+    running = asyncio.get_running_loop().create_task(ann.lease.run())
+    async with asyncio.timeout(10):
+        await ann.lease.until_dead()
+    assert processes.cluster.leases["ann"].beat == 1
+    assert ann.store.calls["nodes"] == 2
     await ann.lease.depart()
     await running

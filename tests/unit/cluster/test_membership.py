@@ -274,7 +274,7 @@ def beats_are_noticed(
     observer=[(1, 0)],
     lucks=([True], [True], [True]),
 )
-@settings(max_examples=300)
+@settings(max_examples=200)
 def test_no_node_that_beats_is_called_dead_whatever_pauses_the_store_makes(
     store: list[tuple[int, int]],
     observer: list[tuple[int, int]],
@@ -285,7 +285,7 @@ def test_no_node_that_beats_is_called_dead_whatever_pauses_the_store_makes(
 
 
 @given(store=glimpses, lucks=st.tuples(luck, luck, luck))
-@settings(max_examples=200)
+@settings(max_examples=150)
 def test_no_node_that_beats_is_called_dead_while_the_store_answers_for_moments_only(
     store: list[tuple[int, int]], lucks: tuple[list[bool], list[bool], list[bool]]
 ) -> None:

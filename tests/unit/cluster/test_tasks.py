@@ -83,6 +83,7 @@ async def test_nothing_is_anybody_s_who_cannot_be_sure_of_its_lease() -> None:
     processes = Processes()
     ann = processes.add("ann")
     assert not await ann.tasks.mine(RETENTION)
+    assert processes.cluster.tasks == {}
     await processes.live(ann)
     assert await ann.tasks.mine(RETENTION)
     processes.clock.seconds += LEASE_S
