@@ -87,6 +87,7 @@ async def _serve(
     place: Place | None,
 ) -> None:
     clock = Clock()
+    settings = _of_node(settings, place)
     commits = CommitHistograms()
     lag = Histogram(LAG_SECONDS)
     node = uuid.uuid4().hex[:16]
@@ -107,10 +108,9 @@ async def _serve(
             log=store,
             version=__version__,
             clock=clock,
-            heads=None if isinstance(store, sqlite.SQLiteStore) else store,
+            shared=None if isinstance(store, sqlite.SQLiteStore) else store,
             node=node,
         )
-        # Where the store is shared, the node's place among others is made here.
         keys = ApiKeys([key.reveal() for key in settings.api.keys], insecure=settings.auth.insecure)
 
         def reloaded() -> None:
@@ -125,7 +125,9 @@ async def _serve(
         gate = Gate(
             connections_max=connections_max, connection_rate=settings.server.connection_rate
         )
-        metrics = HubMetrics(hub, gate, commits, bus=BusCounts(broker.statistics, lag))
+        metrics = HubMetrics(
+            hub, gate, commits, bus=BusCounts(broker.statistics, lag, _node_count(hub))
+        )
         inner: list[Routes] = [
             HealthRoutes(hub, metrics, _probe(store, hub)),
             ApiRoutes(api, keys),
@@ -135,7 +137,7 @@ async def _serve(
             settings.server.allowed_origins, settings.server.trusted_proxies, any_loopback=dev
         )
         process = _make_process(
-            _of_worker(settings.server, place),
+            settings.server,
             rules,
             hub,
             gate,
@@ -184,11 +186,13 @@ def _make_process(
     )
 
 
-def _of_worker(server: ServerSettings, place: Place | None) -> ServerSettings:
-    """The settings with the worker's own internal port."""
-    if place is None or not server.internal_port:
-        return server
-    return dataclasses.replace(server, internal_port=server.internal_port + place.number - 1)
+def _of_node(settings: Settings, place: Place | None) -> Settings:
+    """The settings with the node's own name, and a worker's own internal port."""
+    server = dataclasses.replace(settings.server, name=node_name(settings.server, place))
+    if place is not None and server.internal_port:
+        internal_port = server.internal_port + place.number - 1
+        server = dataclasses.replace(server, internal_port=internal_port)
+    return dataclasses.replace(settings, server=server)
 
 
 def _probe(store: "Store", hub: Hub) -> Callable[[], Awaitable[object]]:
@@ -203,6 +207,11 @@ def _probe(store: "Store", hub: Hub) -> Callable[[], Awaitable[object]]:
             hub.commits.failing = False
 
     return probe
+
+
+def _node_count(hub: Hub) -> Callable[[], int]:
+    cluster = hub.cluster
+    return (lambda: 1) if cluster is None else (lambda: len(cluster.infos()))
 
 
 # Drivers. Those of several nodes are imported where they are asked for: a hub on its own, and every

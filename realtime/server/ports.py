@@ -54,10 +54,10 @@ def reserve(host: str, port: int) -> Reservation:
         raise cannot_listen(host, port, error) from None
 
 
-def cannot_listen(host: str, port: int, error: OSError) -> OSError:
-    """The error as an operator understands it."""
+def cannot_listen(host: str, port: int, error: OSError, key: str = "port") -> OSError:
+    """The error as an operator understands it; `key` of the section `server` names the port."""
     why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-    return OSError(f"server.port: cannot listen on {host}:{port}: {why}")
+    return OSError(f"server.{key}: cannot listen on {host}:{port}: {why}")
 
 
 def _bind_all(addresses: Sequence[tuple[int, tuple[object, ...]]]) -> Sequence[socket.socket]:

@@ -147,10 +147,17 @@ class Process:
         )
         if self._internal is not None and settings.internal_port is not None:
             assert self._internal.server is not None  # made by `setup`
-            listeners.append(await self._bind(self._internal.server, settings.internal_port))
+            listeners.append(
+                await self._bind(self._internal.server, settings.internal_port, key="internal_port")
+            )
 
     async def _bind(
-        self, factory: Callable[[], asyncio.Protocol], port: int, *, shared: bool = False
+        self,
+        factory: Callable[[], asyncio.Protocol],
+        port: int,
+        *,
+        key: str = "port",
+        shared: bool = False,
     ) -> asyncio.Server:
         tls = self._tls
         host = self._settings.host
@@ -168,7 +175,7 @@ class Process:
                 start_serving=False,
             )
         except OSError as error:
-            raise cannot_listen(host, port, error) from None
+            raise cannot_listen(host, port, error, key) from None
         for bound in server.sockets:
             # The kernel finds half-open peers of idle HTTP connections; TCP_NODELAY is uvloop's.
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -70,6 +70,19 @@ def sections(directory: Path, changes: Sections) -> dict[str, dict[str, Any]]:
     return base
 
 
+def shared_by_nodes(
+    store_url: str, broker_url: str = "memory://", **server: Any
+) -> dict[str, dict[str, Any]]:
+    """Changes for nodes that share a store, and a bus of which the store's name is the prefix, so
+    that tests may share one Redis. Other arguments are keys of `server`."""
+    prefix = store_url.partition("?")[0].rpartition("/")[2]
+    return {
+        "store": {"url": store_url},
+        "broker": {"url": broker_url, "prefix": prefix},
+        "server": server,
+    }
+
+
 def to_toml(tables: Sections) -> str:
     """TOML text of two levels of tables, values being numbers, texts, booleans or lists of them."""
     return "\n".join(_table(name, values) for name, values in tables.items())

@@ -69,6 +69,12 @@ class HubProcess:
         """Process id of the running hub."""
         return self._running().pid
 
+    def workers(self) -> list[int]:
+        """Process ids of the workers that it has started, where it is the parent of several; the
+        order is the kernel's."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        return [int(pid) for pid in children.split()]
+
     @property
     def log(self) -> str:
         """All that the hub has written to stdout and stderr, over every start."""
@@ -110,10 +116,26 @@ class HubProcess:
         self.url = found["url"]
         self.port = int(found["port"])
 
+    def command(self, *words: str, timeout_s: float = _STOP_S) -> subprocess.CompletedProcess[str]:
+        """Run another command with the hub's settings, "store", "init", to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "realtime", *words, "--config", str(self._settings)],
+            cwd=_ROOT,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+
     def launch(self) -> None:
         """Start without waiting; for hubs that are expected to refuse. `wait` follows."""
-        arguments = [sys.executable, "-m", "realtime", "serve"]
-        arguments += ["--config", str(self._settings), "--port", str(self.port)]
+        self.launch_command("serve", "--port", str(self.port))
+
+    def launch_command(self, *words: str) -> None:
+        """The same for another command that runs until it is stopped, "worker"."""
+        arguments = [sys.executable, "-m", "realtime", *words, "--config", str(self._settings)]
         with self._log.open("ab") as log:
             self._child = subprocess.Popen(
                 arguments,
@@ -142,7 +164,7 @@ class HubProcess:
         return self.wait(timeout_s)
 
     def kill9(self) -> None:
-        """SIGKILL to the whole group; the hub is gone when this returns."""
+        """SIGKILL to the whole group, workers included; the hub is gone when this returns."""
         os.killpg(self._running().pid, signal.SIGKILL)
         self.wait()
 

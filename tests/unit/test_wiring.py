@@ -1,0 +1,63 @@
+"""Which drivers the settings ask for, and what a node is called."""
+
+import os
+import socket
+
+import pytest
+
+from realtime import wiring
+from realtime.brokers.memory import MemoryBroker
+from realtime.brokers.redis import RedisBroker
+from realtime.errors import SettingsError
+from realtime.server.parent import Place
+from realtime.settings.schema import BrokerSettings, ServerSettings
+from realtime.stores.mongo import MongoStore
+from realtime.stores.sqlite import SQLiteStore
+
+
+def nothing(*_: object) -> None:
+    """Nobody counts."""
+
+
+@pytest.mark.parametrize(
+    ("url", "driver"),
+    [
+        ("sqlite:///hub.db", SQLiteStore),
+        ("sqlite://:memory:", SQLiteStore),
+        ("mongodb://localhost", MongoStore),
+        ("mongodb+srv://cluster.example.com/db", MongoStore),
+    ],
+)
+async def test_the_store_is_the_one_that_its_address_names(url: str, driver: type) -> None:
+    assert isinstance(wiring.make_store(url, on_commit=nothing), driver)
+
+
+@pytest.mark.parametrize(
+    ("url", "driver"),
+    [
+        ("memory://", MemoryBroker),
+        ("redis://localhost", RedisBroker),
+        ("rediss://:password@localhost:6380/1", RedisBroker),
+        ("unix:///run/redis.sock", RedisBroker),
+        ("redis+sentinel://a,b/mymaster", RedisBroker),
+    ],
+)
+async def test_the_broker_is_the_one_that_its_address_names(url: str, driver: type) -> None:
+    assert isinstance(wiring.make_broker(BrokerSettings(url=url), node="n"), driver)
+
+
+async def test_what_only_the_driver_knows_is_wrong_is_a_problem_of_the_settings() -> None:
+    settings = BrokerSettings(url="redis://:password@h/0?what=else")
+    with pytest.raises(SettingsError) as refused:
+        wiring.make_broker(settings, node="n")
+    (problem,) = refused.value.problems
+    assert problem.startswith("broker.url: expected ")
+    assert "@h" not in problem
+
+
+def test_a_node_is_called_as_the_settings_say_or_after_its_machine_and_process() -> None:
+    own = f"{socket.gethostname()}-{os.getpid()}"
+    assert wiring.node_name(ServerSettings()) == own
+    assert wiring.node_name(ServerSettings(), Place(2, 4)) == own
+    assert wiring.node_name(ServerSettings(name="eu")) == "eu"
+    assert wiring.node_name(ServerSettings(name="eu"), Place(2, 4)) == "eu-2"
