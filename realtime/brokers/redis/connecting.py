@@ -68,7 +68,7 @@ class Connector:
             "maint_notifications_config": None,
         }
         if server.path:
-            return UnixDomainSocketConnection(path=server.path, **options)
+            return _UnixConnection(path=server.path, **options)
         tls = self._tls_context() if address.tls else None
         return _TcpConnection(tls=tls, host=server.host, port=server.port, **options)
 
@@ -82,7 +82,24 @@ class Connector:
         return self._tls
 
 
-class _TcpConnection(Connection):
+class _Aborting(AbstractConnection):
+    """A connection whose abrupt end is one: a server that has stopped takes nothing any more.
+
+    redis-py's own, also when a write is cancelled, waits in the background until all is written.
+    """
+
+    async def disconnect(self, nowait: bool = False, *args: Any, **options: Any) -> None:
+        """As redis-py's; with `nowait` what is still to be written is thrown away."""
+        if nowait and self._writer is not None:
+            self._writer.transport.abort()
+        await super().disconnect(nowait, *args, **options)
+
+
+class _UnixConnection(_Aborting, UnixDomainSocketConnection):
+    pass
+
+
+class _TcpConnection(_Aborting, Connection):
     """redis-py makes an SSL context for each connection; here all share one."""
 
     def __init__(self, *, tls: ssl.SSLContext | None, **options: Any) -> None:
@@ -95,14 +112,7 @@ class _TcpConnection(Connection):
 
 
 async def close(connection: AbstractConnection) -> None:
-    """Close at once, whatever is still to be written; nothing is waited for.
-
-    A server that has stopped would keep a connection open that ends in good order.
-    """
-    # A liberty: redis-py offers no way to abort, and its writer is what any stream has.
-    writer = connection._writer
-    if writer is not None:
-        writer.transport.abort()
+    """Close at once, whatever is still to be written; nothing is waited for."""
     await connection.disconnect(nowait=True)
     # The transport lets go of its socket in the loop's next turn.
     await asyncio.sleep(0)

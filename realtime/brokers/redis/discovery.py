@@ -72,7 +72,7 @@ class Discovery:
     async def _kind(self, connection: AbstractConnection) -> tuple[str, int]:
         """The server's mode and major version."""
         try:
-            text = (await self._command(connection, "INFO", "server")).decode()
+            text = (await self._command(connection, "INFO", "server")).decode(errors="replace")
         except ResponseError:  # a user that may not ask; a cluster's user must
             return "unknown", 0
         fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)

@@ -1,7 +1,10 @@
 """Whatever happens to Redis: noticed within 5 s, told once, and mended with all in force."""
 
 import asyncio
+import contextlib
 import logging
+import os
+import sys
 import time
 from typing import Final
 
@@ -164,6 +167,29 @@ async def test_a_run_that_is_cancelled_leaves_no_connection(server: RedisServer)
     assert node.broker.state == "degraded"
     await node.until(lambda: server.connections() == 0)
     await node.close()
+
+
+async def test_what_a_stopped_server_does_not_take_holds_no_socket_open(
+    server: RedisServer,
+) -> None:
+    """A connection that ended in good order would wait for it, with all that it has to write."""
+
+    def sockets() -> int:
+        with contextlib.suppress(OSError):  # one was closed meanwhile
+            links = [os.readlink(entry.path) for entry in os.scandir("/proc/self/fd")]
+            return sum("socket:" in link for link in links)
+        return sys.maxsize
+
+    before = sockets()
+    async with redis_node(server.url) as node:
+        server.pause()
+        try:
+            node.publish("a", data=bytes(20_000_000))  # more than the kernel takes
+            await node.doubts()
+            await node.close()
+            await node.until(lambda: sockets() <= before)
+        finally:
+            server.resume()
 
 
 @pytest.mark.parametrize("turns", range(0, 24, 2))
