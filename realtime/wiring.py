@@ -18,8 +18,8 @@ from realtime.brokers.memory import MemoryBroker
 from realtime.channels.rules import RuleBook
 from realtime.errors import SettingsError
 from realtime.hub.clock import Clock
-from realtime.hub.housekeeping import Housekeeping, load_revocations
 from realtime.hub.hub import Hub
+from realtime.hub.revoking import load_revocations
 from realtime.hub.server_api import ServerApi
 from realtime.model import Retention
 from realtime.server.api import ApiKeys, ApiRoutes
@@ -110,6 +110,7 @@ async def _serve(
             clock=clock,
             shared=None if isinstance(store, sqlite.SQLiteStore) else store,
             node=node,
+            name=node_name(settings.server),
         )
         keys = ApiKeys([key.reveal() for key in settings.api.keys], insecure=settings.auth.insecure)
 
@@ -118,9 +119,6 @@ async def _serve(
             hub.use_credentials(make_credentials(fresh.auth))
             keys.use(key.reveal() for key in fresh.api.keys)
 
-        housekeeping = Housekeeping(
-            store=store, rules=hub.rules, revocations=revocations, clock=clock
-        )
         api = ServerApi(hub, store=store, idempotency=store)
         gate = Gate(
             connections_max=connections_max, connection_rate=settings.server.connection_rate
@@ -141,7 +139,6 @@ async def _serve(
             rules,
             hub,
             gate,
-            housekeeping,
             inner,
             pages,
             reloaded,
@@ -158,7 +155,6 @@ def _make_process(
     rules: DoorRules,
     hub: Hub,
     gate: Gate,
-    housekeeping: Housekeeping,
     inner: list[Routes],
     pages: list[Routes],
     reload: Callable[[], None],
@@ -177,7 +173,6 @@ def _make_process(
         server,
         hub=hub,
         gate=gate,
-        housekeeping=housekeeping,
         public=_runner(outer if is_split else outer + inner),
         internal=_runner(inner) if is_split else None,
         doorway=doorway,

@@ -14,6 +14,7 @@ from realtime.channels.fanout import Fanout
 from realtime.channels.live import Subscription
 from realtime.channels.outbox import Outbox
 from realtime.channels.rules import RuleBook
+from realtime.cluster.retention import RetentionRounds
 from realtime.errors import (
     CONNECTION_CLOSED,
     SHUTDOWN,
@@ -114,27 +115,8 @@ class Hub:
         self.fanout = Fanout(self._wake, client.outbox_max_bytes)
         self.responder = Responder(self.fanout, self.statistics, self._departed)
         use_cases = UseCases(
-            Surroundings(
-                node=self.node,
-                settings=settings,
-                version=version,
-                clock=clock,
-                store=store,
-                log=log,
-                heads=heads if shared is None else shared,
-                repair_grace_s=repair_grace_s,
-                broker=broker,
-                credentials=credentials,
-                revocations=revocations,
-                rules=self.rules,
-                clients=self.clients,
-                statistics=self.statistics,
-                fanout=self.fanout,
-                responder=self.responder,
-                spawn=self.spawn,
-                rescheduled=self._rescheduled,
-                unconnected=self._unconnected,
-                insufficient=self._insufficient,
+            self._surroundings(
+                store, log, heads if shared is None else shared, credentials, repair_grace_s
             )
         )
         self.identities = use_cases.identities
@@ -153,7 +135,39 @@ class Hub:
         self.received = use_cases.dispatch.received
         self.attendance = use_cases.attendance
         self.cluster = self._join(shared, use_cases) if shared is not None else None
+        self._retention = RetentionRounds(store, retention=self.rules.retention, clock=clock)
         self._timers = Timers(now=clock.monotonic(), responder=self.responder, joining=self.joining)
+
+    def _surroundings(
+        self,
+        store: LogStore,
+        log: RevocationStore,
+        heads: HeadHints | None,
+        credentials: Credentials,
+        repair_grace_s: float,
+    ) -> Surroundings:
+        return Surroundings(
+            node=self.node,
+            settings=self.settings,
+            version=self.version,
+            clock=self.clock,
+            store=store,
+            log=log,
+            heads=heads,
+            repair_grace_s=repair_grace_s,
+            broker=self._broker,
+            credentials=credentials,
+            revocations=self.revocations,
+            rules=self.rules,
+            clients=self.clients,
+            statistics=self.statistics,
+            fanout=self.fanout,
+            responder=self.responder,
+            spawn=self.spawn,
+            rescheduled=self._rescheduled,
+            unconnected=self._unconnected,
+            insufficient=self._insufficient,
+        )
 
     def __repr__(self) -> str:
         return f"<Hub {self.node} {len(self.clients)} clients {len(self.delivery)} channels>"
@@ -222,6 +236,8 @@ class Hub:
             tasks.create_task(self._follow(), name="revocations")
             if self.cluster is not None:
                 tasks.create_task(self.cluster.member.run(), name="member")
+            else:
+                tasks.create_task(self._retention.run(), name="retention")
             try:
                 await asyncio.Event().wait()  # until cancelled, or a part has died
             finally:
@@ -360,6 +376,7 @@ class Hub:
         """Read the revocations log, as if nobody ever told that there is something new in it."""
         while True:
             await asyncio.sleep(FOLLOW_S)
+            self.revocations.sweep(self.clock.wall_ms())
             try:
                 await self.revoking.follow()
             except (StoreError, TimeoutError) as error:

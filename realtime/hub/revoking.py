@@ -148,3 +148,18 @@ class Revoking:
                 self._joining.end(client, row.channel, UNSUBSCRIBED_BY_SERVER)
             else:
                 self._responder.close(client, FORBIDDEN)
+
+
+async def load_revocations(store: RevocationStore, clock: Clock) -> Revocations:
+    """Everything that is revoked, to be known before the first client connects."""
+    revocations = Revocations()
+    after = 0
+    while True:
+        page: list[Revocation] = list(
+            await store.revocations(after=after, limit=PAGE, now_ms=clock.wall_ms())
+        )
+        for revocation in page:
+            revocations.add(revocation)
+        if len(page) < PAGE:
+            return revocations
+        after = page[-1].seq

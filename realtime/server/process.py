@@ -12,7 +12,6 @@ from typing import Final
 from aiohttp import web
 
 from realtime.errors import RealtimeError
-from realtime.hub.housekeeping import Housekeeping
 from realtime.hub.hub import Hub
 from realtime.server import garbage
 from realtime.server.door import Doorway
@@ -53,7 +52,6 @@ class Process:
         *,
         hub: Hub,
         gate: Gate,
-        housekeeping: Housekeeping,
         public: web.AppRunner,
         internal: web.AppRunner | None,
         doorway: Callable[[web.Server], Doorway],
@@ -63,7 +61,6 @@ class Process:
         self._settings = settings
         self._hub = hub
         self._gate = gate
-        self._housekeeping = housekeeping
         self._public = public
         self._internal = internal
         self._doorway = doorway
@@ -94,7 +91,6 @@ class Process:
                 parts = [
                     tasks.create_task(self._hub.run(), name="hub"),
                     tasks.create_task(self._gate.run(), name="gate"),
-                    tasks.create_task(self._housekeeping.run(), name="housekeeping"),
                     tasks.create_task(garbage.collect(self._client_count), name="collector"),
                 ]
                 await self._serve(listeners)

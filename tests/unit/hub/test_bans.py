@@ -3,7 +3,7 @@
 import pytest
 
 from realtime.errors import CommandRefused
-from realtime.hub.housekeeping import load_revocations
+from realtime.hub.revoking import load_revocations
 from realtime.protocol.calls import BanCall, SubscribeCall, UnbanCall
 from tests.support.hub import make_settings, running, settled
 from tests.support.peer import error

@@ -4,7 +4,7 @@ import pytest
 
 from realtime.brokers.base import BUS_VERSION, ControlMessage
 from realtime.errors import CommandRefused
-from realtime.hub.housekeeping import load_revocations
+from realtime.hub.revoking import load_revocations
 from realtime.protocol.calls import (
     DisconnectCall,
     DisconnectCode,

@@ -4,7 +4,7 @@ import pytest
 
 from realtime.auth.claims import YEAR_10000
 from realtime.errors import CommandRefused
-from realtime.hub.housekeeping import load_revocations
+from realtime.hub.revoking import load_revocations
 from realtime.protocol.calls import RevokeCall
 from tests.support.hub import make_settings, running, settled
 

@@ -9,7 +9,6 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from realtime.hub.housekeeping import Housekeeping
 from realtime.hub.hub import Hub
 from realtime.server import garbage
 from realtime.server.door import Doorway
@@ -67,21 +66,12 @@ class Publishing:
         return web.Response(text=await self._hub.commit())
 
 
-class Idle:
-    """Housekeeping with nothing to do."""
-
-    async def run(self) -> None:
-        """See Housekeeping."""
-        await asyncio.Event().wait()
-
-
 def make_process(hub: CommittingHub, parent: Parent | None = None) -> Process:
     """A process whose HTTP has one route, on any free port."""
     return Process(
         ServerSettings(port=0, drain_s=0),
         hub=cast(Hub, hub),
         gate=Gate(connections_max=1, connection_rate=0),
-        housekeeping=cast(Housekeeping, Idle()),
         public=web.AppRunner(make_application([Publishing(hub)]), shutdown_timeout=5),
         internal=None,
         doorway=lambda http: cast(Doorway, http),
