@@ -41,6 +41,10 @@ class SharedReads(Generic[T]):
         """How many different reads wait to begin."""
         return len(self._queued)
 
+    def __contains__(self, key: Hashable) -> bool:
+        """Whether a read with this key waits to begin."""
+        return key in self._queued
+
     async def read(self, key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
         """What `read` answers, or another asker's with the same key. Raises StoreError."""
         future = self._queued.get(key)

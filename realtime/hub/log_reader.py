@@ -1,20 +1,11 @@
-"""Reads of channel logs that many ask for at once: identical ones become one.
+"""Reads of channel logs that many ask for at once: identical ones become one."""
 
-A reader may be served by a read only if it began after the reader asked, or a client could be
-told of less than it knows already. So askers join the read that is queued, never the one under
-way: a storm on one channel costs two reads, whatever its size.
-"""
-
-import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine
 from typing import Final
 
-from realtime.errors import StoreError, StoreUnavailable
+from realtime.cluster.shared_reads import SharedReads
 from realtime.model import Retention
 from realtime.stores.base import LogStore, Page
-
-logger = logging.getLogger(__name__)
 
 READ_TIMEOUT_S: Final = 10.0
 """How long a read may take before its askers are told to try again."""
@@ -35,8 +26,9 @@ class LogReader:
     ) -> None:
         self._store = store
         self._now_ms = now_ms
-        self._spawn = spawn
-        self._queued: dict[Hashable, asyncio.Future[Page]] = {}
+        self._reads: SharedReads[Page] = SharedReads(
+            "a channel's log", spawn=spawn, reads_max=READS_MAX, timeout_s=READ_TIMEOUT_S
+        )
         self._least: dict[str, int] = {}
 
     async def newest(self, channel: str, *, after: int, limit: int, retention: Retention) -> Page:
@@ -47,7 +39,7 @@ class LogReader:
         Raises StoreError.
         """
         key = ("newest", channel)
-        least = self._least.get(channel, after) if key in self._queued else after
+        least = self._least.get(channel, after) if key in self._reads else after
         self._least[channel] = min(least, after)
 
         async def read() -> Page:
@@ -62,9 +54,9 @@ class LogReader:
             return Page(page.entries[::-1], page.head)
 
         try:
-            return await self._shared(key, read)
+            return await self._reads.read(key, read)
         finally:
-            if key not in self._queued:
+            if key not in self._reads:
                 self._least.pop(channel, None)
 
     async def page(
@@ -90,45 +82,4 @@ class LogReader:
                 now_ms=self._now_ms(),
             )
 
-        return await self._shared((channel, after, before, limit, newest_first), read)
-
-    async def _shared(self, key: Hashable, read: Callable[[], Awaitable[Page]]) -> Page:
-        future = self._queued.get(key)
-        if future is None:
-            if len(self._queued) >= READS_MAX:
-                raise StoreUnavailable("too many reads of channel logs wait")
-            future = asyncio.get_running_loop().create_future()
-            self._queued[key] = future
-            self._spawn(self._perform(key, future, read))
-        # One asker's cancellation must not take the answer from the others.
-        return await asyncio.shield(future)
-
-    async def _perform(
-        self, key: Hashable, future: "asyncio.Future[Page]", read: Callable[[], Awaitable[Page]]
-    ) -> None:
-        # From here on the read is under way, and whoever asks next queues another.
-        del self._queued[key]
-        try:
-            async with asyncio.timeout(READ_TIMEOUT_S):
-                page = await read()
-        except StoreError as error:
-            _fail(future, error)
-        except TimeoutError:
-            _fail(future, StoreUnavailable("a read of a channel's log took too long"))
-        except (
-            Exception
-        ):  # a defect of a driver must not look like a cancellation to those who wait
-            logger.exception("a channel's log could not be read")
-            _fail(future, StoreError("the read failed"))
-        except BaseException:
-            future.cancel()
-            raise
-        else:
-            if not future.cancelled():
-                future.set_result(page)
-
-
-def _fail(future: "asyncio.Future[Page]", error: StoreError) -> None:
-    if not future.cancelled():
-        future.set_exception(error)
-        future.exception()  # retrieved, also where every asker has gone
+        return await self._reads.read((channel, after, before, limit, newest_first), read)

@@ -163,7 +163,7 @@ class Node:
             "outboxes with frames": fanout._outboxes,
             "audiences with frames": fanout._audiences,
             "entries before the store": len(hub.commits),
-            "reads": hub.reading._reader._queued,
+            "reads": len(hub.reading._reader._reads),
             "reads' beginnings": hub.reading._reader._least,
         }
         return [f"{name}: {what}" for name, what in held.items() if what]
