@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from realtime.errors import StoreError
-from tests.support.log_entries import KEEP_ALL, NOW, Store, new_entries, new_entry
+from tests.support.log_entries import (
+    KEEP_ALL,
+    NOW,
+    BackedUpStore,
+    Store,
+    new_entries,
+    new_entry,
+)
 
 # Opening and closing
 
@@ -51,7 +58,6 @@ async def test_every_method_fails_clearly_after_close(unopened_store: Store) -> 
         lambda: store.sweep(lambda name: KEEP_ALL, now_ms=NOW, limit=1),
         lambda: store.revocations(after=0, limit=1, now_ms=NOW),
         lambda: store.claim("s", "k", b"", until_ms=NOW),
-        lambda: store.backup("unused"),
         lambda: store.open(),
     ):
         with pytest.raises(StoreError):
@@ -61,33 +67,46 @@ async def test_every_method_fails_clearly_after_close(unopened_store: Store) -> 
 # Backing up
 
 
-async def test_a_backup_is_one_new_file(store: Store, tmp_path: Path) -> None:
-    await store.append(new_entries("a", 100))
+async def test_a_closed_store_makes_no_backup(
+    backed_up_store: BackedUpStore, tmp_path: Path
+) -> None:
+    await backed_up_store.close()
+    with pytest.raises(StoreError, match="closed"):
+        await backed_up_store.backup(str(tmp_path / "copy"))
+    assert not (tmp_path / "copy").exists()
+
+
+async def test_a_backup_is_one_new_file(backed_up_store: BackedUpStore, tmp_path: Path) -> None:
+    await backed_up_store.append(new_entries("a", 100))
     folder = tmp_path / "backups"
     folder.mkdir()
-    await store.backup(str(folder / "copy"))
+    await backed_up_store.backup(str(folder / "copy"))
     assert [path.name for path in folder.iterdir()] == ["copy"]
     assert (folder / "copy").stat().st_size > 0
 
 
-async def test_a_backup_replaces_nothing(store: Store, tmp_path: Path) -> None:
+async def test_a_backup_replaces_nothing(backed_up_store: BackedUpStore, tmp_path: Path) -> None:
     target = tmp_path / "precious"
     target.write_bytes(b"precious")
     with pytest.raises(StoreError, match="exists"):
-        await store.backup(str(target))
+        await backed_up_store.backup(str(target))
     assert target.read_bytes() == b"precious"
 
 
-async def test_a_backup_that_fails_leaves_nothing_behind(store: Store, tmp_path: Path) -> None:
+async def test_a_backup_that_fails_leaves_nothing_behind(
+    backed_up_store: BackedUpStore, tmp_path: Path
+) -> None:
     with pytest.raises(StoreError):
-        await store.backup(str(tmp_path / "no such folder" / "copy"))
+        await backed_up_store.backup(str(tmp_path / "no such folder" / "copy"))
     assert not (tmp_path / "no such folder").exists()
-    await store.append(new_entries("a", 1))
+    await backed_up_store.append(new_entries("a", 1))
 
 
-async def test_appends_go_on_during_a_backup(store: Store, tmp_path: Path) -> None:
-    await store.append(new_entries("a", 100))
-    backing_up = asyncio.ensure_future(store.backup(str(tmp_path / "copy")))
+async def test_appends_go_on_during_a_backup(
+    backed_up_store: BackedUpStore, tmp_path: Path
+) -> None:
+    await backed_up_store.append(new_entries("a", 100))
+    backing_up = asyncio.ensure_future(backed_up_store.backup(str(tmp_path / "copy")))
     for number in range(20):
-        await store.append([new_entry("b", str(number))])
+        await backed_up_store.append([new_entry("b", str(number))])
     await backing_up

@@ -1,11 +1,12 @@
 """Entries for tests of stores, and everything that a store's log can be asked for in one go."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
 from realtime.model import ClientInfo, Entry, Kind, NewEntry, Retention
 from realtime.stores.base import (
     BackupStore,
+    HeadHints,
     IdempotencyStore,
     LogStore,
     RevocationStore,
@@ -17,8 +18,16 @@ NOW: Final = 1_700_000_000_000
 KEEP_ALL: Final = Retention(-1, 0)
 
 
-class Store(LogStore, RevocationStore, IdempotencyStore, BackupStore, Protocol):
-    """Every contract of a store: what the hub needs on one machine."""
+class Store(LogStore, RevocationStore, IdempotencyStore, Protocol):
+    """Every contract that each store keeps: what the hub needs on one machine."""
+
+
+class SharedLogStore(Store, HeadHints, Protocol):
+    """A store that several nodes write, as one of them has it."""
+
+
+class BackedUpStore(Store, BackupStore, Protocol):
+    """A store that can copy itself too."""
 
 
 def new_entry(
@@ -76,3 +85,7 @@ async def sweep_all(
             return changed
         after = swept.next_channel
     raise AssertionError("the sweep does not come to an end")
+
+
+SharedLogFactory = Callable[[], Awaitable[SharedLogStore]]
+"""Opens the store of one more node of the same backend."""
