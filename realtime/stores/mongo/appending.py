@@ -130,9 +130,14 @@ class Appender:
         tried = await over(self._groups(batch), self._try)
         for group in tried:
             batch.settle([(row, _stored(row)) for row in group.done])
-        lost = await self._look_up(batch, [row for group in tried for row in group.refused])
+        lost_s = max([group.seconds for group in tried if group.refused], default=0.0)
+        refused = [row for group in tried for row in group.refused]
+        doubtful = await self._outrun(refused, lost_s)
+        await self._look_up(batch, doubtful)
         unsettled = False
-        for row in lost:
+        for row in refused:
+            if row.settled:
+                continue
             # Behind a head that has not moved is an entry that a majority does not have yet,
             # perhaps this one: time will tell.
             if self._heads.known(row.entry.channel) < row.document["o"]:
@@ -143,7 +148,7 @@ class Appender:
         return _Ended(
             next((group.failure for group in tried if group.failure is not None), None),
             unsettled,
-            max([group.seconds for group in tried if group.refused], default=0.0),
+            lost_s,
         )
 
     def _groups(self, batch: Batch) -> list[_Group]:
@@ -195,10 +200,36 @@ class Appender:
         if rows and self._on_commit is not None:
             self._on_commit(rows, seconds)
 
-    async def _look_up(self, batch: Batch, refused: Sequence[Row]) -> Sequence[Row]:
-        """Answer those that are there, catch up with the heads; those that lost their offset."""
+    async def _outrun(self, refused: Sequence[Row], lost_s: float) -> Sequence[Row]:
+        """Those that may have been refused for their key; the others lost a race for an offset.
+
+        On a contended channel that is what has happened nearly always: if the head has moved, the
+        key is looked at only when the entry is refused again. And who waits a moment hears of the
+        head over the bus, and need not ask. So losing costs the store next to nothing.
+        """
+        racing: list[Row] = []
+        doubtful: list[Row] = []
+        for row in refused:
+            row.refusals += 1
+            contended = self._contention.is_contended(row.entry.channel)
+            (racing if contended and row.refusals % 2 else doubtful).append(row)
+        if not racing:
+            return doubtful
+        if self._behind(racing):
+            await asyncio.sleep(self._contention.jitter_s(2, lost_s))
+        await self._heads.catch_up(
+            list(dict.fromkeys([row.entry.channel for row in self._behind(racing)]))
+        )
+        return doubtful + self._behind(racing)
+
+    def _behind(self, rows: Sequence[Row]) -> list[Row]:
+        """Rows whose offset nobody is known to have taken."""
+        return [row for row in rows if self._heads.known(row.entry.channel) < row.document["o"]]
+
+    async def _look_up(self, batch: Batch, refused: Sequence[Row]) -> None:
+        """Answer those that are there, and catch up with the heads."""
         if not refused:
-            return ()
+            return
         stored, _ = await both(
             find_stored(self._database.entries, [row.key for row in refused]),
             self._heads.catch_up(list(dict.fromkeys([row.entry.channel for row in refused]))),
@@ -211,7 +242,6 @@ class Appender:
         if others:
             stored.update(await find_stored(self._database.entries, [row.key for row in others]))
         self._settle_stored(batch, [*refused, *others], stored)
-        return [row for row in refused if row.key not in stored]
 
     def _settle_stored(
         self, batch: Batch, rows: Iterable[Row], stored: dict[tuple[str, str, str], Stored]

@@ -17,12 +17,14 @@ class Row:
     """An entry that waits for its place, and its document, which stays the same however often
     it is tried: only the offset in it changes."""
 
-    __slots__ = ("document", "entry", "key", "repeated")
+    __slots__ = ("document", "entry", "key", "refusals", "repeated", "settled")
 
     def __init__(self, entry: NewEntry, key: Key) -> None:
         self.entry = entry
         self.key = key
         self.document: Document = from_new(entry)
+        self.refusals = 0
+        self.settled = False
         # Other entries of the batch with the same key, and the first one's own place in it.
         self.repeated: list[tuple[int, NewEntry]] = []
 
@@ -54,6 +56,7 @@ class Batch:
         """These rows are in the store, put there by this batch or before it."""
         touched: dict[str, set[Key]] = {}
         for row, stored in settled:
+            row.settled = True
             own = stored.id == row.document["_id"]
             self._answers[self._places[row.key]] = (
                 Appended(stored.offset, stored.at) if own else stored.repeated_by(row.entry)

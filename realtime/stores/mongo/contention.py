@@ -2,7 +2,10 @@
 
 Whoever has just appended knows the head and would win again and again, while the others learn it
 only by losing. So on such a channel a node pauses after a success, by chance and no longer than an
-append takes twice, and the others have their turn.
+append takes twice, and the others have their turn. A node that always wins knows nothing of those
+that lose: so one that appends to a channel without a gap leaves one now and then.
+
+Neither costs much: what comes meanwhile goes into the next append.
 """
 
 import time
@@ -14,30 +17,43 @@ from typing import Final
 CONTENDED_S: Final = 2.0
 """How long a channel counts as contended after another node's entry was last seen in it."""
 
-CHANNELS_MAX: Final = 4_096
-"""Contended channels that are remembered."""
+CHANNELS_MAX: Final = 8_192
+"""Channels that are remembered, those appended to last."""
+
+STREAK_S: Final = 0.5
+"""How long a node appends to a channel without a gap before it leaves one, at least."""
+
+STREAK_APPENDS: Final = 64.0
+"""The same in appends, so that gaps take a small part of the time however long one append takes."""
 
 _PAUSE_APPENDS: Final = 2.0
-"""The longest pause after a success, as a multiple of what it took."""
+"""The longest pause after a success on a contended channel, in appends."""
 
-_JITTER_ROUNDS_MAX: Final = 4.0
-"""The longest wait before the next try of a loser, as a multiple of what the lost one took."""
+_GAP_APPENDS: Final = 4.0
+"""How long a gap is, in appends: a loser must read the head and insert meanwhile."""
+
+_IDLE_APPENDS: Final = 2.0
+"""A node that has left a channel alone for so many appends has left a gap."""
+
+_JITTER_APPENDS_MAX: Final = 2.0
+"""The longest wait of a loser before its next try, in appends."""
 
 _random: Final = SystemRandom().random
 
 
 class _Channel:
-    """When another node was last seen in a channel, and until when this node holds back."""
+    """Times, in seconds: when another node was last seen, until when this node holds back, since
+    when it has appended without a gap, and when it did so last."""
 
-    __slots__ = ("free_at", "seen_at")
+    __slots__ = ("appended_at", "free_at", "seen_at", "since")
 
     def __init__(self) -> None:
-        self.seen_at = 0.0
+        self.seen_at = self.appended_at = self.since = float("-inf")
         self.free_at = 0.0
 
 
 class Contention:
-    """What is known of the channels that others write too. `clock` is monotonic, in seconds."""
+    """What is known of the channels that others may write too. `clock` is monotonic, in seconds."""
 
     def __init__(
         self,
@@ -54,22 +70,24 @@ class Contention:
 
     def seen(self, channel: str) -> None:
         """Another node's entry was seen in the channel, by losing to it or by hearing of it."""
-        known = self._channels.pop(channel, None) or _Channel()
-        known.seen_at = self._clock()
-        self._channels[channel] = known
-        if len(self._channels) > CHANNELS_MAX:
-            self._channels.popitem(last=False)
+        self._channel(channel).seen_at = self._clock()
+
+    def is_contended(self, channel: str) -> bool:
+        """Whether another node was seen there a short while ago."""
+        known = self._channels.get(channel)
+        return known is not None and self._clock() - known.seen_at <= CONTENDED_S
 
     def appended(self, channel: str, seconds: float) -> None:
         """This node has appended to the channel, which took so long."""
-        known = self._channels.get(channel)
-        if known is None:
-            return
+        known = self._channel(channel)
         now = self._clock()
-        if now - known.seen_at > CONTENDED_S:
-            del self._channels[channel]
-            return
-        known.free_at = now + self._random() * _PAUSE_APPENDS * seconds
+        if now - seconds - known.appended_at > _IDLE_APPENDS * seconds:
+            known.since = now - seconds
+        known.appended_at = now
+        if now - known.seen_at <= CONTENDED_S:
+            known.free_at = now + self._random() * _PAUSE_APPENDS * seconds
+        elif now - known.since > max(STREAK_S, STREAK_APPENDS * seconds):
+            known.free_at = now + _GAP_APPENDS * seconds
 
     def pause_s(self, channel: str) -> float:
         """How long this node still holds back before its next append to the channel."""
@@ -78,4 +96,14 @@ class Contention:
 
     def jitter_s(self, lost: int, seconds: float) -> float:
         """How long to wait after `lost` lost races in a row, the last of which took so long."""
-        return self._random() * seconds * min(2.0 ** (lost - 1) / 2.0, _JITTER_ROUNDS_MAX)
+        return self._random() * seconds * min(lost / 2.0, _JITTER_APPENDS_MAX)
+
+    def _channel(self, channel: str) -> _Channel:
+        known = self._channels.get(channel)
+        if known is None:
+            known = self._channels[channel] = _Channel()
+            if len(self._channels) > CHANNELS_MAX:
+                self._channels.popitem(last=False)
+        else:
+            self._channels.move_to_end(channel)
+        return known

@@ -15,7 +15,7 @@ from realtime.stores.mongo.client import Collection, Database, Document
 from realtime.stores.mongo.concurrency import over
 from realtime.stores.mongo.documents import BLANK
 from realtime.stores.mongo.heads import read_head
-from realtime.stores.mongo.text import escape, key, unkey
+from realtime.stores.mongo.text import escape, key, unescape, unkey
 
 CHANNELS_MAX: Final = 128
 """Channels that one slice looks at. An idle one costs a query or two, a few at a time."""
@@ -33,7 +33,7 @@ _FOUND_MAX: Final = 1_000
 _NEVER: Final = -(2**62)
 """Smaller than any offset and any time."""
 
-_FIELDS: Final = {"o": 1, "a": 1, "stub": 1}
+_FIELDS: Final = {"c": 1, "o": 1, "a": 1, "stub": 1}
 
 
 class _Row(NamedTuple):
@@ -43,6 +43,13 @@ class _Row(NamedTuple):
     id: object
     offset: int
     goes: bool
+
+
+class Oldest(NamedTuple):
+    """The oldest entries of a channel; `whole`: it has no others."""
+
+    documents: Sequence[Document]
+    whole: bool
 
 
 class _Log(NamedTuple):
@@ -85,20 +92,31 @@ async def sweep(
         .to_list()
     )
     names = [unkey(document["_id"]) for document in found]
+    marks = {name: int(document["blanked_to"]) for name, document in zip(names, found, strict=True)}
+    rules = {name: retention(name) for name in names}
+    # A sweep leaves a mark where it leaves stubs: without mark or rule there is nothing to take.
+    due = [name for name in names if marks[name] or rules[name].size >= 0 or rules[name].ttl_ms > 0]
+    oldest = await read_oldest(database.entries, due)
 
-    async def look(document: Document) -> list[_Row]:
-        channel, mark = unkey(document["_id"]), int(document["blanked_to"])
-        return await _hidden(
-            database.entries, channel, mark, retention(channel), now_ms, min(limit, _FOUND_MAX)
+    async def look(channel: str) -> list[_Row]:
+        found_max = min(limit, _FOUND_MAX)
+        log = _Log(
+            channel,
+            0,
+            marks[channel],
+            now_ms - rules[channel].ttl_ms if rules[channel].ttl_ms > 0 else _NEVER,
+            now_ms - DEDUPE_TTL_MS,
         )
+        return await _hidden(database.entries, log, rules[channel].size, oldest[channel], found_max)
 
     rows: list[_Row] = []
-    for index, more in enumerate(await over(found, look)):
+    for channel, more in zip(due, await over(due, look), strict=True):
         room = min(limit - len(rows), _FOUND_MAX)
         rows += more[:room]
         if len(more) >= room:
             # This channel may have more: the next slice begins with it again.
             changed = await _take_away(database, rows)
+            index = names.index(channel)
             return Swept(changed, names[index - 1] if index else after)
     changed = await _take_away(database, rows)
     return Swept(changed, names[-1] if len(names) == CHANNELS_MAX else None)
@@ -114,33 +132,52 @@ async def truncate(database: Database, channel: str) -> None:
         await database.channels.update_one({"_id": key(channel)}, {"$max": {"blanked_to": head}})
 
 
+async def read_oldest(entries: Collection, channels: Sequence[str]) -> dict[str, Oldest]:
+    """The oldest entries of each channel; `channels` are in order. Raises PyMongoError.
+
+    One query tells all of many short logs. A long one takes its room; then the rest are asked
+    for one by one, so that nothing is read in vain more than once.
+    """
+    if not channels:
+        return {}
+    limit = OLDEST * len(channels)
+    found: dict[str, list[Document]] = {channel: [] for channel in channels}
+    every = {"c": {"$in": [escape(channel) for channel in channels]}}
+    for document in await _in_order(entries, every, limit):
+        found[unescape(document["c"])].append(document)
+    if sum(map(len, found.values())) < limit:
+        return {channel: Oldest(documents, True) for channel, documents in found.items()}
+    # The last that has any is cut off somewhere, and those after it were not reached.
+    cut = max(index for index, channel in enumerate(channels) if found[channel])
+
+    async def read(channel: str) -> list[Document]:
+        return await _in_order(entries, {"c": escape(channel)}, OLDEST)
+
+    rest = channels[cut:]
+    found.update(zip(rest, await over(rest, read), strict=True))
+    return {
+        channel: Oldest(documents, channel not in rest or len(documents) < OLDEST)
+        for channel, documents in found.items()
+    }
+
+
 async def _hidden(
-    entries: Collection,
-    channel: str,
-    mark: int,
-    retention: Retention,
-    now_ms: int,
-    limit: int,
+    entries: Collection, log: _Log, size: int, oldest: Oldest, limit: int
 ) -> list[_Row]:
     """Rows to take, oldest first: those before the first that may still be seen."""
-    hidden_at = now_ms - retention.ttl_ms if retention.ttl_ms > 0 else _NEVER
-    if retention.size < 0 and hidden_at == _NEVER and not mark:
-        # A sweep leaves a mark where it leaves stubs, so there is nothing here either.
+    documents = oldest.documents
+    if not documents:
         return []
-    oldest = await _in_order(entries, {"c": escape(channel)}, OLDEST)
-    if not oldest:
+    if oldest.whole:
+        head = int(documents[-1]["o"])
+    elif size < 0 and not log.hides(documents[0]):
         return []
-    log = _Log(channel, int(oldest[-1]["o"]), mark, hidden_at, now_ms - DEDUPE_TTL_MS)
-    whole = len(oldest) < OLDEST
-    if not whole:
-        if retention.size < 0 and not log.hides(oldest[0]):
-            return []
-        log = log._replace(head=await read_head(entries, channel))
-    if retention.size >= 0:
-        log = log._replace(hidden_to=max(mark, log.head - retention.size))
-    end = next((n for n, document in enumerate(oldest) if not log.hides(document)), len(oldest))
-    if whole or end < len(oldest):
-        return list(log.rows(oldest[:end]))[:limit]
+    else:
+        head = await read_head(entries, log.channel)
+    log = log._replace(head=head, hidden_to=max(log.hidden_to, head - size if size >= 0 else 0))
+    end = next((n for n, document in enumerate(documents) if not log.hides(document)), None)
+    if oldest.whole or end is not None:
+        return list(log.rows(documents[:end]))[:limit]
     return list(log.rows(await _many_hidden(entries, log, limit)))
 
 
