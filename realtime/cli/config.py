@@ -4,7 +4,9 @@ import argparse
 import sys
 
 from realtime.cli.sources import Commands, add_config, add_dev, load_settings
+from realtime.errors import SettingsError
 from realtime.settings.advice import advice
+from realtime.settings.broker_url import broker_kind
 from realtime.settings.describe import describe
 from realtime.settings.development import API_KEY, HMAC_SECRET
 from realtime.settings.load import Loaded
@@ -27,10 +29,25 @@ def add(commands: Commands) -> None:
 def check(arguments: argparse.Namespace) -> int:
     """Say that the settings are good, and what may surprise; SettingsError if they are not."""
     loaded = _load(arguments)
+    _check_options(loaded)
     for surprise in advice(loaded.settings):
         print(f"realtime: note: {surprise}", file=sys.stderr)
     print("settings are good")
     return 0
+
+
+def _check_options(loaded: Loaded) -> None:
+    """Let the driver look at an address that has options, which only it knows."""
+    url = loaded.settings.broker.url
+    if broker_kind(url) == "memory":
+        return
+    from realtime.brokers.redis.address import parse
+
+    try:
+        parse(url)
+    except ValueError as error:
+        origin = loaded.origins["broker.url"]
+        raise SettingsError([f"broker.url ({origin}): {error}"]) from None
 
 
 def show(arguments: argparse.Namespace) -> int:

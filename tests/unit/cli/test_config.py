@@ -26,6 +26,19 @@ def test_what_may_surprise_is_said(capsys: Output) -> None:
     assert output.err.startswith("realtime: note: auth: no key")
 
 
+def test_options_that_only_the_driver_knows_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    monkeypatch.setenv("MONGODB_URI", "mongodb://h")
+    monkeypatch.setenv("REDIS_URL", "rediss://:password@h/0?ssl_ca_certs=/ca.pem")
+    assert main(["config", "check"]) == 0
+    monkeypatch.setenv("REDIS_URL", "redis://:password@h/0?what=else")
+    assert main(["config", "check"]) == 2
+    error = capsys.readouterr().err
+    assert "realtime: broker.url (REDIS_URL): expected " in error
+    assert "@h" not in error
+
+
 def test_a_file_with_problems_ends_with_2(folder: Path, capsys: Output) -> None:
     (folder / "hub.toml").write_text("[server]\nprot = 1\n[log]\nlevel = 5")
     assert main(["config", "check", "--config", "hub.toml"]) == 2
