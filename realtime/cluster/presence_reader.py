@@ -9,8 +9,8 @@ from realtime.cluster.lease import LeaseKeeper
 from realtime.cluster.shared_reads import SharedReads
 from realtime.stores.base import PresenceEntry, PresenceStore
 
-READ_TIMEOUT_S: Final = 10.0
-"""How long a read may take before its askers are told to try again."""
+READ_TIMEOUT_S: Final = 4.0
+"""How long a read may take before its askers are told to try again: less than SDKs wait (5 s)."""
 
 READS_MAX: Final = 4096
 """Different reads that may wait at once."""

@@ -37,8 +37,9 @@ REPAIR_GRACE_S: Final = 0.02
 REPAIR_RETRY_S: Final = 1.0
 """How long after a failed repair it is tried again."""
 
-OPEN_TIMEOUT_S: Final = 10.0
-"""How long a channel's first subscriber waits for the bus and the store."""
+OPEN_TIMEOUT_S: Final = 4.0
+"""How long a channel's first subscriber waits for the bus and the store: less than the 5 s after
+which SDKs give a subscribe up, and JavaScript's the connection with it (protocol 1.7, 1.11)."""
 
 _HEAD_ONLY: Final = Retention(0, 0)
 

@@ -7,8 +7,8 @@ from realtime.cluster.shared_reads import SharedReads
 from realtime.model import Retention
 from realtime.stores.base import LogStore, Page
 
-READ_TIMEOUT_S: Final = 10.0
-"""How long a read may take before its askers are told to try again."""
+READ_TIMEOUT_S: Final = 4.0
+"""How long a read may take before its askers are told to try again: less than SDKs wait (5 s)."""
 
 READS_MAX: Final = 4096
 """Different reads that may wait at once."""

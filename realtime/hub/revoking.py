@@ -40,6 +40,9 @@ PAGE: Final = 1000
 READ_TIMEOUT_S: Final = 5.0
 """How long a read of the log may take."""
 
+WRITE_TIMEOUT_S: Final = 10.0
+"""How long a row may take to be stored before whoever asked is told to try again."""
+
 ORDER_MS: Final = 60_000
 """How long a one-time order stands in the log: longer than a node that lives needs to see it."""
 
@@ -83,11 +86,13 @@ class Revoking:
     async def record(self, revocation: Revocation) -> None:
         """Store a row, carry it out here, and have the other nodes carry it out.
 
-        Raises CommandRefused (100) where it could not be stored: then nothing was taken away.
+        Raises CommandRefused (100) where it is not known to be stored: then nothing was taken away
+        yet, and the same may be asked again.
         """
         try:
-            seq = await self._log.revoke(revocation)
-        except StoreError:
+            async with asyncio.timeout(WRITE_TIMEOUT_S):
+                seq = await self._log.revoke(revocation)
+        except (StoreError, TimeoutError):
             raise CommandRefused(INTERNAL) from None
         self._peers.tell("log", LogGrew(seq))
         try:
