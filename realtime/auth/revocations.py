@@ -88,7 +88,7 @@ class Revocations:
         return False
 
     def sweep(self, now_ms: int) -> int:
-        """Forget entries whose `until` has passed, and return how many. Costs what it forgets, and a
+        """Forget entries whose `until` has passed, and return how many. Costs that, and a
         look at each ban."""
         swept = 0
         due = self._due
