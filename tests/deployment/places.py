@@ -34,7 +34,9 @@ _OWN: Final = ("0.0.0.0", "127.0.0.1")  # noqa: S104 - read in a file, not liste
 _FOLDER: Final = re.compile(rf"(?<![\w.])({'|'.join(map(re.escape, FOLDERS))})(?=/)")
 _HOST: Final = re.compile(rf"(?<![\w.-])({'|'.join(map(re.escape, HOSTS))})(?=:\d)")
 _OWN_ADDRESS: Final = re.compile(rf"(?<![\w.])({'|'.join(map(re.escape, _OWN))})(?![\w.])")
-_PROBED_PORT: Final = 8000
+_PORTS: Final = (8000, 8080, 9000, 6379)
+"""Where the hosts listen, all of them everywhere for simplicity."""
+
 _TRIES: Final = 50
 
 
@@ -95,15 +97,16 @@ def _free_addresses() -> Mapping[str, str]:
         addresses = {host: f"{network}.{number}" for number, host in enumerate(HOSTS, FIRST)}
         if not any(_is_taken(address) for address in addresses.values()):
             return addresses
-    raise AssertionError("no free network in 127.0.0.0/8")
+    raise AssertionError(f"somebody listens on one of {_PORTS} at every address of this machine")
 
 
 def _is_taken(address: str) -> bool:
-    with socket.socket() as probe:
-        # As servers do that are started again.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, _PROBED_PORT))
-        except OSError:
-            return True
+    for port in _PORTS:
+        with socket.socket() as probe:
+            # As servers do that are started again.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((address, port))
+            except OSError:
+                return True
     return False

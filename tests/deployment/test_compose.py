@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from compose_spec import PyCompose
 
 from realtime.hub.hub import FLUSH_S
 from realtime.server.descriptors import RESERVED
@@ -29,6 +30,28 @@ def settings_of(command: Command, directory: Path) -> Settings:
     places.write("/etc/realtime/realtime.toml", production)
     _, environment = places.command(command)
     return load(environment["REALTIME_CONFIG"], environment)
+
+
+def checked(document: dict[str, Any]) -> None:
+    """Read a document as Compose does, by its specification. Raises ValueError."""
+    # YAML's own merging of anchors is done by then; the library's is only shallow.
+    PyCompose.from_json(json.dumps(document)).validate()
+
+
+def test_the_file_is_right_by_the_specification() -> None:
+    checked(compose.document())
+
+
+def test_what_is_wrong_by_the_specification_is_found() -> None:
+    for key, value in (
+        ("stop_grace_perod", "45s"),
+        ("networks", ["nowhere"]),
+        ("stop_grace_period", "45 s"),
+    ):
+        document = compose.document()
+        document["services"]["hub3"] = {"image": compose.OURS, key: value}
+        with pytest.raises(ValueError, match=r"stop_grace_perod|nowhere|duration"):
+            checked(document)
 
 
 @pytest.mark.parametrize("name", compose.ours())

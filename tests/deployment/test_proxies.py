@@ -14,7 +14,7 @@ from typing import Final
 import aiohttp
 import pytest
 
-from realtime.settings.schema import ClientSettings
+from realtime.settings.schema import ClientSettings, ServerSettings
 from tests.deployment.children import Children, started
 from tests.deployment.command import CONFIG
 from tests.deployment.places import Places
@@ -252,8 +252,12 @@ def test_idle_connections_to_hubs_are_closed_by_the_proxy_first() -> None:
         assert float(seconds) < HTTP_KEEPALIVE_S
 
 
-def test_nginx_has_descriptors_for_its_connections() -> None:
+def test_nginx_has_room_for_what_the_hubs_take() -> None:
     nginx = (CONFIG / "nginx.conf").read_text(encoding="utf-8")
     (descriptors,) = re.findall(r"^worker_rlimit_nofile (\d+);", nginx, re.M)
     (connections,) = re.findall(r"worker_connections (\d+);", nginx)
+    (workers,) = re.findall(r"^worker_processes (\d+);", nginx, re.M)
     assert int(descriptors) >= int(connections)
+    # A websocket is two connections.
+    hubs = len(re.findall(r"server hub\d:8000", nginx))
+    assert int(workers) * int(connections) >= 2 * hubs * ServerSettings().connections_max
