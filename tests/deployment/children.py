@@ -4,6 +4,7 @@ Everything here blocks; asynchronous tests call it through `asyncio.to_thread`.
 """
 
 import contextlib
+import os
 import signal
 import subprocess
 import time
@@ -41,6 +42,8 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                # With children of its own, which outlive it if it is killed: nginx has some.
+                start_new_session=True,
             )
 
     @property
@@ -80,10 +83,11 @@ class Child:
             ) from None
 
     def end(self) -> None:
-        """Make sure that it does not run. Idempotent."""
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
+        """Make sure that nothing of it runs. Idempotent."""
+        # The group is there for as long as anything in it is, and its number is not used again.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
 
 class Children:
