@@ -34,6 +34,7 @@ class _Channel:
     refused: set[str] = field(default_factory=set)
     stored: Sequence[Stored] = ()
     entitled: dict[str, int] = field(default_factory=dict)
+    admitted: dict[str, list[range]] = field(default_factory=dict)
     received: dict[str, list[Stored]] = field(default_factory=dict)
 
 
@@ -58,6 +59,11 @@ class Checker:
     def entitled(self, channel: str, client: str, after: int = 0) -> None:
         """`client` must get, and may get, every entry of the channel with an offset > `after`."""
         self._of(channel).entitled[client] = after
+
+    def admitted(self, channel: str, client: str, after: int, until: int) -> None:
+        """`client` was told that it may have missed what is above `after`, up to `until`."""
+        missed = range(after + 1, until + 1)
+        self._of(channel).admitted.setdefault(client, []).append(missed)
 
     def received(self, channel: str, client: str, offset: int, client_id: str) -> None:
         """`client` was handed an entry by its SDK; call it in the order of the handing."""
@@ -128,8 +134,9 @@ def _delivery_breaches(channel: _Channel) -> Iterable[str]:
         received = channel.received.get(client, [])
         yield from _order_breaches(client, received)
         got = {entry.offset for entry in received}
+        admitted = channel.admitted.get(client, [])
         for offset in sorted(ids.keys() - got):
-            if offset > after:
+            if offset > after and not any(offset in missed for missed in admitted):
                 acked = "acked" if ids[offset] in channel.acked else "not acked, but stored"
                 yield f"A: {client} never got {offset} ({ids[offset]}, {acked})"
         for entry in received:

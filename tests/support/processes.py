@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +46,8 @@ class HubProcess:
         self.directory = directory
         self.port = 0
         self.url = ""
+        self.program: Sequence[str] = ("realtime",)
+        """The module that is the command, and words before the command's own: another build."""
         self._settings = directory / "hub.toml"
         self._log = directory / "hub.log"
         self._log.touch()
@@ -135,7 +138,7 @@ class HubProcess:
 
     def launch_command(self, *words: str) -> None:
         """The same for another command that runs until it is stopped, "worker"."""
-        arguments = [sys.executable, "-m", "realtime", *words, "--config", str(self._settings)]
+        arguments = [sys.executable, "-m", *self.program, *words, "--config", str(self._settings)]
         with self._log.open("ab") as log:
             self._child = subprocess.Popen(
                 arguments,

@@ -147,3 +147,14 @@ def test_channels_are_compared_apart() -> None:
     checker.sent("other", "a")
     checker.acked("other", "a", 1)
     assert checker.check() == ["A: a was acked but is not stored in other"]
+
+
+def test_what_a_client_was_told_it_missed_is_no_loss() -> None:
+    checker = good()
+    checker.entitled("room", "moved", after=0)
+    checker.received("room", "moved", 3, "c")
+    checker.admitted("room", "moved", 0, 1)
+    # One more than was admitted.
+    assert checker.check() == ["A: moved never got 2 (b, acked) in room"]
+    checker.admitted("room", "moved", 1, 2)
+    assert checker.check() == []
