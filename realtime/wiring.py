@@ -309,14 +309,14 @@ async def _work(settings: Settings, make: MakeWorker) -> None:
         await finished(store.close(), STORE_CLOSE_S)
 
 
-def init_store(url: str) -> None:
+def init_store(url: str, *, new_epoch: bool = False) -> None:
     """Make what MongoDB needs, or check that it is there. Raises StoreError."""
     from realtime.stores.mongo import MongoStore
 
     async def init() -> None:
         store = MongoStore(url)
         try:
-            await store.init()
+            await store.init(new_epoch=new_epoch)
         finally:
             await finished(store.close(), STORE_CLOSE_S)
 

@@ -26,6 +26,11 @@ def add(commands: Commands) -> None:
     action = actions.add_parser("init", help="make MongoDB's indexes, before the first hub starts")
     add_config(action)
     add_dev(action, "the store of `realtime serve --dev`")
+    action.add_argument(
+        "--new-epoch",
+        action="store_true",
+        help="after a MongoDB backup was brought back: clients reload, hubs start again",
+    )
     action.set_defaults(run=init)
     action = actions.add_parser(
         "backup", help="write SQLite's database to a file, also while in use"
@@ -69,9 +74,11 @@ def init(arguments: argparse.Namespace) -> int:
 
     settings = load_settings(arguments, needs=()).settings
     if store_kind(settings.store.url) == "sqlite":
+        if arguments.new_epoch:
+            raise SettingsError(["--new-epoch: for MongoDB; `store restore` gives SQLite one"])
         print("nothing to do: SQLite's tables are made when a hub starts")
         return 0
-    wiring.init_store(settings.store.url)
+    wiring.init_store(settings.store.url, new_epoch=arguments.new_epoch)
     print("the store is ready")
     return 0
 

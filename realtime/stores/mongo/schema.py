@@ -77,6 +77,11 @@ async def prepare(database: Database) -> Meta:
     return meta
 
 
+async def renew_epoch(database: Database) -> None:
+    """Give the store a new epoch, as whoever has brought a backup back must. Raises PyMongoError."""
+    await database.meta.update_one({"_id": STORE}, {"$set": {"epoch": _new_epoch()}})
+
+
 async def check(database: Database) -> Meta:
     """That the store may be used. Raises StoreTooNew, StoreError with what to do, PyMongoError."""
     meta = await read_meta(database)

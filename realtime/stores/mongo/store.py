@@ -107,14 +107,17 @@ class MongoStore(SharedRecords):
             raise StoreUnavailable("the store is not open")
         return self._epoch
 
-    async def init(self) -> None:
+    async def init(self, *, new_epoch: bool = False) -> None:
         """Make what the store needs: its meta document with a new epoch, and the indexes.
 
-        What is there already stays as it is. May be called while hubs run, before `open` or
-        instead of it. Raises StoreTooNew, and StoreError where an index is there with other
-        options.
+        What is there already stays as it is, but for the epoch where a new one is asked for: after
+        a backup was brought back. May be called while hubs run, before `open` or instead of it;
+        hubs under which the epoch changes end. Raises StoreTooNew, and StoreError where an index is
+        there with other options.
         """
         await self._prepared(schema.prepare)
+        if new_epoch:
+            await self._call(schema.renew_epoch)
 
     async def open(self) -> None:
         """See base. Raises StoreError also if the store is not set up, which `init` does, or is

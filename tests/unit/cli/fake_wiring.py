@@ -53,9 +53,9 @@ class FakeWiring:
         self._fail()
         self.restored.append((settings.store.url, path, force))
 
-    def init_store(self, url: str) -> None:
+    def init_store(self, url: str, *, new_epoch: bool = False) -> None:
         self._fail()
-        self.initialised.append(url)
+        self.initialised.append(f"{url} anew" if new_epoch else url)
 
     def copy_store(self, database: str, url: str, *, told: Callable[[Progress], None]) -> Progress:
         told(Progress(1, 2, 3))

@@ -119,6 +119,19 @@ class TestInit:
         assert not wiring.initialised
         assert list(folder.iterdir()) == []
 
+    def test_a_restored_mongodb_gets_a_new_epoch(
+        self, monkeypatch: pytest.MonkeyPatch, wiring: FakeWiring
+    ) -> None:
+        monkeypatch.setenv("MONGODB_URI", "mongodb://h")
+        assert main(["store", "init", "--new-epoch"]) == 0
+        assert wiring.initialised == ["mongodb://h anew"]
+
+    def test_sqlite_gets_a_new_epoch_by_its_restore(
+        self, folder: Path, wiring: FakeWiring, capsys: Output
+    ) -> None:
+        assert main(["store", "init", "--new-epoch"]) == 2
+        assert "store restore" in capsys.readouterr().err
+
     def test_a_store_that_is_away_ends_with_1(
         self, monkeypatch: pytest.MonkeyPatch, wiring: FakeWiring, capsys: Output
     ) -> None:
