@@ -3,12 +3,14 @@
 While groups are being committed the next ones fill. A channel is in one group at a time, so its
 entries keep the order in which they were given here; how many groups are under way at once, and
 whether a busy channel shares one with others, is for the store to say (`Grouping`). Nothing waits
-for a commit but its own answer, and that not for ever: after `ANSWER_S` publishers are told to try
-again, while the node goes on trying, and what is then stored after all is delivered like any other.
+for a commit but its own answer, and that not for ever: after `ANSWER_S`, in a group or waiting for
+one, publishers are told to try again, while the node goes on trying, and what is then stored after
+all is delivered like any other.
 """
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
@@ -29,7 +31,7 @@ PENDING_MAX_BYTES: Final = 64 * 1024 * 1024
 """Payload bytes of them."""
 
 ANSWER_S: Final = 4.0
-"""How long a group may take before its publishers are told to try again: less than the 5 s after
+"""How long an entry may take before its publisher is told to try again: less than the 5 s after
 which SDKs give up by themselves (protocol 1.11), so that they learn why."""
 
 APPEND_TIMEOUT_S: Final = 150.0
@@ -54,11 +56,15 @@ class _Generation:
 
 
 class _Item(NamedTuple):
-    """An entry that waits, who is to be told, and what `flushed` counts it under."""
+    """An entry that waits, who is to be told, and what `flushed` counts it under.
+
+    `since` is when it was given, by the loop's clock.
+    """
 
     entry: NewEntry
     settle: Settle
     generation: _Generation
+    since: float
 
 
 class Commits:
@@ -83,7 +89,8 @@ class Commits:
         self._alone_next = False
         self._pending = 0
         self._pending_bytes = 0
-        self._in_flight = 0
+        self._in_flight: list[list[_Item]] = []
+        self._telling: asyncio.TimerHandle | None = None
         self._wanted = asyncio.Event()
         self._generation = _Generation()
         self._closed_generations: list[_Generation] = []
@@ -95,7 +102,7 @@ class Commits:
         return self._pending
 
     def __repr__(self) -> str:
-        return f"<Commits {self._pending} entries wait, {self._in_flight} groups in flight>"
+        return f"<Commits {self._pending} entries wait, {len(self._in_flight)} groups in flight>"
 
     def add(self, entry: NewEntry, settle: Settle) -> None:
         """Queue an entry; `settle` is called, once, with what became of it.
@@ -110,14 +117,18 @@ class Commits:
         generation.left += 1
         self._pending += 1
         self._pending_bytes += len(entry.data)
+        loop = asyncio.get_running_loop()
+        item = _Item(entry, settle, generation, loop.time())
+        if self._telling is None:
+            self._telling = loop.call_later(ANSWER_S, self._tell_overdue)
         channel = entry.channel
         waiting = self._waiting.get(channel)
         if waiting is None:
-            self._waiting[channel] = [_Item(entry, settle, generation)]
+            self._waiting[channel] = [item]
             if channel not in self._busy:
                 self._singles[channel] = None
         else:
-            waiting.append(_Item(entry, settle, generation))
+            waiting.append(item)
             if channel in self._singles:
                 del self._singles[channel]
                 self._severals[channel] = None
@@ -140,11 +151,11 @@ class Commits:
             while True:
                 await self._wanted.wait()
                 self._wanted.clear()
-                while self._in_flight < self._grouping.in_flight:
+                while len(self._in_flight) < self._grouping.in_flight:
                     group = self._take_group()
                     if not group:
                         break
-                    self._in_flight += 1
+                    self._in_flight.append(group)
                     tasks.create_task(self._commit_group(group), name="commit")
                 # Or this variable would hold the last group and its clients until the next.
                 group = []
@@ -199,28 +210,38 @@ class Commits:
         self._wanted.set()
 
     async def _commit_group(self, group: list[_Item]) -> None:
-        told = False
-
-        def tell() -> None:
-            nonlocal told
-            told = True
-            self.failing = True
-            unknown = StoreUnavailable("the store takes too long; the outcome is not known yet")
-            _settle(group, [unknown] * len(group))
-
-        telling = asyncio.get_running_loop().call_later(ANSWER_S, tell)
         try:
             results = await self._commit([item.entry for item in group])
         finally:
-            telling.cancel()
-            self._in_flight -= 1
+            self._in_flight.remove(group)
             self._freed({item.entry.channel for item in group})
-        if told:
-            _settle([item._replace(settle=self._late) for item in group], results)
-        else:
-            _settle(group, results)
+        _settle(group, results)
         for item in group:
             self._closed(item.generation)
+
+    def _tell_overdue(self) -> None:
+        """Answer what takes too long, in a group or before it; then again when the next one does.
+
+        Whoever is answered here is not told of the outcome any more, but `late` is.
+        """
+        self._telling = None
+        loop = asyncio.get_running_loop()
+        due = loop.time() - ANSWER_S
+        overdue: list[_Item] = []
+        oldest = math.inf
+        for items in (*self._waiting.values(), *self._in_flight):
+            for place, item in enumerate(items):
+                if item.since > due:
+                    oldest = min(oldest, item.since)
+                elif item.settle is not self._late:
+                    overdue.append(item)
+                    items[place] = item._replace(settle=self._late)
+        if oldest < math.inf:
+            self._telling = loop.call_at(oldest + ANSWER_S, self._tell_overdue)
+        if overdue:
+            self.failing = True
+            unknown = StoreUnavailable("the store takes too long; the outcome is not known yet")
+            _settle(overdue, [unknown] * len(overdue))
 
     def _closed(self, generation: _Generation) -> None:
         generation.left -= 1
@@ -251,8 +272,8 @@ class Commits:
 
 
 def _settle(group: Iterable[_Item], results: Sequence[Outcome]) -> None:
-    for (entry, settle, _), result in zip(group, results, strict=True):
+    for item, result in zip(group, results, strict=True):
         try:
-            settle(entry, result)
+            item.settle(item.entry, result)
         except Exception:  # the boundary of one answer: the others get theirs
             logger.exception("an appended entry could not be answered or delivered")

