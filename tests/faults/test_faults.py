@@ -1,0 +1,22 @@
+"""Every scenario, briefly: what an operator's three hubs survive. `python -m tests.faults` is the
+same for longer, and with other seeds."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.catalogue import SCENARIOS
+from tests.faults.rig import open_rig
+from tests.faults.run import Run
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", SCENARIOS)
+async def test_nothing_is_lost_repeated_or_out_of_order(name: str, tmp_path: Path) -> None:
+    scenario = SCENARIOS[name]
+    async with open_rig(tmp_path, nodes=3, proxied=scenario.proxied) as rig:
+        verdict = await Run(rig, scenario, seconds=scenario.brief_seconds).perform()
+    # pytest shows it where the test fails.
+    print(verdict.line(), *verdict.details(), sep="\n")  # noqa: T201
+    assert verdict.findings == ()
+    assert verdict.acked > 200
