@@ -1,5 +1,6 @@
 """A hub among others: what `realtime.cluster` needs of its use cases, and they of it."""
 
+import contextlib
 import fnmatch
 from collections.abc import Callable, Coroutine
 from typing import Protocol
@@ -10,7 +11,7 @@ from realtime.cluster.hub_member import HubMember
 from realtime.cluster.presence_reader import Elsewhere
 from realtime.cluster.survey import SurveyFailed
 from realtime.cluster.upkeep import ClusterStore
-from realtime.errors import INTERNAL, CommandRefused
+from realtime.errors import INTERNAL, CommandRefused, StoreError
 from realtime.hub.clock import Clock
 from realtime.hub.delivery import Delivery
 from realtime.hub.use_cases import UseCases
@@ -80,6 +81,13 @@ class Cluster:
     def infos(self) -> list[tuple[str, NodeInfo]]:
         """Every living hub and worker, by the id of its lease; the others as of their last beat."""
         return sorted(self.member.lease.infos.items())
+
+    async def newest_infos(self) -> list[tuple[str, NodeInfo]]:
+        """The same after a fresh reading of the leases; as last read while the store is away."""
+        if not self.member.lease.is_failing:
+            with contextlib.suppress(StoreError):
+                await self.member.lease.look()
+        return self.infos()
 
     async def _elsewhere(self, channel: str, limit: int) -> Elsewhere:
         return await self.member.others.elsewhere(channel, limit=limit)

@@ -120,7 +120,11 @@ class ServerApi:
     async def info(self, call: InfoCall) -> InfoAnswer:
         """Every living hub: this one as it is, the others as of their last beat (3 s)."""
         hub = self._hub
-        infos = [(hub.node, hub.node_info())] if hub.cluster is None else hub.cluster.infos()
+        infos = (
+            [(hub.node, hub.node_info())]
+            if hub.cluster is None
+            else await hub.cluster.newest_infos()
+        )
         return InfoAnswer(
             [
                 NodeAnswer(
