@@ -78,7 +78,7 @@ async def prepare(database: Database) -> Meta:
 
 
 async def renew_epoch(database: Database) -> None:
-    """Give the store a new epoch, as whoever has brought a backup back must. Raises PyMongoError."""
+    """Give the store a new epoch: whoever has brought a backup back must. Raises PyMongoError."""
     await database.meta.update_one({"_id": STORE}, {"$set": {"epoch": _new_epoch()}})
 
 

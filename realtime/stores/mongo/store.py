@@ -117,7 +117,7 @@ class MongoStore(SharedRecords):
         """
         await self._prepared(schema.prepare)
         if new_epoch:
-            await self._call(schema.renew_epoch)
+            await self._prepared(schema.renew_epoch)
 
     async def open(self) -> None:
         """See base. Raises StoreError also if the store is not set up, which `init` does, or is
