@@ -46,7 +46,7 @@ def talk() -> None:
     wiring.__version__ = VERSION  # type: ignore[attr-defined]
     codec._Bus = _NewerBus  # type: ignore[misc]
     codec._Control = _NewerControl  # type: ignore[misc]
-    hub.NodeInfo = _NewerInfo  # type: ignore[misc, attr-defined]
+    hub.NodeInfo = _NewerInfo  # type: ignore[attr-defined]
     tell = Peers.tell
 
     def tell_more(self: Peers, kind: str, body: msgspec.Struct, *, to: str | None = None) -> None:
