@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
+import pytest
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
@@ -40,6 +41,13 @@ _START_S: Final = 20.0
 _STOP_S: Final = 10.0
 _ANSWER_S: Final = 5.0
 _POLL_S: Final = 0.02
+
+
+SOCKETS_LEFT: Final = pytest.mark.filterwarnings(
+    r"ignore:Exception ignored in. <socket\.socket:pytest.PytestUnraisableExceptionWarning"
+)
+"""For tests that close a store whose server is away: PyMongo 4.20 leaves the socket of a connection
+that it was about to make to the collector, when it is closed meanwhile."""
 
 
 class MongoFailed(Exception):

@@ -135,6 +135,8 @@ class Proxy:
         await self._write(piece, writer)
 
     async def _write(self, piece: bytes, writer: asyncio.StreamWriter) -> None:
+        if writer.is_closing():
+            raise ConnectionResetError("cut while the piece was held back")
         writer.write(piece)
         await writer.drain()
         if self.piece_bytes:

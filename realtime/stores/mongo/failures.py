@@ -5,6 +5,7 @@ servers are never passed on: that of a duplicate quotes what somebody wrote.
 """
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -71,6 +72,8 @@ _AGAIN: Final = frozenset(
     }
 )
 """Codes that say "not now". Whether anything was done is unknown, except to who asks again."""
+
+_LONG_REST: Final = re.compile(r" \(configured timeouts:|, Timeout: |, Topology Description: ")
 
 _LABELS: Final = ("RetryableWriteError", "TransientTransactionError", "SystemOverloadedError")
 
@@ -171,7 +174,7 @@ def _code(error: Failure) -> int | None:
 def _said(error: ConnectionFailure) -> str:
     """PyMongo's own words: hosts and what the system said of them, without the long rest."""
     if isinstance(error, ServerSelectionTimeoutError):
-        return str(error).split(", Timeout:")[0].split(", Topology Description:")[0]
+        return _LONG_REST.split(str(error))[0]
     if isinstance(error, NotPrimaryError):
         return "its server is not the primary"
     return str(error) or type(error).__name__

@@ -10,6 +10,7 @@ from realtime.stores.base import NodeInfo, NodeLease
 from realtime.stores.mongo.client import Collection, Document
 from realtime.stores.mongo.documents import Faulty, encode
 from realtime.stores.mongo.generations import (
+    Generation,
     forget,
     forget_before,
     newest,
@@ -43,7 +44,12 @@ async def register(nodes: Collection, node: str, info: NodeInfo) -> None:
 async def beat(nodes: Collection, node: str, info: NodeInfo) -> bool:
     """Raise the beat of a lease that is not condemned. Raises PyMongoError."""
     now = await newest(nodes, node)
-    if now is None or now.fields["condemned"]:
+    return now is not None and await beat_after(nodes, node, now, info)
+
+
+async def beat_after(nodes: Collection, node: str, now: Generation, info: NodeInfo) -> bool:
+    """The same, for a lease as it was read. Raises PyMongoError."""
+    if now.fields["condemned"]:
         return False
     fields = _lease(node, int(now.fields["beat"]) + 1, encode(info))
     if not await succeed(nodes, node, now.number, fields):
