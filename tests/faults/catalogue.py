@@ -61,11 +61,11 @@ async def _mix(site: Site) -> None:
     """One fault after the other, in an order and for a time that the plan says."""
     until = time.monotonic() + site.seconds
     while True:
-        part = site.plan.choice(_SINGLE)
-        await part.inject(site.lasting(min(site.plan.uniform(*PART_S), site.seconds)))
-        await site.wait(0.5)
-        if time.monotonic() > until:
-            return
+        for part in site.plan.sample(_SINGLE, len(_SINGLE)):
+            await part.inject(site.lasting(min(site.plan.uniform(*PART_S), site.seconds)))
+            await site.wait(0.5)
+            if time.monotonic() > until:
+                return
 
 
 SCENARIOS: Final[Mapping[str, Scenario]] = {

@@ -8,8 +8,12 @@ from tests.faults.scenario import Site
 from tests.faults.threads import in_thread
 from tests.support.processes import HubFailed, HubProcess
 
-AWAY_S: Final = (0.3, 1.5)
-"""Between which times a killed hub stays away."""
+AWAY_S: Final = (0.1, 1.0)
+"""Between which times a killed hub stays away after that."""
+
+UNNOTICED_S: Final = (0.2, 0.8)
+"""Between which times nobody gets through to another hub: a proxy takes a while to notice, and who
+is away for that long has something to recover."""
 
 UP_S: Final = (0.5, 1.5)
 """Between which times everybody is up before the next one is killed."""
@@ -47,6 +51,11 @@ async def kill_in_turn(site: Site) -> None:
 async def _kill(site: Site, hub: HubProcess) -> None:
     await site.wait(*UP_S)
     await in_thread(hub.kill9)
+    site.rig.balancer.refusing = True
+    try:
+        await site.wait(*UNNOTICED_S)
+    finally:
+        site.rig.balancer.refusing = False
     await site.wait(*AWAY_S)
     await in_thread(hub.start)
 

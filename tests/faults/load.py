@@ -76,11 +76,13 @@ class Load:
                 await sdk.joined()
             async with asyncio.TaskGroup() as group:
                 for number, sdk in enumerate(self._sdks):
+                    name, late = f"sdk{number}", number / SDK_PUBLISHERS
                     send = self._through_sdk(sdk)
-                    group.create_task(self._publish(f"sdk{number}", self._sdk_channels, send))
+                    group.create_task(self._publish(name, self._sdk_channels, send, late))
                 for number in range(API_PUBLISHERS):
+                    name, late = f"api{number}", (number + 0.5) / API_PUBLISHERS
                     send = self._through_api(number)
-                    group.create_task(self._publish(f"api{number}", self._api_channels, send))
+                    group.create_task(self._publish(name, self._api_channels, send, late))
                 yield
                 self._stopped.set()
         finally:
@@ -98,7 +100,7 @@ class Load:
         self.acked_at.append(time.monotonic())
         self._checker.acked(channel, client_id, offset)
 
-    async def _publish(self, name: str, channels: Sequence[str], send: Send) -> None:
+    async def _publish(self, name: str, channels: Sequence[str], send: Send, late: float) -> None:
         slots = asyncio.Semaphore(IN_FLIGHT_MAX if name.startswith("api") else 1_000)
 
         async def send_one(channel: str, client_id: str) -> None:
@@ -107,6 +109,8 @@ class Load:
             finally:
                 slots.release()
 
+        # Each begins at another moment of the interval, or all would always send at once.
+        await asyncio.sleep(late * self._interval_s)
         due = asyncio.get_running_loop().time()
         async with asyncio.TaskGroup() as group:
             for number in itertools.count():

@@ -20,3 +20,5 @@ async def test_nothing_is_lost_repeated_or_out_of_order(name: str, tmp_path: Pat
     print(verdict.line(), *verdict.details(), sep="\n")  # noqa: T201
     assert verdict.findings == ()
     assert verdict.acked > 200
+    # Something was eaten that somebody missed, or nothing was tried.
+    assert verdict.denied or name != "retention"

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Final, Self
 
 _READ_BYTES: Final = 65_536
@@ -20,6 +20,8 @@ class Balancer:
     def __init__(self, ports: Sequence[int]) -> None:
         self.carried: Counter[int] = Counter(dict.fromkeys(ports, 0))
         """How many connections each hub has now, by its port."""
+        self.refusing = False
+        """Whether new connections are closed at once."""
         self._listener: asyncio.Server
         self._open: set[asyncio.StreamWriter] = set()
         self._serving: set[asyncio.Task[None]] = set()
@@ -59,7 +61,7 @@ class Balancer:
         self._open.add(client_writer)
         try:
             # Least connections; counted before the hub answers, so that a storm is spread.
-            for port in sorted(self.carried, key=self.carried.__getitem__):
+            for port in sorted(self._ports(), key=self.carried.__getitem__):
                 self.carried[port] += 1
                 try:
                     if await self._carry(port, client_reader, client_writer):
@@ -69,6 +71,9 @@ class Balancer:
         finally:
             await self._drop(client_writer)
             self._serving.discard(task)
+
+    def _ports(self) -> Iterable[int]:
+        return () if self.refusing else self.carried
 
     async def _carry(
         self, port: int, client_reader: asyncio.StreamReader, client_writer: asyncio.StreamWriter

@@ -88,6 +88,19 @@ async def test_a_caller_is_closed_where_nobody_listens(
     await caller.hang_up()
 
 
+async def test_a_balancer_that_refuses_lets_nobody_in_and_keeps_who_is_there(
+    balancer: Balancer,
+) -> None:
+    early, late = Caller(), Caller()
+    await early.connect(balancer)
+    balancer.refusing = True
+    with pytest.raises((ValueError, ConnectionResetError)):
+        await late.connect(balancer)
+    assert sum(balancer.carried.values()) == 1
+    for caller in (early, late):
+        await caller.hang_up()
+
+
 async def test_whoever_hangs_up_is_no_longer_counted(balancer: Balancer) -> None:
     caller = Caller()
     await caller.connect(balancer)
