@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -71,6 +71,8 @@ class HubMetrics(Collector):
         self._bus = bus or BusCounts(BrokerStatistics(), Histogram(LAG_SECONDS))
         self._registry = CollectorRegistry()
         self._registry.register(self)
+        # Memory, CPU and descriptors of the process, where the system tells (proc(5)).
+        ProcessCollector(registry=self._registry)
 
     def render(self) -> bytes:
         """The exposition text."""
@@ -146,6 +148,7 @@ class HubMetrics(Collector):
             ("outbox_dropped", "Ephemeral frames dropped for slow clients", dropped),
             ("slow_closes", "Clients closed as slow", counts.slow_closes),
             ("duplicates", "Publications that were retries", counts.duplicates),
+            ("foreign_messages", "Messages of another store on the bus", counts.foreign_messages),
             ("position_gaps", "Gaps found in what reached the node", counts.gaps),
             ("position_repairs", "Repairs from the store", counts.repairs),
             ("position_gaps_admitted", "Gaps that retention had eaten", counts.gaps_admitted),

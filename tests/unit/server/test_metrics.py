@@ -71,6 +71,7 @@ async def test_the_text_has_what_the_hub_counted() -> None:
             "realtime_commit_entries_sum": 705,
         }
         assert {name: found.get(name) for name in expected} == expected
+        assert found["process_open_fds"] > 0
         assert found["realtime_received_bytes_total"] > 0
         assert found["realtime_sent_bytes_total"] > 0
         for secret in (b"a secret text", b"chat:1", b"alice"):
