@@ -123,7 +123,7 @@ class Heads:
 
         async def ask(chunk: list[str]) -> list[Document]:
             query = self._database.channels.find({"_id": {"$in": chunk}}, {"_id": 1})
-            return await query.batch_size(NAMES_MAX).to_list()
+            return await query.batch_size(NAMES_MAX + 1).to_list()
 
         return [unkey(document["_id"]) for found in await over(chunks, ask) for document in found]
 

@@ -60,9 +60,11 @@ async def prepare(database: Database) -> Meta:
     """
     await read_meta(database)
     for index in INDEXES:
-        await _collection(database, index).create_index(
-            [(field, 1) for field in index.fields], unique=index.unique
-        )
+        # One that is there under another name would be refused as a conflict.
+        if not await _is_there(database, index):
+            await _collection(database, index).create_index(
+                [(field, 1) for field in index.fields], unique=index.unique
+            )
     # Last, so that a store which says what it is has all that it needs.
     try:
         await database.meta.insert_one(

@@ -43,7 +43,8 @@ async def find_stored(entries: Collection, keys: Sequence[Key]) -> dict[Key, Sto
     chunks = [keys[start : start + LOOKUP_MAX] for start in range(0, len(keys), LOOKUP_MAX)]
 
     async def ask(chunk: Sequence[Key]) -> list[Document]:
-        return await entries.find(_filter(chunk), _FIELDS).batch_size(LOOKUP_MAX).to_list()
+        # One more than there can be, or a full answer would be followed by an empty one.
+        return await entries.find(_filter(chunk), _FIELDS).batch_size(LOOKUP_MAX + 1).to_list()
 
     return {
         (unescape(found["c"]), unescape(found["s"]), unescape(found["i"])): Stored(

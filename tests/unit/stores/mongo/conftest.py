@@ -1,7 +1,8 @@
 """A database of the test's own on the server that these tests share."""
 
 import gc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -46,3 +47,17 @@ async def mongo_store(mongo_url: str) -> AsyncIterator[ReadyMongoStore]:
     await store.open()
     yield store
     await store.close()
+
+
+@pytest.fixture
+async def make_store(mongo_url: str) -> AsyncIterator[Callable[..., ReadyMongoStore]]:
+    """Makes stores of the test's database, or of a `url`, with options; closed in any case."""
+    made: list[ReadyMongoStore] = []
+
+    def make(url: str = mongo_url, **options: Any) -> ReadyMongoStore:
+        made.append(ReadyMongoStore(url, **options))
+        return made[-1]
+
+    yield make
+    for store in made:
+        await store.close()

@@ -1,7 +1,7 @@
 """The store as a whole: what it asks of a server, what it costs, and what it never tells."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import pytest
@@ -13,6 +13,8 @@ from realtime.stores.mongo import MongoStore, Timeouts
 from tests.support.log_entries import NOW, head, new_entries, new_entry, shown, sweep_all
 from tests.support.mongo_servers import SOCKETS_LEFT, ReadyMongoStore
 from tests.unit.stores.mongo.recording import Command, name_of, recorded
+
+MakeStore = Callable[..., ReadyMongoStore]
 
 PLAIN_COMMANDS: Final = {
     "insert",
@@ -75,18 +77,20 @@ def operators(value: object) -> Iterator[str]:
             yield from operators(inner)
 
 
-async def record_everything(url: str) -> list[Command]:
+async def record_everything(make_store: MakeStore, url: str) -> list[Command]:
     with recorded(url) as commands:
-        store = ReadyMongoStore(url)
+        store = make_store()
         await store.open()
         await do_everything(store)
         await store.close()
     return commands
 
 
-async def test_only_what_every_server_does_alike_is_asked_of_it(mongo_url: str) -> None:
+async def test_only_what_every_server_does_alike_is_asked_of_it(
+    make_store: MakeStore, mongo_url: str
+) -> None:
     """No transactions, aggregation, change streams, TTL or partial indexes; see the design, 3."""
-    commands = await record_everything(mongo_url)
+    commands = await record_everything(make_store, mongo_url)
     assert {name_of(command) for command in commands} <= PLAIN_COMMANDS
     assert {name for command in commands for name in operators(command)} <= (
         PLAIN_OPERATORS | PLAIN_OPERATORS_OF_THE_WIRE
@@ -97,8 +101,10 @@ async def test_only_what_every_server_does_alike_is_asked_of_it(mongo_url: str) 
             assert set(index) <= {"key", "name", "unique"}
 
 
-async def test_every_write_is_of_a_majority_and_every_read_of_what_it_has(mongo_url: str) -> None:
-    for command in await record_everything(mongo_url):
+async def test_every_write_is_of_a_majority_and_every_read_of_what_it_has(
+    make_store: MakeStore, mongo_url: str
+) -> None:
+    for command in await record_everything(make_store, mongo_url):
         if name_of(command) in {"insert", "update", "delete"}:
             concern: Mapping[str, Any] = command["writeConcern"]
             assert (concern["w"], concern["j"]) == ("majority", True)
@@ -108,10 +114,10 @@ async def test_every_write_is_of_a_majority_and_every_read_of_what_it_has(mongo_
             assert command.get("$readPreference", {"mode": "primary"}) == {"mode": "primary"}
 
 
-async def test_a_url_cannot_weaken_what_is_promised(mongo_url: str) -> None:
+async def test_a_url_cannot_weaken_what_is_promised(make_store: MakeStore, mongo_url: str) -> None:
     weaker = f"{mongo_url}?w=1&journal=false&readConcernLevel=local&wTimeoutMS=0"
     weaker += "&readPreference=secondaryPreferred"
-    store = ReadyMongoStore(weaker)
+    store = make_store(weaker)
     with recorded(mongo_url) as commands:
         await store.open()
         await store.append([new_entry("a", "1")])
@@ -141,9 +147,9 @@ async def test_a_group_of_single_entries_is_one_command(
         assert [name_of(command) for command in commands] == ["insert"]
 
 
-async def test_a_resent_outbox_costs_a_few_commands(mongo_url: str) -> None:
+async def test_a_resent_outbox_costs_a_few_commands(make_store: MakeStore, mongo_url: str) -> None:
     """Of 500 entries that are there already, whichever node gets them."""
-    one, other = ReadyMongoStore(mongo_url), ReadyMongoStore(mongo_url)
+    one, other = make_store(), make_store()
     await one.open()
     await other.open()
     outbox = new_entries("a", 500)
@@ -153,8 +159,6 @@ async def test_a_resent_outbox_costs_a_few_commands(mongo_url: str) -> None:
             answers = await store.append(outbox)
         assert [answer.offset for answer in answers] == list(range(1, 501))
         assert len(commands) <= 12
-    await one.close()
-    await other.close()
 
 
 async def test_a_page_is_read_in_three_commands_and_a_head_in_one(
@@ -185,8 +189,8 @@ async def test_idle_channels_cost_a_sweep_one_command(
 # Bounds
 
 
-async def test_more_than_may_wait_is_refused_at_once(mongo_url: str) -> None:
-    store = ReadyMongoStore(mongo_url, pending_max=10, pending_bytes_max=1000)
+async def test_more_than_may_wait_is_refused_at_once(make_store: MakeStore, mongo_url: str) -> None:
+    store = make_store(pending_max=10, pending_bytes_max=1000)
     await store.open()
     first = asyncio.ensure_future(store.append(new_entries("a", 8)))
     await asyncio.sleep(0)
@@ -198,21 +202,21 @@ async def test_more_than_may_wait_is_refused_at_once(mongo_url: str) -> None:
     # Alone, even one larger than everything is taken.
     assert len(await store.append(new_entries("b", 30))) == 30
     assert store.statistics().pending_rows == store.statistics().pending_bytes == 0
-    await store.close()
 
 
-async def test_more_calls_than_may_be_under_way_are_refused_at_once(mongo_url: str) -> None:
-    store = ReadyMongoStore(mongo_url, calls_max=3)
+async def test_more_calls_than_may_be_under_way_are_refused_at_once(
+    make_store: MakeStore, mongo_url: str
+) -> None:
+    store = make_store(calls_max=3)
     await store.open()
     reads = await asyncio.gather(*[head(store, "a") for _ in range(5)], return_exceptions=True)
     assert reads[:3] == [0, 0, 0]
     assert all(isinstance(error, StoreUnavailable) for error in reads[3:])
-    await store.close()
 
 
-async def test_what_was_committed_is_told(mongo_url: str) -> None:
+async def test_what_was_committed_is_told(make_store: MakeStore, mongo_url: str) -> None:
     told: list[tuple[int, float]] = []
-    store = ReadyMongoStore(mongo_url, on_commit=lambda rows, s: told.append((rows, s)))
+    store = make_store(on_commit=lambda rows, s: told.append((rows, s)))
     await store.open()
     await store.append([new_entry("a", "1"), new_entry("b", "1")])
     await store.append(new_entries("c", 5))
@@ -220,7 +224,6 @@ async def test_what_was_committed_is_told(mongo_url: str) -> None:
     assert [rows for rows, _ in told] == [2, 5]
     assert all(seconds > 0 for _, seconds in told)
     assert store.statistics().rows == 7
-    await store.close()
 
 
 # What it never tells
