@@ -47,6 +47,9 @@ class Subscriber:
         self._to_drop: dict[bytes, None] = {}
         # Asked for and not confirmed; who waits for that, if anybody does. Redis confirms in order.
         self._asked: dict[bytes, asyncio.Future[None] | None] = {}
+        # Given up by a command that has left, and not confirmed. One confirmation is due for each:
+        # a topic that is not confirmed is not given up, so none is given up twice in the meantime.
+        self._dropped: dict[bytes, None] = {}
         self._all_in_force: asyncio.Future[None] | None = None
         self._first: set[bytes] = set()
         self._progress = self._heard = clock()
@@ -156,7 +159,15 @@ class Subscriber:
         kind, topic = reply[0], reply[1]
         if kind in _SUBSCRIBED:
             self._confirmed(topic)
-        elif kind in _UNSUBSCRIBED and topic in self._topics:
+        elif kind in _UNSUBSCRIBED:
+            self._ended(topic)
+
+    def _ended(self, topic: bytes) -> None:
+        if topic in self._dropped:  # as we have asked; it may be asked for anew by now
+            del self._dropped[topic]
+            if not self._dropped:
+                self._dropped.clear()  # lets go of the room that a large batch took
+        elif topic in self._topics:
             # We had not asked: the topic's slot has moved to another server of the cluster.
             raise Doubt("Redis has ended a subscription")
 
@@ -177,6 +188,7 @@ class Subscriber:
         # Dropped first: what is dropped and asked for again must end up in force.
         dropped, self._to_drop = self._to_drop, {}
         asked, self._to_ask = self._to_ask, []
+        self._dropped |= dropped
         prefix = b"S" if self._sharded else b""
         for batch in self._batches(dropped):
             yield (prefix + b"UNSUBSCRIBE", *batch)

@@ -60,6 +60,30 @@ async def test_flapping_costs_no_command(server: RedisServer) -> None:
         assert told(server) == before
 
 
+async def test_coming_back_before_redis_has_confirmed_the_end_costs_no_reconnect(
+    server: RedisServer,
+) -> None:
+    limits = Limits(unsubscribe_s=0.05)
+    async with (
+        open_redis_proxy(server.port) as proxy,
+        redis_node(proxy.url, "one", limits=limits) as node,
+        redis_node(server.url, "two", limits=limits) as other,
+    ):
+        await node.subscribe("a")
+        server.pause()
+        try:
+            node.broker.unsubscribe("a")
+            await node.until(lambda: any(b"UNSUBSCRIBE" in sent for sent in proxy.requests))
+            in_force = node.broker.subscribe("a")
+            assert in_force is not None
+        finally:
+            server.resume()
+        async with asyncio.timeout(5):
+            await in_force
+        await node.hears_from(other)
+        assert (node.broker.statistics.reconnects, node.resumed) == (0, 1)
+
+
 async def test_channels_that_nobody_comes_back_to_are_given_up_together(
     server: RedisServer,
 ) -> None:
