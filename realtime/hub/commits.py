@@ -34,6 +34,9 @@ ANSWER_S: Final = 4.0
 """How long an entry may take before its publisher is told to try again: less than the 5 s after
 which SDKs give up by themselves (protocol 1.11), so that they learn why."""
 
+TELL_EVERY_S: Final = 0.25
+"""Between two looks for entries that take too long: each goes through all that wait."""
+
 APPEND_TIMEOUT_S: Final = 150.0
 """How long a group may take before the node gives it up too: longer than drivers try."""
 
@@ -237,7 +240,8 @@ class Commits:
                     overdue.append(item)
                     items[place] = item._replace(settle=self._late)
         if oldest < math.inf:
-            self._telling = loop.call_at(oldest + ANSWER_S, self._tell_overdue)
+            next_look = max(oldest + ANSWER_S, loop.time() + TELL_EVERY_S)
+            self._telling = loop.call_at(next_look, self._tell_overdue)
         if overdue:
             self.failing = True
             unknown = StoreUnavailable("the store takes too long; the outcome is not known yet")

@@ -82,6 +82,7 @@ class Delivery:
         self._heard: dict[LiveChannel, int] = {}
         self._repairing: set[LiveChannel] = set()
         self._budget = TailBudget(TAILS_MAX_BYTES)
+        self._doubts = 0
 
     def __len__(self) -> int:
         return len(self._channels)
@@ -147,12 +148,17 @@ class Delivery:
                     await subscribed
                 if live.rules.has_history:
                     self._heard[live] = 0
+                    doubts = self._doubts_now()
                     # Read after the bus is in force: what is committed from now on is heard of.
                     page = await self._store.read(
                         live.name, limit=0, retention=_HEAD_ONLY, now_ms=self._now_ms()
                     )
                     live.cursor = Cursor(page.head, self._budget)
                     live.cursor.heard(self._heard[live])
+                    if doubts != self._doubts_now():
+                        # What was committed after the read may have been lost with the bus, and
+                        # the comparison that followed did not know of this channel yet.
+                        self._spawn(self._compare_one(live))
         except (StoreError, TimeoutError) as error:
             self._not_opened(live, opened, error)
         except (
@@ -180,6 +186,23 @@ class Delivery:
             self._broker.unsubscribe(live.name)
         opened.set_exception(error)
         opened.exception()  # retrieved, also where every subscriber has gone
+
+    def doubted(self) -> None:
+        """The bus may have lost what it carried until now; positions will be compared."""
+        self._doubts += 1
+
+    def _doubts_now(self) -> int:
+        """Changes when something may have been missed; never the same while the bus is in doubt."""
+        if self._broker.state != "ok":
+            self._doubts += 1
+        return self._doubts
+
+    async def _compare_one(self, live: LiveChannel) -> None:
+        if self._channels.get(live.name) is live and live.cursor is not None:
+            try:
+                await self._compare({live.name: live.cursor.position})
+            except (StoreError, TimeoutError) as error:
+                logger.warning("cannot compare a position with the store: %s", error)
 
     # What happens in a channel, here or on another node.
 
@@ -213,6 +236,12 @@ class Delivery:
         live = self._channels.get(name)
         if live is not None and live.cursor is not None:
             live.cursor.forget_tail()
+
+    def exists(self, name: str, offset: int) -> None:
+        """Somebody knows that the channel goes at least this far: see that it is delivered."""
+        live = self._channels.get(name)
+        if live is not None:
+            self.heard(live, offset)
 
     def heard(self, live: LiveChannel, offset: int) -> None:
         """A read of the store told of an entry that has not come: fetch what is missing."""

@@ -14,6 +14,7 @@ from realtime.channels.fanout import Fanout
 from realtime.channels.live import Subscription
 from realtime.channels.outbox import Outbox
 from realtime.channels.rules import RuleBook
+from realtime.cluster.outage import Outage
 from realtime.cluster.retention import RetentionRounds
 from realtime.errors import (
     CONNECTION_CLOSED,
@@ -354,18 +355,26 @@ class Hub:
 
     def _doubt(self) -> None:
         """Something may have been missed until now: look at once."""
+        self.delivery.doubted()
         self._doubted.set()
 
     async def _compare(self) -> None:
         """Compare positions with the store: now and then, at once after a doubt, often in one."""
         due = 0.0
+        living: frozenset[str] = frozenset()
+        outage = Outage(logger, "comparing positions with the store")
         while True:
+            before, living = living, self._living()
+            if before - living:
+                # It may have died between a commit and telling of it.
+                due = 0.0
             if self.clock.monotonic() >= due or self._broker.state == "degraded":
                 due = self.clock.monotonic() + self._position_check_s * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load
                 try:
                     await self.delivery.check_positions()
+                    outage.ended()
                 except (StoreError, TimeoutError) as error:
-                    logger.warning("cannot compare positions with the store: %s", error)
+                    outage.failed(error)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FOLLOW_S):
                     await self._doubted.wait()
@@ -374,10 +383,15 @@ class Hub:
 
     async def _follow(self) -> None:
         """Read the revocations log, as if nobody ever told that there is something new in it."""
+        outage = Outage(logger, "reading the revocations log")
         while True:
             await asyncio.sleep(FOLLOW_S)
             self.revocations.sweep(self.clock.wall_ms())
             try:
                 await self.revoking.follow()
+                outage.ended()
             except (StoreError, TimeoutError) as error:
-                logger.warning("cannot read the revocations log: %s", error)
+                outage.failed(error)
+
+    def _living(self) -> frozenset[str]:
+        return self.cluster.member.lease.living if self.cluster is not None else frozenset()

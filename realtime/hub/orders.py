@@ -45,6 +45,23 @@ WHITELIST_MAX: Final = 1_000
 """Connections that one disconnect may spare."""
 
 
+class SubscribeOrder(msgspec.Struct, frozen=True):
+    """What other nodes are told: a call that was made after row `after` of the revocations log.
+
+    Who is told carries out that row first, or what was given last would be taken away again.
+    """
+
+    call: SubscribeCall
+    after: int = 0
+
+
+class RefreshOrder(msgspec.Struct, frozen=True):
+    """The same for a refresh."""
+
+    call: RefreshCall
+    after: int = 0
+
+
 class Orders:
     """One operation a method; all raise CommandRefused with a code of 5.1 and nothing else."""
 
@@ -62,8 +79,8 @@ class Orders:
         self._revoking = revoking
         self._peers = peers
         self._clock = clock
-        peers.on("subscribe", SubscribeCall, self._subscribe_here)
-        peers.on("refresh", RefreshCall, self._refresh_here)
+        peers.on("subscribe", SubscribeOrder, self._told_to_subscribe)
+        peers.on("refresh", RefreshOrder, self._told_to_refresh)
 
     # What gives.
 
@@ -74,9 +91,13 @@ class Orders:
         self._rules.resolve(call.channel)
         _check_expiry(call.expire_at)
         _grant(call)
-        self._peers.tell("subscribe", call)
+        self._peers.tell("subscribe", SubscribeOrder(call, self._revoking.seq))
         await self._subscribe_here(call)
         return Answer()
+
+    async def _told_to_subscribe(self, order: SubscribeOrder) -> None:
+        await self._revoking.follow_to(order.after)
+        await self._subscribe_here(order.call)
 
     async def _subscribe_here(self, call: SubscribeCall) -> None:
         since = call.recover_since
@@ -95,9 +116,13 @@ class Orders:
         if call.expired:
             await self._close(call.user, call.client, call.session, CONNECTION_EXPIRED)
             return Answer()
-        self._peers.tell("refresh", call)
+        self._peers.tell("refresh", RefreshOrder(call, self._revoking.seq))
         await self._refresh_here(call)
         return Answer()
+
+    async def _told_to_refresh(self, order: RefreshOrder) -> None:
+        await self._revoking.follow_to(order.after)
+        await self._refresh_here(order.call)
 
     async def _refresh_here(self, call: RefreshCall) -> None:
         self._connections.refresh(

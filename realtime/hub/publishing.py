@@ -1,7 +1,8 @@
 """Publish: check, then store and deliver, or just deliver."""
 
+import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from realtime.channels.rules import Channel, ChannelRules, RuleBook
@@ -34,7 +35,8 @@ _DONE: Final = PublishResult()
 class Publishing:
     """The use case of a client's publish, and what the server API's shares with it.
 
-    `node` makes the entries' client ids unique where nobody gave one.
+    `node` makes the entries' client ids unique where nobody gave one. `repeated` is called with the
+    channel and the offset of each retry of an entry that is stored already.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Publishing:
         access: Access,
         commits: Commits,
         delivery: Delivery,
+        repeated: Callable[[str, int], None],
         responder: Responder,
         statistics: Statistics,
         clock: Clock,
@@ -54,6 +57,7 @@ class Publishing:
         self._access = access
         self._commits = commits
         self._delivery = delivery
+        self._repeated = repeated
         self._responder = responder
         self._statistics = statistics
         self._clock = clock
@@ -110,7 +114,9 @@ class Publishing:
         if not isinstance(outcome, Appended):
             return
         if outcome.duplicate:
+            # It was delivered when it was new, unless the node that stored it died in between.
             self._statistics.duplicates += 1
+            self._repeated(entry.channel, outcome.offset)
             return
         self._delivery.committed(
             Entry(
@@ -129,11 +135,21 @@ class Publishing:
         )
 
     async def append(self, entry: NewEntry) -> Outcome:
-        """Store an entry for the server API, deliver it, and answer what became of it."""
-        outcome = await self._commits.append(entry)
+        """Store an entry for the server API, deliver it, and answer what became of it.
+
+        Cancelling does not take it back: it is delivered all the same. Raises CommandRefused (100).
+        """
+        answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+        def settle(entry: NewEntry, outcome: Outcome) -> None:
+            self.stored(entry, outcome)
+            if not answered.done():
+                answered.set_result(outcome)
+
+        self._commits.add(entry, settle)
+        outcome = await answered
         if isinstance(outcome, StoreError):
             raise CommandRefused(INTERNAL)
-        self.stored(entry, outcome)
         return outcome
 
     def send_ephemeral(

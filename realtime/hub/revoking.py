@@ -43,8 +43,8 @@ READ_TIMEOUT_S: Final = 5.0
 WRITE_TIMEOUT_S: Final = 10.0
 """How long a row may take to be stored before whoever asked is told to try again."""
 
-ORDER_MS: Final = 60_000
-"""How long a one-time order stands in the log: longer than a node that lives needs to see it."""
+ORDER_MS: Final = 600_000
+"""How long a one-time order stands in the log: longer than a node may be cut off from it."""
 
 
 class LogGrew(msgspec.Struct, frozen=True):
@@ -101,22 +101,36 @@ class Revoking:
             # In order it comes with the next read; what it takes away must not wait for that.
             self._apply(revocation)
 
+    @property
+    def seq(self) -> int:
+        """Up to where the log is carried out here."""
+        return self._revocations.seq
+
     async def follow(self) -> None:
         """Read what is new in the log and carry it out. Raises StoreError or TimeoutError."""
         async with self._following:
-            while True:
-                async with asyncio.timeout(READ_TIMEOUT_S):
-                    rows = await self._log.revocations(
-                        after=self._revocations.seq, limit=PAGE, now_ms=self._clock.wall_ms()
-                    )
-                for row in rows:
-                    self._apply(row)
-                if len(rows) < PAGE:
-                    return
+            await self._read_on()
 
-    async def _told(self, news: "LogGrew") -> None:
-        if news.seq > self._revocations.seq:
-            await self.follow()
+    async def follow_to(self, seq: int) -> None:
+        """`follow`, unless all up to `seq` is carried out. Raises StoreError or TimeoutError."""
+        async with self._following:
+            if seq > self._revocations.seq:
+                await self._read_on()
+
+    async def _read_on(self) -> None:
+        # Rows whose time has passed too: a node's clock must not hide an order from it.
+        while True:
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                rows = await self._log.revocations(
+                    after=self._revocations.seq, limit=PAGE, now_ms=0
+                )
+            for row in rows:
+                self._apply(row)
+            if not rows:
+                return
+
+    async def _told(self, news: LogGrew) -> None:
+        await self.follow_to(news.seq)
 
     # Carrying it out on this node's connections.
 
@@ -158,13 +172,9 @@ class Revoking:
 async def load_revocations(store: RevocationStore, clock: Clock) -> Revocations:
     """Everything that is revoked, to be known before the first client connects."""
     revocations = Revocations()
-    after = 0
-    while True:
-        page: list[Revocation] = list(
-            await store.revocations(after=after, limit=PAGE, now_ms=clock.wall_ms())
-        )
+    while page := await store.revocations(
+        after=revocations.seq, limit=PAGE, now_ms=clock.wall_ms()
+    ):
         for revocation in page:
             revocations.add(revocation)
-        if len(page) < PAGE:
-            return revocations
-        after = page[-1].seq
+    return revocations

@@ -27,6 +27,7 @@ from realtime.hub.peers import Peers
 from realtime.hub.publishing import Publishing
 from realtime.hub.rate_limits import RateLimits
 from realtime.hub.reading import Reading
+from realtime.hub.repeats import Repeats
 from realtime.hub.responder import Responder
 from realtime.hub.revoking import Revoking
 from realtime.hub.statistics import Statistics
@@ -117,12 +118,20 @@ class UseCases:
         reader = LogReader(around.store, now_ms=around.clock.wall_ms, spawn=around.spawn)
         self.joining = self._make_joining(around, reader)
         self.reading = self._make_reading(around, reader)
+        self.peers = Peers(
+            around.node,
+            epoch=around.store.epoch,
+            broker=around.broker,
+            statistics=around.statistics,
+            spawn=around.spawn,
+        )
         self.publishing = Publishing(
             around.node,
             rules=around.rules,
             access=self.access,
             commits=self.commits,
             delivery=self.delivery,
+            repeated=Repeats(delivery=self.delivery, peers=self.peers).seen,
             responder=around.responder,
             statistics=around.statistics,
             clock=around.clock,
@@ -135,13 +144,6 @@ class UseCases:
             connecting=self.connecting,
             responder=around.responder,
             channels_max=around.settings.client.channels_max,
-        )
-        self.peers = Peers(
-            around.node,
-            epoch=around.store.epoch,
-            broker=around.broker,
-            statistics=around.statistics,
-            spawn=around.spawn,
         )
         self.revoking = self._make_revoking(around)
         self.orders = Orders(

@@ -197,6 +197,7 @@ async def test_who_waits_for_a_group_for_too_long_is_told_as_well_and_delivered_
     groups: Groups, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(commits_module, "ANSWER_S", 0.05)
+    monkeypatch.setattr(commits_module, "TELL_EVERY_S", 0.001)
     groups.add("a")
     await settled()
     groups.add("a")
@@ -215,3 +216,25 @@ async def test_who_waits_for_a_group_for_too_long_is_told_as_well_and_delivered_
     assert groups.late == [("a", Appended(offset, 1)) for offset in (1, 2, 3)]
     assert len(groups.answered) == 3
     assert not groups.commits.failing
+
+
+async def test_a_store_that_is_away_is_not_paid_for_with_the_loop(
+    groups: Groups, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many wait: they are looked through a few times a second, not once for each."""
+    monkeypatch.setattr(commits_module, "ANSWER_S", 0.05)
+    monkeypatch.setattr(commits_module, "TELL_EVERY_S", 0.1)
+    looks = 0
+    look = groups.commits._tell_overdue
+
+    def counted() -> None:
+        nonlocal looks
+        looks += 1
+        look()
+
+    groups.commits._tell_overdue = counted  # type: ignore[method-assign]  # counted, and called
+    for _ in range(50):
+        groups.add("a")
+        await asyncio.sleep(0.005)
+    await until(lambda: len(groups.answered) == 50)
+    assert looks <= 8

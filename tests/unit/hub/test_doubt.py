@@ -3,15 +3,20 @@
 import asyncio
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from realtime.brokers.base import BrokerState, BusMessage, ControlReceiver, Receiver, ignore
 from realtime.brokers.memory import MemoryBroker
 from realtime.hub import hub as hub_module
+from realtime.hub.api_publishing import API_SENDER
+from realtime.hub.publishing import digest
 from realtime.model import Entry
+from realtime.protocol.calls import PublishCall
 from tests.support.hub import running, settled, until
 from tests.support.log_entries import new_entry
 from tests.support.memory_store import EPOCH, MemoryStore
+from tests.unit.hub.pair import two_nodes
 
 
 class DoubtfulBroker(MemoryBroker):
@@ -94,7 +99,8 @@ async def test_a_store_that_is_away_too_is_asked_again(
         node.store.fail("revocations", 3)
         broker.now = "degraded"
         await alice.received("chat:1", 1)
-        assert "cannot compare positions" in caplog.text
+        assert caplog.text.count("comparing positions with the store has to wait") == 1
+        assert caplog.text.count("reading the revocations log has to wait") == 1
 
 
 async def test_a_message_of_another_store_is_neither_delivered_nor_taken_for_a_position() -> None:
@@ -148,3 +154,55 @@ async def test_a_gap_that_the_bus_does_not_close_is_read_from_the_store_after_a_
         node.hub.delivery.received(BusMessage("other", entry, epoch=EPOCH))
         await alice.received("chat:1", 2)
         assert node.hub.statistics.gaps == 1
+
+
+@pytest.mark.parametrize("state", ["ok", "degraded"])
+async def test_a_channel_that_opens_while_the_bus_comes_back_misses_nothing(
+    state: BrokerState,
+) -> None:
+    """The comparison that follows a doubt does not know of a channel that is being opened."""
+    broker, store = DoubtfulBroker(), MemoryStore()
+    broker.now = state
+    async with running(broker=broker, store=store) as node:
+        alice = await node.connected("alice")
+        hold = node.store.hold("read")
+        number = alice.send("subscribe", channel="chat:1")
+        await hold.begun()
+        # The head was read; what is committed now is announced on a bus that has lost it.
+        await store.append([new_entry("chat:1", "elsewhere")])
+        broker.now = "ok"
+        broker.resume()
+        await settled()
+        hold.release()
+        position = (await alice.reply(number))["subscribe"].get("offset", 0)
+        # Before the reply's end, or after it.
+        await until(lambda: position == 1 or alice.data("chat:1") == [{}])
+
+
+async def test_a_retry_brings_to_light_what_a_dead_node_had_stored_and_not_told() -> None:
+    async with two_nodes() as pair:
+        here = await pair.here.subscribed("chat:1")
+        there = await pair.there.subscribed("chat:1", "bob")
+        call = PublishCall(channel="chat:1", data=msgspec.Raw(b'"hi"'), idempotency_key="k")
+        made = digest(b'"hi"', None)
+        dead = new_entry("chat:1", "k", sender=API_SENDER, data=b'"hi"', digest=made)
+        await pair.store.append([dead])
+        await settled()
+        assert not here.publications("chat:1")
+        assert (await pair.there.api.publish(call)).offset == 1
+        for peer in (here, there):
+            await peer.received("chat:1", 1)
+            assert peer.data("chat:1") == ["hi"]
+
+
+async def test_a_publish_of_the_api_is_delivered_though_its_caller_has_gone() -> None:
+    async with running() as node:
+        alice = await node.subscribed("chat:1")
+        hold = node.store.hold("append")
+        call = PublishCall(channel="chat:1", data=msgspec.Raw(b"1"))
+        asking = asyncio.ensure_future(node.api.publish(call))
+        await hold.begun()
+        asking.cancel()
+        await settled()
+        hold.release()
+        await alice.received("chat:1", 1)

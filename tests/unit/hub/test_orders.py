@@ -4,7 +4,8 @@ import pytest
 
 from realtime.brokers.base import BUS_VERSION, ControlMessage
 from realtime.errors import CommandRefused
-from realtime.hub.revoking import load_revocations
+from realtime.hub.revoking import LogGrew, load_revocations
+from realtime.model import Revocation
 from realtime.protocol.calls import (
     DisconnectCall,
     DisconnectCode,
@@ -14,7 +15,7 @@ from realtime.protocol.calls import (
     SubscribeCall,
     UnsubscribeCall,
 )
-from tests.support.hub import running, settled
+from tests.support.hub import running, settled, until
 from tests.support.memory_store import EPOCH
 from tests.unit.hub.pair import two_nodes
 
@@ -40,6 +41,43 @@ async def test_a_backend_narrows_an_order_to_one_connection_wherever_it_is() -> 
         assert not one.client.subscriptions
         await pair.there.api.unsubscribe(UnsubscribeCall(client=two.client.id))
         await two.push("unsubscribe", "chat:1")
+
+
+async def test_what_is_given_last_holds_though_what_was_taken_before_is_read_later() -> None:
+    async with two_nodes() as pair:
+        alice = await pair.here.connected("alice")
+        pair.lose()
+        await pair.there.api.unsubscribe(UnsubscribeCall(user="alice", channel="chat:1"))
+        pair.lose(False)
+        await pair.there.api.subscribe(SubscribeCall(user="alice", channel="chat:1"))
+        await alice.push("subscribe", "chat:1")
+        await pair.here.hub.revoking.follow()
+        await settled()
+        assert list(alice.client.subscriptions) == ["chat:1"]
+
+
+async def test_an_order_is_not_hidden_by_a_clock_that_is_ahead() -> None:
+    async with two_nodes() as pair:
+        alice = await pair.here.connected("alice")
+        pair.lose()
+        pair.here.clock.move(3600)
+        await pair.there.api.disconnect(DisconnectCall(user="alice"))
+        await pair.here.hub.revoking.follow()
+        assert await alice.closed() == 3503
+
+
+async def test_a_burst_of_orders_costs_the_other_node_few_reads() -> None:
+    async with two_nodes() as pair:
+        await pair.here.connected("alice")
+        asked = pair.here.store.calls["revocations"]
+        before = pair.there.hub.revoking.seq
+        for number in range(100):
+            await pair.there.hub.revoking._log.revoke(Revocation(act="ban", user=f"u{number}"))
+        for number in range(100):
+            pair.there.hub.peers.tell("log", LogGrew(before + number + 1))
+        await until(lambda: pair.here.hub.revoking.seq == before + 100)
+        await settled()
+        assert pair.here.store.calls["revocations"] - asked <= 6
 
 
 async def test_an_order_of_one_user_does_not_reach_anothers_connection() -> None:
@@ -127,7 +165,9 @@ async def test_an_order_that_could_not_be_stored_is_not_acknowledged() -> None:
     [
         ControlMessage("other", "log", b'{"seq": "one"}', epoch=EPOCH),
         ControlMessage("other", "log", b"\xff", epoch=EPOCH),
-        ControlMessage("other", "subscribe", b'{"user":"alice","channel":"no:1"}', epoch=EPOCH),
+        ControlMessage(
+            "other", "subscribe", b'{"call":{"user":"alice","channel":"no:1"}}', epoch=EPOCH
+        ),
         ControlMessage("other", "a newer node's word", epoch=EPOCH),
         ControlMessage("other", "log", b'{"seq": 9}', BUS_VERSION + 1, EPOCH),
         ControlMessage("other", "log", b'{"seq": 9}', epoch="another store's"),
@@ -146,7 +186,7 @@ async def test_a_word_that_cannot_be_heeded_harms_nobody(message: ControlMessage
 async def test_a_word_from_a_newer_node_is_read_as_far_as_it_is_known() -> None:
     async with running() as node:
         alice = await node.connected("alice")
-        body = b'{"user":"alice","channel":"chat:1","later":{"x":1}}'
+        body = b'{"call":{"user":"alice","channel":"chat:1","later":{"x":1}},"later":2}'
         node.hub.peers.received(ControlMessage("other", "subscribe", body, epoch=EPOCH))
         await alice.push("subscribe", "chat:1")
 
@@ -154,7 +194,7 @@ async def test_a_word_from_a_newer_node_is_read_as_far_as_it_is_known() -> None:
 async def test_a_nodes_own_word_that_comes_back_is_not_heeded() -> None:
     async with running() as node:
         alice = await node.connected("alice")
-        body = b'{"user":"alice","channel":"chat:1"}'
+        body = b'{"call":{"user":"alice","channel":"chat:1"}}'
         own = ControlMessage(node.hub.node, "subscribe", body, epoch=EPOCH)
         node.hub.peers.received(own)
         await settled()
