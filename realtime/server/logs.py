@@ -3,10 +3,16 @@
 import datetime
 import logging
 import sys
+from typing import Final
 
 import orjson
 
 from realtime.settings.schema import LogSettings
+
+_ONLY_WARNINGS: Final = ("pymongo", "redis", "asyncio")
+"""Libraries of which nothing below a warning is logged, whatever the settings say. At debug PyMongo
+prints each command with its documents: message bodies, client ids and ids of tokens. What redis-py
+prints there is no promise of its makers', and it has the password in hand."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -42,6 +48,8 @@ def configure_logging(settings: LogSettings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.level.upper())
+    for name in _ONLY_WARNINGS:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     # It logs what strangers wrote, secrets in malformed headers included; our own boundary in
     # `realtime.server.http` logs what went wrong here.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)

@@ -16,7 +16,11 @@ def _root() -> Iterator[None]:
     """Put the process's logging back as it was."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    libraries = [logging.getLogger(name) for name in ("pymongo", "redis", "asyncio")]
+    levels = [library.level for library in libraries]
     yield
+    for library, before in zip(libraries, levels, strict=True):
+        library.setLevel(before)
     root.handlers[:] = handlers
     root.setLevel(level)
 
@@ -75,3 +79,23 @@ def test_configuring_twice_logs_once(capsys: pytest.CaptureFixture[str]) -> None
         configure_logging(LogSettings(format="json"))
     logging.getLogger("a.logger").warning("once")
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("library", ["pymongo.command", "redis.asyncio", "asyncio"])
+def test_what_libraries_print_for_their_makers_is_not_logged(
+    library: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """PyMongo prints whole documents there."""
+    configure_logging(LogSettings(level="debug"))
+    logging.getLogger("realtime.hub").debug("ours")
+    logging.getLogger(library).info("a secret")
+    logging.getLogger(library).warning("a warning")
+    logged = capsys.readouterr().err
+    assert "ours" in logged and "a warning" in logged
+    assert "a secret" not in logged
+
+
+def test_a_level_above_warnings_holds_for_libraries_too(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(LogSettings(level="error"))
+    logging.getLogger("pymongo").warning("a warning")
+    assert "a warning" not in capsys.readouterr().err
