@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 GROUP_MAX: Final = 512
 """Entries in one group: enough to pay for the sync to disk, few enough to be quick."""
 
+FEW: Final = 3
+"""Entries of a channel that go one by one in groups with others'; more go by themselves."""
+
 PENDING_MAX: Final = 16_384
 """Entries that may wait for a group; one more is refused with error 100 (temporary)."""
 
@@ -188,6 +191,7 @@ class Commits:
             self._alone_next = True
             while self._singles and len(group) < GROUP_MAX:
                 self._take(next(iter(self._singles)), self._singles, group)
+            self._take_firsts(group)
         self._pending -= len(group)
         self._pending_bytes -= sum(len(item.entry.data) for item in group)
         return group
@@ -202,6 +206,21 @@ class Commits:
             self._waiting[channel] = waiting[room:]
             del waiting[room:]
         group += waiting
+
+    def _take_firsts(self, group: list[_Item]) -> None:
+        """Let the first of a few go with the single ones: the others follow with the next group.
+
+        By themselves they would cost the store as much as a whole group, and channels that have
+        two at a time by chance would queue up for that.
+        """
+        for channel in list(self._severals):
+            if len(group) >= GROUP_MAX:
+                return
+            waiting = self._waiting[channel]
+            if len(waiting) <= FEW:
+                del self._severals[channel]
+                self._busy.add(channel)
+                group.append(waiting.pop(0))
 
     def _freed(self, channels: Iterable[str]) -> None:
         for channel in channels:

@@ -88,9 +88,28 @@ async def groups() -> AsyncIterator[Groups]:
 async def test_several_entries_of_a_channel_go_alone_and_single_ones_together(
     groups: Groups,
 ) -> None:
-    groups.add("hot", "a", "hot", "b", "hot", "c")
+    groups.add("hot", "a", "hot", "b", "hot", "c", "hot")
     await settled()
-    assert sorted(groups.store.begun) == [["a", "b", "c"], ["hot", "hot", "hot"]]
+    assert sorted(groups.store.begun) == [["a", "b", "c"], ["hot", "hot", "hot", "hot"]]
+
+
+async def test_of_a_few_entries_of_a_channel_the_first_goes_along_with_single_ones(
+    groups: Groups,
+) -> None:
+    groups.add("a", "a", "b", "c", "c", "c")
+    await settled()
+    assert groups.store.begun == [["b", "a", "c"]]
+    groups.add("d")
+    await settled()
+    assert groups.store.begun[1:] == [["d"]]
+    groups.store.release(0)
+    await settled()
+    assert sorted(groups.store.begun[2:]) == [["a"], ["c", "c"]]
+    groups.store.release(2)
+    groups.store.release(3)
+    await until(lambda: len(groups.offsets("c")) == 3)
+    assert groups.offsets("a") == [1, 2]
+    assert groups.offsets("c") == [1, 2, 3]
 
 
 async def test_a_channel_is_in_one_group_at_a_time(groups: Groups) -> None:
@@ -134,7 +153,7 @@ async def test_neither_busy_channels_nor_single_entries_starve_the_other(groups:
     groups.commits._grouping = groups.store.grouping
     groups.add("first")
     await settled()
-    groups.add("a", "a", "b", "b", "c", "d")
+    groups.add(*["a"] * 4, *["b"] * 4, "c", "d")
     for number in range(4):
         groups.store.release(number)
         await settled()
