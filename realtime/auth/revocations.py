@@ -26,17 +26,20 @@ class Revocations:
         self._bans: dict[str, dict[str, int]] = {}
         # What to look at when: (until, user, jti). An entry whose time was moved on is here twice.
         self._due: list[tuple[int, str, str]] = []
+        # The same for bans: (until, user, channel).
+        self._bans_due: list[tuple[int, str, str]] = []
 
     def add(self, revocation: Revocation) -> None:
         """Apply a row. Repeatedly does no harm, and for tokens in any order: revoked is revoked.
 
-        Bans and what lifts them must come in the order of the log.
+        Bans and what lifts them must come in the order of the log. Of an order, and of a row that
+        is "unknown", only the seq is taken.
         """
         self.seq = max(self.seq, revocation.seq)
         if revocation.act == "tokens":
             self._add_tokens(revocation)
         elif revocation.act == "ban":
-            self._bans.setdefault(revocation.user, {})[revocation.channel] = revocation.until
+            self._ban(revocation.user, revocation.channel, revocation.until)
         elif revocation.act == "unban":
             self._lift(revocation.user, revocation.channel)
 
@@ -88,8 +91,7 @@ class Revocations:
         return False
 
     def sweep(self, now_ms: int) -> int:
-        """Forget entries whose `until` has passed, and return how many. Costs that, and a
-        look at each ban."""
+        """Forget entries whose `until` has passed, and return how many. Costs what it forgets."""
         swept = 0
         due = self._due
         while due and due[0][0] <= now_ms:
@@ -101,15 +103,22 @@ class Revocations:
             elif self._users.get(user, (0, _NEVER))[1] == until:
                 del self._users[user]
                 swept += 1
-        for user, bans in list(self._bans.items()):
-            for channel, until in list(bans.items()):
-                if until != _NEVER and until <= now_ms:
-                    self._lift(user, channel)
-                    swept += 1
+        bans_due = self._bans_due
+        while bans_due and bans_due[0][0] <= now_ms:
+            until, user, channel = heapq.heappop(bans_due)
+            if self._bans.get(user, {}).get(channel, _NEVER) == until:
+                self._lift(user, channel)
+                swept += 1
         return swept
 
     def __len__(self) -> int:
         return len(self._users) + len(self._jtis) + sum(map(len, self._bans.values()))
+
+    def _ban(self, user: str, channel: str, until: int) -> None:
+        bans = self._bans.setdefault(user, {})
+        if until not in (bans.get(channel), _NEVER):
+            heapq.heappush(self._bans_due, (until, user, channel))
+        bans[channel] = until
 
     def _lift(self, user: str, channel: str) -> None:
         bans = self._bans.get(user)

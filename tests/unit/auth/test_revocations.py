@@ -136,3 +136,74 @@ def test_the_order_of_rows_does_not_matter_and_only_their_time_ends_them(
     for jti in "xy":
         lives = any(row.jti == jti and (row.until == 0 or row.until > now) for row in given_rows)
         assert revocations.revoked("", 0, jti) == lives
+
+
+# Bans
+
+
+def ban(user: str, channel: str = "", until: int = 0, seq: int = 0) -> Revocation:
+    """A row that bans."""
+    return Revocation(act="ban", user=user, channel=channel, until=until, seq=seq)
+
+
+def test_a_ban_is_of_its_channel_and_one_of_the_hub_of_all() -> None:
+    revocations = Revocations()
+    revocations.add(ban("ann", "room"))
+    revocations.add(ban("bob"))
+    assert revocations.banned("ann", "room", 1)
+    assert not revocations.banned("ann", "other", 1)
+    assert not revocations.banned("ann", "", 1)
+    assert revocations.banned("bob", "room", 1)
+    assert revocations.banned("bob", "", 1)
+    assert not revocations.banned("", "room", 1)
+    assert revocations.bans("ann")
+    assert not revocations.bans("carol")
+
+
+def test_a_ban_ends_with_its_time_and_is_then_forgotten() -> None:
+    revocations = Revocations()
+    revocations.add(ban("ann", "room", until=100))
+    revocations.add(ban("ann", "for ever"))
+    assert revocations.banned("ann", "room", 99)
+    assert not revocations.banned("ann", "room", 100)
+    assert revocations.sweep(99) == 0
+    assert revocations.sweep(100) == 1
+    assert len(revocations) == 1
+    assert revocations.banned("ann", "for ever", 10**15)
+
+
+@pytest.mark.parametrize("until", [0, 500])
+def test_a_later_ban_replaces_the_time_of_an_earlier_one(until: int) -> None:
+    revocations = Revocations()
+    revocations.add(ban("ann", "room", until=100))
+    revocations.add(ban("ann", "room", until=until))
+    assert revocations.sweep(100) == 0
+    assert revocations.banned("ann", "room", 499)
+    assert revocations.sweep(500) == (1 if until else 0)
+
+
+def test_an_unban_takes_back_what_came_before_and_nothing_after() -> None:
+    revocations = Revocations()
+    lift = Revocation(act="unban", user="ann", channel="room", seq=2)
+    revocations.add(ban("ann", "room", seq=1))
+    revocations.add(lift)
+    revocations.add(lift)
+    assert not revocations.banned("ann", "room", 1)
+    assert not revocations.bans("ann")
+    revocations.add(ban("ann", "room", seq=3))
+    assert revocations.banned("ann", "room", 1)
+    assert revocations.seq == 3
+
+
+def test_one_time_orders_leave_nothing_but_their_seq() -> None:
+    revocations = Revocations()
+    revocations.add(Revocation(act="disconnect", user="ann", seq=7))
+    assert len(revocations) == 0
+    assert revocations.seq == 7
+    assert not revocations.revoked("ann", None, "")
+
+
+def test_of_a_row_of_a_later_version_only_the_seq_is_taken() -> None:
+    revocations = index(Revocation(act="ban", user="42", seq=1), Revocation(act="unknown", seq=2))
+    assert (revocations.seq, len(revocations)) == (2, 1)
+    assert revocations.banned("42", "", 0)
