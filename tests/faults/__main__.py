@@ -8,6 +8,7 @@ import asyncio
 import signal
 import sys
 import tempfile
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +25,7 @@ from tests.support.mongo_servers import MongoFailed
 from tests.support.processes import HubFailed
 from tests.support.redis_servers import RedisFailed
 
+CANNOT_RUN: Final = 2
 INTERRUPTED: Final = 130
 
 _CANNOT_RUN: Final = (MongoFailed, RedisFailed, HubFailed, OSError)
@@ -49,7 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except (*_CANNOT_RUN, *_ABSENT) as failure:
         print(f"could not run: {failure}", file=sys.stderr)  # noqa: T201 - a command's words
-        return 2
+        return CANNOT_RUN
+    except Exception:  # noqa: BLE001 - the boundary of the command: what gives no verdict is no run
+        traceback.print_exc()
+        return CANNOT_RUN
     return 0 if is_good else 1
 
 

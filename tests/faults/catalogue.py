@@ -20,7 +20,13 @@ STEADY: Final = Scenario(
 )
 
 _SINGLE: Final = (
-    Scenario("kill", "kill -9 of one hub, again and again", hub_faults.kill_one, 20, 2),
+    Scenario(
+        "kill",
+        "kill -9 of the hub with the most clients, again and again",
+        hub_faults.kill_one,
+        20,
+        2,
+    ),
     Scenario("rolling", "kill -9 of each hub in turn", hub_faults.kill_in_turn, 30, 1),
     Scenario("drain", "SIGTERM to each hub in turn", hub_faults.drain_in_turn, 30, 1),
     Scenario("redis-empty", "Redis is killed and back empty", bus_faults.empty_redis, 20, 3),

@@ -29,11 +29,11 @@ _UNCLEAR: Final = ("sdk 1",)
 
 
 async def kill_one(site: Site) -> None:
-    """kill -9 of one hub, always the same, which comes back a little later."""
-    hub = site.plan.choice(site.rig.hubs)
+    """kill -9 of the hub with the most clients, which comes back a little later."""
+    carried = site.rig.balancer.carried
     until = time.monotonic() + site.seconds
     while True:
-        await _kill(site, hub)
+        await _kill(site, max(site.rig.hubs, key=lambda hub: carried[hub.port]))
         if time.monotonic() > until:
             return
 

@@ -40,6 +40,10 @@ PROBE_S: Final = 10.0
 QUIET_S: Final = 30.0
 """How long after the last ack heads may still rise: what was refused for a time is stored late."""
 
+OVERTIME: Final = 2.0
+OVERTIME_S: Final = 240.0
+"""A run may take so many times its faults, and so much longer."""
+
 _STILL_S: Final = 1.0
 
 
@@ -59,11 +63,16 @@ class Run:
     findings: list[str] = field(default_factory=list)
 
     async def perform(self) -> Verdict:
-        """Run it to the end. Bounded, also where a promise is broken."""
+        """Run it to the end. Raises TimeoutError if there is none: waits are bounded by less."""
+        seconds = self.seconds or self.scenario.seconds
+        async with asyncio.timeout(seconds * OVERTIME + OVERTIME_S):
+            return await self._perform(seconds)
+
+    async def _perform(self, seconds: float) -> Verdict:
         began = time.monotonic()
         before = [held(hub, self.rig.mongo.port) for hub in self.rig.hubs]
         async with contextlib.AsyncExitStack() as stack:
-            site = await self._open(stack)
+            site = await self._open(stack, seconds)
             async with site.load.running():
                 await asyncio.sleep(WARM_UP_S)
                 await self.scenario.inject(site)
@@ -77,7 +86,7 @@ class Run:
         await self._judge(site.audience, before)
         return self._verdict(site.audience, site.load, time.monotonic() - began)
 
-    async def _open(self, stack: contextlib.AsyncExitStack) -> Site:
+    async def _open(self, stack: contextlib.AsyncExitStack, seconds: float) -> Site:
         """Subscribe everybody; who publishes comes later."""
         channels, brief = self._names("chat"), self._names("brief") if self.scenario.forgets else []
         hot, one, two, _ = channels
@@ -97,7 +106,6 @@ class Run:
             api_channels=[brief[0], hot, brief[0], brief[1]] if brief else busy,
         )
         plan = random.Random(f"{self.scenario.name} {self.seed}")  # noqa: S311 - repeatable
-        seconds = self.seconds or self.scenario.seconds
         return Site(self.rig, plan, seconds, apis, load, audience, channels, brief)
 
     def _names(self, namespace: str) -> list[str]:
