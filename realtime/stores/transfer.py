@@ -54,6 +54,7 @@ async def transfer(
     progress = Progress()
     await target.begin_copy(source.epoch)
     async for row_page in _revocations(source):
+        _check_rows(row_page)
         await target.put_revocations(row_page)
         progress.revocations += len(row_page)
         told(progress)
@@ -63,6 +64,16 @@ async def transfer(
         await _all(_compare_channel(source, target, name) for name in names)
     await target.finish_copy()
     return progress
+
+
+def _check_rows(rows: Sequence[Revocation]) -> None:
+    """Raise where there is one that would arrive without what it says: a ban, perhaps."""
+    for row in rows:
+        if row.act == "unknown":
+            raise StoreError(
+                f"row {row.seq} of the revocations log is of a later version of this program; "
+                "copy the store with that one"
+            )
 
 
 async def _move_channel(

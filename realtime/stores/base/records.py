@@ -18,7 +18,11 @@ class RevocationStore(Protocol):
         ...
 
     async def revocations(self, *, after: int, limit: int, now_ms: int) -> Sequence[Revocation]:
-        """Those with seq > after whose `until` has not passed, in order of seq."""
+        """Those with seq > after whose `until` has not passed, in order of seq.
+
+        Fewer than `limit` only where the log ends. A row that a later version has made and this
+        one cannot read has its seq and the act "unknown".
+        """
         ...
 
 

@@ -13,7 +13,7 @@ from pymongo.errors import BulkWriteError, PyMongoError
 
 from realtime.model import Revocation
 from realtime.stores.mongo.client import Collection, Document
-from realtime.stores.mongo.documents import encode
+from realtime.stores.mongo.documents import Faulty, encode
 from realtime.stores.mongo.failures import (
     DUPLICATE,
     is_duplicate,
@@ -74,7 +74,7 @@ async def put(rows: Collection, revocations: Iterable[Revocation]) -> None:
 async def select(rows: Collection, *, after: int, limit: int, now_ms: int) -> Sequence[Revocation]:
     """Those still in force with seq > after, in order. Raises PyMongoError.
 
-    One that a later version has made and this one cannot read is left out: the others count.
+    One that this version cannot read is "unknown": the others count, and a page is whole.
     """
     if limit <= 0:
         return []
@@ -86,15 +86,17 @@ async def select(rows: Collection, *, after: int, limit: int, now_ms: int) -> Se
         .limit(limit)
         .to_list()
     )
-    read: list[Revocation] = []
-    for document in found:
-        try:
-            row = _decode(document["row"])
-        except (msgspec.MsgspecError, KeyError, TypeError):
-            logger.warning("revocation %s cannot be read and is left out", document["_id"])
-            continue
-        read.append(msgspec.structs.replace(row, seq=int(document["_id"])))
-    return read
+    return [_revocation(document) for document in found]
+
+
+def _revocation(document: Document) -> Revocation:
+    seq = int(document["_id"])
+    try:
+        return msgspec.structs.replace(_decode(document["row"]), seq=seq)
+    except Faulty:
+        # The error's own words may quote what it says.
+        logger.warning("revocation %s is of a later version: it says nothing to this one", seq)
+        return Revocation(seq=seq, act="unknown")
 
 
 def _document(revocation: Revocation, seq: int, by: str) -> Document:

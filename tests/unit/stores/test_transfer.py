@@ -1,6 +1,9 @@
 """Moving one store's logs into another, which may die at any step and is begun again."""
 
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -162,3 +165,17 @@ async def test_any_number_of_channels_is_moved(channels: int) -> None:
     assert progress.channels == channels == max(seen, default=0)
     await same(source, target)
     await source.close()
+
+
+async def test_a_row_of_a_later_version_is_not_moved_without_what_it_says(tmp_path: Path) -> None:
+    path = tmp_path / "source.db"
+    source, target = SQLiteStore(str(path)), FakeTarget()
+    await source.open()
+    await source.revoke(Revocation(act="ban", user="eve", at=NOW))
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE revocations SET act = 'quarantine'")
+    with pytest.raises(StoreError, match="row 1 of the revocations log is of a later version"):
+        await transfer(source, target, told=ignore)
+    await source.close()
+    assert not target.open
+    assert target.rows == {}

@@ -76,8 +76,12 @@ async def test_a_revocation_of_a_later_version_holds_up_no_other(
             {"_id": seq, "by": "", "until": 0, "row": encode(row)}
         )
     found = await mongo_store.revocations(after=0, limit=9, now_ms=NOW)
-    assert [(row.seq, row.user) for row in found] == [(1, "ann"), (3, "eve")]
-    assert "revocation 2 cannot be read" in caplog.text
+    assert [(row.seq, row.user, row.act) for row in found] == [
+        (1, "ann", "tokens"),
+        (2, "", "unknown"),
+        (3, "eve", "ban"),
+    ]
+    assert "revocation 2 is of a later version" in caplog.text
     assert "bob" not in caplog.text
 
 
