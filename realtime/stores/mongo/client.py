@@ -16,6 +16,7 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
 from realtime.errors import StoreError
+from realtime.stores.mongo.pace import Pace
 
 DATABASE: Final = "realtime"
 """The name of the database where the URL has none."""
@@ -47,7 +48,8 @@ DEFAULT_TIMEOUTS: Final = Timeouts()
 class Database:
     """The store's collections. Made on the loop that uses them; `close` lets go.
 
-    `place` names hosts and database for messages, and has nothing of user or password.
+    `place` names hosts and database for messages, and has nothing of user or password. `pace` is
+    what its queries take.
     """
 
     def __init__(self, url: str, timeouts: Timeouts, *, pool_max: int) -> None:
@@ -77,6 +79,7 @@ class Database:
             )
         except (PyMongoError, ValueError):
             raise invalid from None
+        self.pace = Pace()
         self.place = f"MongoDB {_hosts(url)}/{name}"
         self._take_collections(database)
 

@@ -1,0 +1,64 @@
+"""Which is faster on this server: one query for many things, or many for one."""
+
+from realtime.stores.mongo.pace import Pace
+
+
+class Timed:
+    """A pace whose queries take what the test says, in seconds."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.pace = Pace(clock=lambda: self.now)
+
+    def single(self, seconds: float) -> None:
+        with self.pace.single():
+            self.now += seconds
+
+    def together(self, branches: int, seconds: float) -> None:
+        with self.pace.together(branches):
+            self.now += seconds
+
+
+def test_until_it_is_known_all_are_asked_for_together() -> None:
+    timed = Timed()
+    assert not timed.pace.prefers_singles(500)
+    timed.single(0.001)
+    assert not timed.pace.prefers_singles(500)
+
+
+def test_a_server_that_looks_into_its_index_for_each_branch_is_asked_once() -> None:
+    """As MongoDB does."""
+    timed = Timed()
+    timed.single(0.001)
+    timed.together(500, 0.02)
+    assert not timed.pace.prefers_singles(500)
+
+
+def test_a_server_that_compares_everything_with_each_branch_is_asked_one_by_one() -> None:
+    """As NX-27017 does; measured with 5,000 entries in 100 channels."""
+    timed = Timed()
+    timed.single(0.0027)
+    timed.together(100, 1.8)
+    assert timed.pace.prefers_singles(100)
+    assert timed.pace.prefers_singles(10)
+
+
+def test_a_server_that_reads_everything_for_each_query_is_asked_once() -> None:
+    """As FerretDB 1 on SQLite does."""
+    timed = Timed()
+    timed.single(0.36)
+    timed.together(100, 3.0)
+    assert not timed.pace.prefers_singles(100)
+
+
+def test_one_pause_of_the_server_is_forgotten() -> None:
+    timed = Timed()
+    timed.single(0.001)
+    timed.together(100, 10.0)
+    asked_one_by_one = 0
+    while timed.pace.prefers_singles(100):
+        asked_one_by_one += 1
+        timed.single(0.001)
+        assert asked_one_by_one < 50
+    timed.together(100, 0.005)
+    assert not timed.pace.prefers_singles(10)
