@@ -37,6 +37,9 @@ REPAIR_GRACE_S: Final = 0.02
 REPAIR_RETRY_S: Final = 1.0
 """How long after a failed repair it is tried again."""
 
+HINT_MAX_AGE_MS: Final = 15_000
+"""How old a message may be, by the clocks of both nodes, for the store to hear of its entry."""
+
 OPEN_TIMEOUT_S: Final = 4.0
 """How long a channel's first subscriber waits for the bus and the store: less than the 5 s after
 which SDKs give a subscribe up, and JavaScript's the connection with it (protocol 1.7, 1.11)."""
@@ -225,11 +228,15 @@ class Delivery:
             self._statistics.foreign_messages += 1
             return
         if message.entry.offset:
-            if self._heads is not None:
+            if self._heads is not None and self._is_new(message):
                 self._heads.heard(message.entry.channel, message.entry.offset)
             self._arrived(message.entry)
         else:
             self._happened(message.entry)
+
+    def _is_new(self, message: BusMessage) -> bool:
+        """Whether it tells of an entry of just now; not, if the bus or this process was stopped."""
+        return abs(self._now_ms() - message.sent_ms) < HINT_MAX_AGE_MS
 
     def truncated(self, name: str) -> None:
         """The channel's history was removed: it must not be shown from memory either."""

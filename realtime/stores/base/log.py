@@ -162,9 +162,10 @@ class HeadHints(Protocol):
     """Stores that several nodes write, which are faster when told how far the others are."""
 
     def heard(self, channel: str, offset: int) -> None:
-        """An entry at `offset`, of this store's epoch, is known to be committed. Never waits.
+        """An entry at `offset`, of this store's epoch, was committed just now. Never waits.
 
-        To be called only with what a committed append or a read of this epoch has told: the next
-        append may take its offset from it.
+        To be called only with what a committed append of this epoch has told, within seconds of
+        it: the next append may take its offset from it, for as long as the entry behind it, which
+        another node may have made since, is not old enough to be forgotten.
         """
         ...

@@ -26,12 +26,15 @@ from realtime.stores.mongo.client import Database
 from realtime.stores.mongo.concurrency import both, over
 from realtime.stores.mongo.contention import Contention
 from realtime.stores.mongo.failures import is_unknown, store_error
-from realtime.stores.mongo.heads import Heads
+from realtime.stores.mongo.heads import TRUST_S, Heads
 from realtime.stores.mongo.inserting import insert
 from realtime.stores.mongo.stored import Stored, find_stored
 
 INSERTS_MAX: Final = 16
 """Inserts that a store has under way at a time."""
+
+_INSERT_S: Final = 1.5 * TRUST_S
+"""How old a head may have become until an insert behind it begins, in seconds."""
 
 
 class _Group(NamedTuple):
@@ -181,6 +184,10 @@ class Appender:
             await asyncio.sleep(group.pause_s)
         rows = group.rows
         async with self._inserts:
+            begun = self._heads.clock()
+            if not all(self._heads.is_fresh(row.entry.channel, _INSERT_S) for row in rows):
+                # It has waited for long, or the process was stopped: the heads are read again.
+                return _Tried((), (), None, 0.0)
             started = time.monotonic()
             inserted = await insert(
                 self._database.entries, [row.document for row in rows], ordered=group.ordered
@@ -188,7 +195,7 @@ class Appender:
             seconds = time.monotonic() - started
         done = [rows[index] for index in inserted.done]
         for row in done:
-            self._heads.rise(row.entry.channel, row.document["o"])
+            self._heads.rise(row.entry.channel, row.document["o"], at=begun)
         for channel in {row.entry.channel for row in done}:
             self._contention.appended(channel, seconds)
         self._note(len(done), seconds)

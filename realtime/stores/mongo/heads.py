@@ -2,11 +2,15 @@
 
 A head that is known was committed by a majority once, so it may be too low but never too high,
 and an entry that is inserted behind it leaves no hole. A head that is too low costs an insert
-that is refused.
+that is refused, for as long as the offset behind it is taken. Retention frees it again, though
+never before `DEDUPE_TTL_MS`: so nothing is inserted behind a head that was seen to be the head
+longer ago than `TRUST_S`, by far the shorter time; what is left between the two is for clocks of
+nodes that differ, and for an insert that is on its way.
 """
 
+import time
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from pymongo.errors import BulkWriteError
@@ -18,6 +22,9 @@ from realtime.stores.mongo.text import escape, key, unescape, unkey
 
 HEADS_MAX: Final = 65_536
 """Channels whose head is remembered, about 200 bytes each."""
+
+TRUST_S: Final = 60.0
+"""How long a head is believed to be the head, in seconds, unless an append finds otherwise."""
 
 NAMES_MAX: Final = 500
 """Names in one query."""
@@ -38,29 +45,57 @@ async def read_head(entries: Collection, channel: str) -> int:
     return int(found[0]["o"]) if found else 0
 
 
-class Heads:
-    """The heads of the channels that were written, read or heard of last."""
+_CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
-    def __init__(self, database: Database) -> None:
+
+def boot_clock() -> float:
+    """Seconds that also pass while the machine sleeps, where the system can tell them."""
+    return time.clock_gettime(_CLOCK)
+
+
+class Heads:
+    """The heads of the channels that were written, read or heard of last.
+
+    `clock` is in seconds, never goes back, and goes on while the process is stopped.
+    """
+
+    def __init__(self, database: Database, *, clock: Callable[[], float] = boot_clock) -> None:
         self._database = database
-        self._known: OrderedDict[str, int] = OrderedDict()
+        self.clock = clock
+        # The highest offset that is known, and when some offset, not above it, was the head.
+        self._known: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._known)
 
     def known(self, channel: str) -> int:
         """What is known, 0 if nothing."""
-        return self._known.get(channel, 0)
+        found = self._known.get(channel)
+        return 0 if found is None else found[0]
 
-    def rise(self, channel: str, offset: int) -> bool:
-        """The offset is known to be committed. Whether it is news of a channel known before."""
-        known = self._known.get(channel)
-        if known is not None and known >= offset:
+    def is_fresh(self, channel: str, within_s: float = TRUST_S) -> bool:
+        """Whether the channel's head was seen to be that so short a time ago."""
+        found = self._known.get(channel)
+        return found is not None and self.clock() - found[1] < within_s
+
+    def rise(self, channel: str, offset: int, *, at: float | None = None) -> bool:
+        """The offset is known to be committed. Whether it is news of a channel known before.
+
+        `at`: when it was the head, by `clock`, at the latest: whoever read or inserted takes the
+        time before that. None: all that is known is that it exists, which makes no head fresher.
+        """
+        found = self._known.get(channel)
+        if found is None:
+            if at is not None:
+                self._known[channel] = offset, at
+                if len(self._known) > HEADS_MAX:
+                    self._known.popitem(last=False)
             return False
-        self._known[channel] = offset
-        if known is None and len(self._known) > HEADS_MAX:
-            self._known.popitem(last=False)
-        return known is not None
+        known, seen_at = found
+        if offset < known:
+            return False
+        self._known[channel] = offset, seen_at if at is None else max(at, seen_at)
+        return offset > known
 
     async def learn(self, channels: Iterable[str]) -> None:
         """Know the head of each; those that are new get the document that names them.
@@ -69,22 +104,25 @@ class Heads:
         whoever walks the names misses none. Raises PyMongoError.
         """
         unknown: list[str] = []
+        old: list[str] = []
+        begun = self.clock()
         for channel in channels:
-            if channel in self._known:
+            if self.is_fresh(channel):
                 self._known.move_to_end(channel)
             else:
-                unknown.append(channel)
-        if unknown:
+                (old if self.known(channel) else unknown).append(channel)
+        if unknown or old:
             # One query tells the new ones, which are many at a start, from the others.
             named = await self._named(unknown) if len(unknown) > 1 else unknown
-            await over(named, self._read)
+            await over([*named, *old], self._read)
             for channel in unknown:
-                self.rise(channel, 0)
-        await self.name([channel for channel in channels if not self._known.get(channel)])
+                self.rise(channel, 0, at=begun)
+        await self.name([channel for channel in channels if not self.known(channel)])
 
     async def catch_up(self, channels: Sequence[str]) -> None:
         """Read how far others have come in these channels. Raises PyMongoError."""
         if len(channels) > 1:
+            begun = self.clock()
             ahead = (
                 await self._database.entries.find(
                     {
@@ -100,8 +138,12 @@ class Heads:
                 .to_list()
             )
             if len(ahead) < _FOLLOWED_MAX and len(channels) <= NAMES_MAX:
+                tops = {channel: self.known(channel) for channel in channels}
                 for document in ahead:
-                    self.rise(unescape(document["c"]), int(document["o"]))
+                    channel = unescape(document["c"])
+                    tops[channel] = max(tops[channel], int(document["o"]))
+                for channel, top in tops.items():
+                    self.rise(channel, top, at=begun)
                 return
         await over(channels, self._read)
 
@@ -128,4 +170,5 @@ class Heads:
         return [unkey(document["_id"]) for found in await over(chunks, ask) for document in found]
 
     async def _read(self, channel: str) -> None:
-        self.rise(channel, await read_head(self._database.entries, channel))
+        begun = self.clock()
+        self.rise(channel, await read_head(self._database.entries, channel), at=begun)

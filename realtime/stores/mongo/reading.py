@@ -36,12 +36,13 @@ async def read_page(
     now_ms: int,
 ) -> Page:
     """See base, `LogStore.read`. Raises PyMongoError."""
+    begun = heads.clock()
     if limit <= 0:
         head = await read_head(database.entries, channel)
-        heads.rise(channel, head)
+        heads.rise(channel, head, at=begun)
         return Page((), head)
     head, marks = await both(read_head(database.entries, channel), read_marks(database, [channel]))
-    heads.rise(channel, head)
+    heads.rise(channel, head, at=begun)
     first = max(after, marks.get(channel, 0)) + 1
     if retention.size >= 0:
         first = max(first, head - retention.size + 1)

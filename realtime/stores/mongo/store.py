@@ -30,7 +30,7 @@ from realtime.stores.mongo.begun import Begun
 from realtime.stores.mongo.client import DEFAULT_TIMEOUTS, Timeouts
 from realtime.stores.mongo.contention import Contention
 from realtime.stores.mongo.failures import mapped
-from realtime.stores.mongo.heads import Heads
+from realtime.stores.mongo.heads import Heads, boot_clock
 from realtime.stores.mongo.pending import Pending
 from realtime.stores.mongo.sharing import SharedRecords
 
@@ -77,19 +77,21 @@ class MongoStore(SharedRecords):
         pending_bytes_max: int = 67_108_864,
         calls_max: int = 10_000,
         on_commit: Callable[[int, float], None] | None = None,
+        clock: Callable[[], float] = boot_clock,
     ) -> None:
         """Connects to nothing yet.
 
         `pool_max` connections to each server. `pending_max` rows and `pending_bytes_max` bytes of
         data may wait to be appended, and `calls_max` other calls be under way; more is
         StoreUnavailable at once. `on_commit` is called on the loop with the rows that an insert
-        has stored and the seconds it took.
+        has stored and the seconds it took. `clock` as in `realtime.stores.mongo.heads`.
         """
         super().__init__(url, timeouts, pool_max=pool_max, calls_max=calls_max)
         self._append_for_s = append_for_s
         self._write_for_s = write_for_s
         self._close_timeout_s = close_timeout_s
         self._on_commit = on_commit
+        self._clock = clock
         self._pending = Pending(rows_max=pending_max, bytes_max=pending_bytes_max)
         self._claims = 0
         self._closing = asyncio.Lock()
@@ -127,7 +129,7 @@ class MongoStore(SharedRecords):
         try:
             meta = await self._prepared(schema.check)
             database = self._reachable()
-            self._heads = Heads(database)
+            self._heads = Heads(database, clock=self._clock)
             self._appender = Appender(
                 database,
                 self._heads,
@@ -183,7 +185,8 @@ class MongoStore(SharedRecords):
 
     def heard(self, channel: str, offset: int) -> None:
         """See base, `HeadHints`."""
-        if self._heads is not None and self._heads.rise(channel, offset):
+        heads = self._heads
+        if heads is not None and heads.rise(channel, offset, at=heads.clock()):
             self._contention.seen(channel)
 
     async def append(self, batch: Sequence[NewEntry]) -> Sequence[Appended | Conflict]:

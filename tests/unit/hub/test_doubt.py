@@ -119,13 +119,18 @@ async def test_a_message_of_another_store_is_neither_delivered_nor_taken_for_a_p
         assert "offset" in (await alice.command("history", channel="chat:1"))["history"]
 
 
-async def test_the_store_hears_of_other_nodes_entries() -> None:
+async def test_the_store_hears_of_other_nodes_entries_while_they_are_news() -> None:
+    """A message that was long on its way says nothing of where the log ends now."""
     store = ListeningStore()
     async with running(store=store, heads=store) as node:
         await node.subscribed("chat:1")
-        entry = Entry("chat:1", 1, b"1", 1)
-        node.hub.delivery.received(BusMessage("other", entry, epoch=EPOCH))
-        node.hub.delivery.received(BusMessage(node.hub.node, entry, epoch=EPOCH))
+        now_ms = node.clock.wall_ms()
+        for offset, sent_ms in ((1, now_ms - 14_000), (2, now_ms - 16_000), (3, now_ms + 16_000)):
+            entry = Entry("chat:1", offset, b"1", 1)
+            node.hub.delivery.received(BusMessage("other", entry, epoch=EPOCH, sent_ms=sent_ms))
+            node.hub.delivery.received(
+                BusMessage(node.hub.node, entry, epoch=EPOCH, sent_ms=sent_ms)
+            )
         assert store.heads == [("chat:1", 1)]
 
 

@@ -1,18 +1,25 @@
 """How far logs go, as far as a node knows: never too high, and cheap to learn."""
 
+import asyncio
+from collections.abc import Callable
+
 import pytest
 
+from realtime.model import Retention
+from realtime.stores.base import DEDUPE_TTL_MS
 from realtime.stores.mongo import MongoStore, heads
+from realtime.stores.mongo.appending import INSERTS_MAX
 from realtime.stores.mongo.client import Database
 from realtime.stores.mongo.heads import Heads, read_head
-from tests.support.log_entries import new_entries, new_entry
+from tests.support.log_entries import NOW, new_entries, new_entry, sweep_all
+from tests.support.mongo_servers import ReadyMongoStore
 from tests.unit.stores.mongo.recording import name_of, recorded
 
 
 def test_a_head_only_rises(database: Database) -> None:
     known = Heads(database)
     assert known.known("a") == 0
-    assert not known.rise("a", 5)
+    assert not known.rise("a", 5, at=0.0)
     assert known.rise("a", 7)
     assert not known.rise("a", 7)
     assert not known.rise("a", 6)
@@ -25,7 +32,7 @@ def test_only_so_many_heads_are_remembered(
     monkeypatch.setattr(heads, "HEADS_MAX", 10)
     known = Heads(database)
     for number in range(15):
-        known.rise(f"{number}", 1)
+        known.rise(f"{number}", 1, at=0.0)
     assert len(known) == 10
     assert known.known("4") == 0
     assert known.known("5") == 1
@@ -64,8 +71,9 @@ async def test_one_look_tells_how_far_many_channels_have_come(
     for name, count in (("a", 3), ("b", 7), ("c", 1)):
         await mongo_store.append(new_entries(name, count))
     known = Heads(database)
-    known.rise("a", 3)
-    known.rise("b", 2)
+    known.rise("a", 3, at=known.clock())
+    known.rise("b", 2, at=known.clock())
+    known.rise("c", 0, at=known.clock())
     with recorded(mongo_url) as commands:
         await known.catch_up(["a", "b", "c"])
     assert len(commands) == 1
@@ -85,3 +93,90 @@ async def test_who_is_far_behind_asks_for_the_heads(
 
 async def test_the_head_of_nothing_is_zero(database: Database) -> None:
     assert await read_head(database.entries, "a") == 0
+
+
+# How long a head is believed
+
+
+class Clock:
+    """Seconds that a test lets pass."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_only_who_saw_the_head_makes_it_fresh(database: Database) -> None:
+    clock = Clock()
+    known = Heads(database, clock=clock)
+    assert not known.rise("a", 9)
+    assert known.known("a") == 0, "that an entry exists says nothing of the one behind it"
+    known.rise("a", 9, at=clock.now)
+    assert known.is_fresh("a")
+    clock.now += heads.TRUST_S
+    assert not known.is_fresh("a")
+    known.rise("a", 12)
+    assert known.known("a") == 12
+    assert not known.is_fresh("a")
+    known.rise("a", 12, at=clock.now)
+    assert known.is_fresh("a")
+    known.rise("a", 12, at=clock.now - 100.0)
+    assert known.is_fresh("a"), "an older sight takes nothing back"
+
+
+async def test_a_head_that_is_not_fresh_is_read_again(
+    mongo_store: MongoStore, database: Database, mongo_url: str
+) -> None:
+    clock = Clock()
+    known = Heads(database, clock=clock)
+    await mongo_store.append(new_entries("a", 4))
+    await known.learn(["a", "b"])
+    clock.now += heads.TRUST_S + 1.0
+    await mongo_store.append(new_entries("a", 3, first=5))
+    with recorded(mongo_url) as commands:
+        await known.learn(["a", "b"])
+        await known.learn(["a", "b"])
+    assert known.known("a") == 7
+    assert known.known("b") == 0
+    assert [name_of(command) for command in commands].count("find") == 2
+
+
+async def test_who_comes_back_after_retention_has_freed_old_offsets_goes_on_at_the_head(
+    mongo_store: MongoStore, make_store: Callable[..., ReadyMongoStore]
+) -> None:
+    """Behind a head of long ago there is room again, once what was there was swept."""
+    clock = Clock()
+    late = make_store(clock=clock)
+    await late.open()
+    await late.append([new_entry("a", "late 1", at=NOW)])
+    await mongo_store.append(new_entries("a", 10, first=2))
+    long_after = NOW + 2 * DEDUPE_TTL_MS
+    await sweep_all(mongo_store, lambda name: Retention(3, 0), now_ms=long_after)
+    clock.now += 2 * DEDUPE_TTL_MS / 1000
+    answers = await late.append([new_entry("a", "late 2"), new_entry("a", "late 3")])
+    assert [answer.offset for answer in answers] == [12, 13]
+
+
+async def test_an_insert_that_has_waited_for_too_long_begins_anew(
+    mongo_store: MongoStore, make_store: Callable[..., ReadyMongoStore]
+) -> None:
+    """As where the process was stopped between learning the heads and inserting behind them."""
+    clock = Clock()
+    late = make_store(clock=clock)
+    await late.open()
+    await late.append([new_entry("a", "late 1", at=NOW)])
+    appender = late._appender
+    assert appender is not None
+    for _ in range(INSERTS_MAX):
+        await appender._inserts.acquire()
+    appending = asyncio.ensure_future(late.append([new_entry("a", "late 2")]))
+    await asyncio.sleep(0.05)
+    await mongo_store.append(new_entries("a", 10, first=2))
+    await sweep_all(mongo_store, lambda name: Retention(3, 0), now_ms=NOW + 2 * DEDUPE_TTL_MS)
+    clock.now += 2 * DEDUPE_TTL_MS / 1000
+    for _ in range(INSERTS_MAX):
+        appender._inserts.release()
+    (answer,) = await appending
+    assert answer.offset == 12
