@@ -48,8 +48,11 @@ TICK_S: Final = 0.25
 POSITION_CHECK_S: Final = 30.0
 """How often positions are compared with the store while the bus is trusted (design 3)."""
 
-FOLLOW_S: Final = 1.0
-"""How often the revocations log is read, and, while the bus is in doubt, positions are compared."""
+FOLLOW_S: Final = 0.5
+"""How often the revocations log is read: within two seconds nobody may do what was taken away."""
+
+DOUBT_CHECK_S: Final = 1.0
+"""How often positions are compared with the store while the bus is in doubt (design 3)."""
 
 DRAIN_SLICES: Final = 50
 """Into how many groups a drain spreads the connections it closes."""
@@ -376,7 +379,7 @@ class Hub:
                 except (StoreError, TimeoutError) as error:
                     outage.failed(error)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(FOLLOW_S):
+                async with asyncio.timeout(DOUBT_CHECK_S):
                     await self._doubted.wait()
                     self._doubted.clear()
                     due = 0.0

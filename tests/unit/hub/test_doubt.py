@@ -59,7 +59,7 @@ class ListeningStore(MemoryStore):
 async def test_positions_are_compared_every_second_while_the_bus_is_in_doubt(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(hub_module, "FOLLOW_S", 0.01)
+    monkeypatch.setattr(hub_module, "DOUBT_CHECK_S", 0.01)
     broker, store = DoubtfulBroker(), MemoryStore()
     async with running(broker=broker, store=store) as node:
         alice = await node.subscribed("chat:1")
@@ -91,6 +91,7 @@ async def test_a_store_that_is_away_too_is_asked_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(hub_module, "FOLLOW_S", 0.01)
+    monkeypatch.setattr(hub_module, "DOUBT_CHECK_S", 0.01)
     broker, store = DoubtfulBroker(), MemoryStore()
     async with running(broker=broker, store=store) as node:
         alice = await node.subscribed("chat:1")
