@@ -25,8 +25,11 @@ from realtime.settings.schema import Settings
 
 logger = logging.getLogger(__name__)
 
-STOP_MARGIN_S: Final = 15.0
-"""How much longer than `server.drain_s` a worker may take to end before it is killed."""
+STOP_MARGIN_S: Final = 45.0
+"""How much longer than `server.drain_s` a hub may take to end before it is killed: 5 s for the last
+commits, 10 for leaving the cluster, 11 for requests under way, 5 for the broker and 10 for the
+store, and some for a busy machine. Who kills a hub from outside, Compose or Kubernetes, waits as
+long."""
 
 START_MAX_S: Final = 60.0
 """How long a successor may take to listen before a rolling restart ends."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 from compose_spec import PyCompose
 
-from realtime.hub.hub import FLUSH_S
+from realtime.server.workers import STOP_MARGIN_S
 from realtime.server.descriptors import RESERVED
 from realtime.settings.load import load
 from realtime.settings.schema import Settings
@@ -78,8 +78,7 @@ def test_a_variable_that_is_no_setting_is_found(tmp_path: Path) -> None:
 def test_a_hub_has_time_to_drain(name: str, tmp_path: Path) -> None:
     settings = settings_of(compose.command(name), tmp_path)
     grace_s = compose.seconds(compose.services()[name]["stop_grace_period"])
-    # What commits may take after the drain, and ending HTTP and the store.
-    assert grace_s >= settings.server.drain_s + FLUSH_S + 20
+    assert grace_s > settings.server.drain_s + STOP_MARGIN_S
 
 
 @pytest.mark.parametrize("name", _HUBS)

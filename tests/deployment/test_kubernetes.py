@@ -7,7 +7,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from realtime.hub.hub import FLUSH_S
+from realtime.server.workers import STOP_MARGIN_S
 from realtime.settings.load import load
 from realtime.settings.schema import Settings
 from tests.deployment import manifests
@@ -17,9 +17,6 @@ from tests.deployment.places import Places
 VERSIONS: Final = ("1.27", "1.34")
 """Kubernetes' minor versions that the manifests are written for: the oldest with all that they use
 turned on, and a recent one."""
-
-_STOP_REST_S: Final = 20
-"""Ending HTTP and the store, after the drain."""
 
 # The programs that a pod runs beside ours; the image's base has them.
 _BASE_PROGRAMS: Final = {"sleep"}
@@ -121,8 +118,8 @@ def test_a_hub_leaves_the_services_first_and_then_has_time_to_drain(tmp_path: Pa
     program, pause = manifests.only_container(hub)["lifecycle"]["preStop"]["exec"]["command"]
     assert program in _BASE_PROGRAMS
     drain_s = settings_of(hub, tmp_path).server.drain_s
-    needed_s = float(pause) + drain_s + FLUSH_S + _STOP_REST_S
-    assert manifests.pod(hub)["terminationGracePeriodSeconds"] >= needed_s
+    needed_s = float(pause) + drain_s + STOP_MARGIN_S
+    assert manifests.pod(hub)["terminationGracePeriodSeconds"] > needed_s
 
 
 def test_probes_ask_the_internal_port_and_only_readiness_asks_for_the_store() -> None:

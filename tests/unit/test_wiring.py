@@ -8,8 +8,14 @@ import pytest
 from realtime import wiring
 from realtime.brokers.memory import MemoryBroker
 from realtime.brokers.redis import RedisBroker
+from realtime.cluster.hub_member import FLUSH_TIMEOUT_S
+from realtime.cluster.lease import DEPART_TIMEOUT_S
+from realtime.cluster.upkeep import RELEASE_TIMEOUT_S
 from realtime.errors import SettingsError
+from realtime.hub.hub import FLUSH_S
 from realtime.server.parent import Place
+from realtime.server.process import HTTP_CLEANUP_S
+from realtime.server.workers import STOP_MARGIN_S
 from realtime.settings.schema import BrokerSettings, ServerSettings
 from realtime.stores.mongo import MongoStore
 from realtime.stores.sqlite import SQLiteStore
@@ -44,6 +50,12 @@ async def test_the_store_is_the_one_that_its_address_names(url: str, driver: typ
 )
 async def test_the_broker_is_the_one_that_its_address_names(url: str, driver: type) -> None:
     assert isinstance(wiring.make_broker(BrokerSettings(url=url), node="n"), driver)
+
+
+def test_who_kills_a_hub_waits_for_all_that_it_does_after_its_drain() -> None:
+    leaving_s = FLUSH_TIMEOUT_S + RELEASE_TIMEOUT_S + DEPART_TIMEOUT_S
+    closing_s = HTTP_CLEANUP_S + wiring.BROKER_CLOSE_S + wiring.STORE_CLOSE_S
+    assert FLUSH_S + leaving_s + closing_s < STOP_MARGIN_S
 
 
 async def test_what_only_the_driver_knows_is_wrong_is_a_problem_of_the_settings() -> None:
