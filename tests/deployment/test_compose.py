@@ -10,8 +10,8 @@ from typing import Any, Final
 import pytest
 from compose_spec import PyCompose
 
-from realtime.server.workers import STOP_MARGIN_S
 from realtime.server.descriptors import RESERVED
+from realtime.server.workers import STOP_MARGIN_S
 from realtime.settings.load import load
 from realtime.settings.schema import Settings
 from tests.deployment import compose
