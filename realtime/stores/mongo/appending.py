@@ -238,7 +238,7 @@ class Appender:
         if not refused:
             return
         stored, _ = await both(
-            find_stored(self._database.entries, [row.key for row in refused]),
+            find_stored(self._database.entries, self._database.pace, [row.key for row in refused]),
             self._heads.catch_up(list(dict.fromkeys([row.entry.channel for row in refused]))),
         )
         repeated = {row.entry.channel for row in refused if row.key in stored}
@@ -247,7 +247,11 @@ class Appender:
         others = [row for channel in repeated for row in batch.waiting[channel]]
         others = [row for row in others if row.key not in stored]
         if others:
-            stored.update(await find_stored(self._database.entries, [row.key for row in others]))
+            stored.update(
+                await find_stored(
+                    self._database.entries, self._database.pace, [row.key for row in others]
+                )
+            )
         self._settle_stored(batch, [*refused, *others], stored)
 
     def _settle_stored(

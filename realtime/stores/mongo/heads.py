@@ -121,22 +121,16 @@ class Heads:
 
     async def catch_up(self, channels: Sequence[str]) -> None:
         """Read how far others have come in these channels. Raises PyMongoError."""
-        if len(channels) > 1:
+        pace = self._database.pace
+        if len(channels) > 1 and not pace.prefers_singles(len(channels)):
             begun = self.clock()
-            ahead = (
-                await self._database.entries.find(
-                    {
-                        "$or": [
-                            {"c": escape(channel), "o": {"$gt": self.known(channel)}}
-                            for channel in channels[:NAMES_MAX]
-                        ]
-                    },
-                    {"_id": 0, "c": 1, "o": 1},
-                )
-                .limit(_FOLLOWED_MAX)
-                .batch_size(_FOLLOWED_MAX)
-                .to_list()
-            )
+            branches = [
+                {"c": escape(channel), "o": {"$gt": self.known(channel)}}
+                for channel in channels[:NAMES_MAX]
+            ]
+            query = self._database.entries.find({"$or": branches}, {"_id": 0, "c": 1, "o": 1})
+            with pace.together(len(branches)):
+                ahead = await query.limit(_FOLLOWED_MAX).batch_size(_FOLLOWED_MAX).to_list()
             if len(ahead) < _FOLLOWED_MAX and len(channels) <= NAMES_MAX:
                 tops = {channel: self.known(channel) for channel in channels}
                 for document in ahead:
@@ -171,4 +165,6 @@ class Heads:
 
     async def _read(self, channel: str) -> None:
         begun = self.clock()
-        self.rise(channel, await read_head(self._database.entries, channel), at=begun)
+        with self._database.pace.single():
+            head = await read_head(self._database.entries, channel)
+        self.rise(channel, head, at=begun)

@@ -14,8 +14,8 @@ import msgspec
 from realtime.model import Entry, Retention
 from realtime.stores.base import MISSED_CHANNELS_MAX, Page
 from realtime.stores.mongo.client import Database, Document
-from realtime.stores.mongo.concurrency import both, over
-from realtime.stores.mongo.documents import to_entries, to_entry
+from realtime.stores.mongo.concurrency import AT_ONCE_MAX, both, over
+from realtime.stores.mongo.documents import to_entries
 from realtime.stores.mongo.heads import Heads, read_head
 from realtime.stores.mongo.text import escape, key, unkey
 
@@ -71,11 +71,7 @@ async def read_missed(
         )
     if limit <= 0 or not positions:
         return []
-    branches = [
-        {"c": escape(channel), "o": {"$gt": position}} for channel, position in positions.items()
-    ]
-    wanted = branches[0] if len(branches) == 1 else {"$or": branches}
-    found = [to_entry(document) for document in await _in_order(database, wanted, limit)]
+    found = await _after(database, positions, limit)
     if not found:
         return found
     runs = {channel: list(run) for channel, run in groupby(found, key=lambda item: item.channel)}
@@ -91,6 +87,29 @@ async def read_missed(
     runs.update(zip(holed, await over(holed, again), strict=True))
     entries = [entry for run in runs.values() for entry in run]
     return [_blanked(entry, marks.get(entry.channel, 0)) for entry in entries[:limit]]
+
+
+async def _after(database: Database, positions: Mapping[str, int], limit: int) -> list[Entry]:
+    """Entries after the positions, in order of channel and offset."""
+    branches = [
+        {"c": escape(channel), "o": {"$gt": position}}
+        for channel, position in sorted(positions.items())
+    ]
+    if len(branches) > 1 and not database.pace.prefers_singles(len(branches)):
+        with database.pace.together(len(branches)):
+            return to_entries(await _in_order(database, {"$or": branches}, limit))
+
+    async def ask(branch: Mapping[str, Any]) -> list[Entry]:
+        with database.pace.single():
+            return to_entries(await _in_order(database, branch, limit))
+
+    found: list[Entry] = []
+    for start in range(0, len(branches), AT_ONCE_MAX):
+        for entries in await over(branches[start : start + AT_ONCE_MAX], ask):
+            found += entries
+        if len(found) >= limit:
+            break
+    return found[:limit]
 
 
 async def read_marks(database: Database, channels: Iterable[str]) -> dict[str, int]:

@@ -7,6 +7,7 @@ import pytest
 
 from realtime.stores.mongo import MongoStore, reading
 from realtime.stores.mongo.client import Database, Document
+from realtime.stores.mongo.pace import Pace
 from tests.support.log_entries import new_entries, new_entry
 from tests.unit.stores.mongo.recording import recorded
 
@@ -74,3 +75,19 @@ async def test_what_was_filled_does_not_exceed_the_limit(
     found = await mongo_store.missed({"a": 0, "b": 0}, limit=4)
     assert [entry.offset for entry in found][:2] == [1, 2]
     assert len(found) <= 4
+
+
+async def test_asked_one_by_one_a_server_tells_the_same(
+    mongo_store: MongoStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NX-27017 is asked so once an `$or` of many branches has taken long."""
+    for number in range(20):
+        await mongo_store.append(new_entries(f"channel {number:02}", 3))
+    positions = {f"channel {number:02}": number % 4 for number in range(20)} | {"none": 0}
+    limits = (1, 7, 30, 1000)
+    together = [await mongo_store.missed(positions, limit=limit) for limit in limits]
+    monkeypatch.setattr(Pace, "prefers_singles", lambda self, branches: True)
+    assert [await mongo_store.missed(positions, limit=limit) for limit in limits] == together
+    names = [f"channel {number:02}" for number in range(20)]
+    answers = await mongo_store.append([new_entry(name, "m2") for name in names])
+    assert [answer.offset for answer in answers] == [2] * 20
