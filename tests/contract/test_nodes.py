@@ -193,6 +193,42 @@ async def test_a_released_task_is_anybody_s(shared_stores: SharedStoreFactory) -
     assert await other.take("retention", "n2", before="")
 
 
+async def test_of_ten_who_take_a_task_that_was_just_released_exactly_one_has_it(
+    shared_stores: SharedStoreFactory,
+) -> None:
+    stores = [await shared_stores() for _ in range(10)]
+    for _ in range(5):
+        await stores[0].take("sweep:n", "before", before="")
+        await stores[0].release("sweep:n", "before")
+        answers = await asyncio.gather(
+            *(store.take("sweep:n", f"n{n}", before="") for n, store in enumerate(stores))
+        )
+        assert sum(answers) == 1
+        holder = f"n{answers.index(True)}"
+        assert await stores[0].holder("sweep:n") == holder
+        await stores[0].release("sweep:n", holder)
+
+
+async def test_nobody_has_a_task_that_another_has_while_it_changes_hands(
+    shared_stores: SharedStoreFactory,
+) -> None:
+    held: set[str] = set()
+
+    async def take_turns(store: NodeStore, node: str) -> None:
+        for _ in range(20):
+            if await store.take("sweep:n", node, before=""):
+                held.add(node)
+                assert held == {node}
+                await asyncio.sleep(0)
+                held.remove(node)
+                await store.release("sweep:n", node)
+
+    stores = [await shared_stores() for _ in range(5)]
+    async with asyncio.timeout(15):
+        await asyncio.gather(*(take_turns(store, f"n{n}") for n, store in enumerate(stores)))
+    assert await stores[0].take("sweep:n", "last", before="")
+
+
 async def test_nobody_releases_what_another_holds(shared_stores: SharedStoreFactory) -> None:
     mine, other = await shared_stores(), await shared_stores()
     await mine.take("retention", "n1", before="")

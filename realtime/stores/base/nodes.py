@@ -83,7 +83,7 @@ class NodeStore(Protocol):
         ...
 
     async def release(self, task: str, holder: str) -> None:
-        """Have nobody hold the task, if `holder` does."""
+        """Have nobody hold the task, if `holder` does. Nothing of it is kept then."""
         ...
 
 

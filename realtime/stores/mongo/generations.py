@@ -6,7 +6,8 @@ by all of them. So a change is an insert behind the newest document, as an entry
 head of its channel: of several callers who have seen the same one, exactly one succeeds.
 
 Documents before the newest are taken away. So an insert may also find a place that was free
-again, behind a document that is long gone; who looks again and is not the newest has lost.
+again, behind a document that is long gone; who looks again and is not the newest has lost. Where
+a name may go altogether, and begin again at 1, that is not enough: see `follow`.
 """
 
 from typing import Final, NamedTuple
@@ -58,6 +59,27 @@ async def succeed(collection: Collection, name: str, number: int, fields: Docume
         return True
     await collection.delete_one({"_id": own})
     return False
+
+
+async def follow(collection: Collection, name: str, now: Generation, fields: Document) -> bool:
+    """`succeed` for names that may have begun again since `now` was read; takes `now` away.
+
+    False also where that very document is not there any more. Raises PyMongoError; the change may
+    be done then.
+    """
+    if not await succeed(collection, name, now.number, fields):
+        return False
+    if (await collection.delete_one(now.fields)).deleted_count:
+        return True
+    await collection.delete_one({"_id": _id(name, now.number + 1)})
+    return False
+
+
+async def forget_last(collection: Collection, name: str, number: int) -> None:
+    """Take away everything up to this number, the newest last: until then it holds. Raises
+    PyMongoError."""
+    await forget_before(collection, name, number)
+    await collection.delete_one({"_id": _id(name, number)})
 
 
 async def forget_before(collection: Collection, name: str, number: int) -> int:

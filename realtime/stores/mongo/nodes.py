@@ -11,8 +11,10 @@ from realtime.stores.mongo.client import Collection, Document
 from realtime.stores.mongo.documents import Faulty, encode
 from realtime.stores.mongo.generations import (
     Generation,
+    follow,
     forget,
     forget_before,
+    forget_last,
     newest,
     succeed,
 )
@@ -102,35 +104,49 @@ def _read_lease(document: Document) -> NodeLease:
         raise StoreCorrupt("nodes: there is a lease that this program cannot read") from None
 
 
-# Tasks. The newest document says who holds it; one that was released is held by "". It stays, for
-# its number must not be given again.
+# Tasks. The newest document says who holds it. One that is released is held by "", and then gone,
+# or every node that ever died would leave the task of its sweep behind. So numbers begin again, and
+# who has slept may find its place free behind a document that is another one by now.
 
 
 async def take(tasks: Collection, task: str, holder: str, *, before: str) -> bool:
     """Have the task if `before` has it; whether `holder` has it now. Raises PyMongoError."""
     now = await newest(tasks, task)
-    holds = unescape(now.fields["holder"]) if now else ""
-    if holds == before != holder:
-        number = now.number if now else 0
-        if await succeed(tasks, task, number, {"holder": escape(holder)}):
-            await forget_before(tasks, task, number + 1)
+    if _holder(now) == before != holder:
+        if await take_after(tasks, task, now, holder):
             return True
-        holds = await held_by(tasks, task)
-    return holds == holder
+        now = await newest(tasks, task)
+    return _holder(now) == holder
+
+
+async def take_after(tasks: Collection, task: str, now: Generation | None, holder: str) -> bool:
+    """The same, for a task as it was read. Raises PyMongoError."""
+    fields: Document = {"holder": escape(holder)}
+    if now is None:
+        return await succeed(tasks, task, 0, fields)
+    if not await follow(tasks, task, now, fields):
+        return False
+    await forget_before(tasks, task, now.number + 1)
+    return True
 
 
 async def held_by(tasks: Collection, task: str) -> str:
     """Who holds the task, "" for nobody. Raises PyMongoError."""
-    now = await newest(tasks, task)
-    return unescape(now.fields["holder"]) if now else ""
+    return _holder(await newest(tasks, task))
 
 
 async def release(tasks: Collection, task: str, holder: str) -> None:
     """Nobody holds the task, if `holder` did. Raises PyMongoError."""
     now = await newest(tasks, task)
-    if (
-        now is not None
-        and unescape(now.fields["holder"]) == holder
-        and await succeed(tasks, task, now.number, {"holder": ""})
-    ):
-        await forget_before(tasks, task, now.number + 1)
+    if now is not None and _holder(now) == holder:
+        await release_after(tasks, task, now)
+
+
+async def release_after(tasks: Collection, task: str, now: Generation) -> None:
+    """The same, for a task as it was read. Raises PyMongoError."""
+    if await follow(tasks, task, now, {"holder": ""}):
+        await forget_last(tasks, task, now.number + 1)
+
+
+def _holder(now: Generation | None) -> str:
+    return "" if now is None else unescape(now.fields["holder"])

@@ -6,10 +6,14 @@ were done. So leases and tasks are rows of inserts, of which a unique key lets o
 
 import asyncio
 
+import pytest
+from pymongo.errors import AutoReconnect
+
 from realtime.stores.base import NodeInfo
 from realtime.stores.mongo import MongoStore, nodes
 from realtime.stores.mongo.client import Database
-from realtime.stores.mongo.generations import forget_before, newest, succeed
+from realtime.stores.mongo.generations import Generation, forget_before, newest, succeed
+from tests.unit.stores.mongo.losing import losing
 
 ANN = NodeInfo("ann", "1")
 
@@ -78,3 +82,60 @@ async def test_a_condemnation_by_an_old_beat_is_none(
     fields = {"node": "n", "beat": 1, "condemned": 1, "info": b""}
     assert not await succeed(database.nodes, "n", 1, fields)
     assert [(lease.beat, lease.condemned) for lease in await mongo_store.nodes()] == [(4, False)]
+
+
+async def test_a_released_task_leaves_nothing(mongo_store: MongoStore, database: Database) -> None:
+    """Or each node that ever died would leave the task of its sweep behind."""
+    for number in range(5):
+        assert await mongo_store.take("t", f"n{number}", before=f"n{number - 1}" if number else "")
+    assert len(await database.tasks.find({}).to_list()) == 1
+    await mongo_store.release("t", "n4")
+    assert await database.tasks.find({}).to_list() == []
+
+
+async def read(database: Database) -> Generation:
+    """The task "t" as somebody reads it who then falls asleep."""
+    now = await newest(database.tasks, "t")
+    assert now is not None
+    return now
+
+
+async def test_who_slept_while_a_task_was_released_does_not_take_it_from_the_next_holder(
+    mongo_store: MongoStore, database: Database
+) -> None:
+    """Whether the numbers have come as far as those that the sleeper knows, or not."""
+    await mongo_store.take("t", "n1", before="")
+    first = await read(database)
+    await mongo_store.take("t", "n2", before="n1")
+    second = await read(database)
+    await mongo_store.release("t", "n2")
+    for slept in (first, second):
+        assert not await nodes.take_after(database.tasks, "t", slept, "sleeper")
+    assert await mongo_store.take("t", "n3", before="")
+    for slept in (first, second):
+        assert not await nodes.take_after(database.tasks, "t", slept, "sleeper")
+        assert await mongo_store.holder("t") == "n3"
+    assert len(await database.tasks.find({}).to_list()) == 1
+
+
+async def test_who_slept_while_releasing_does_not_release_what_another_holds(
+    mongo_store: MongoStore, database: Database
+) -> None:
+    await mongo_store.take("t", "n1", before="")
+    slept = await read(database)
+    await mongo_store.release("t", "n1")
+    await mongo_store.take("t", "n2", before="")
+    await nodes.release_after(database.tasks, "t", slept)
+    assert await mongo_store.holder("t") == "n2"
+
+
+async def test_a_release_that_was_cut_off_leaves_the_task_to_anybody(
+    mongo_store: MongoStore, database: Database
+) -> None:
+    await mongo_store.take("t", "n1", before="")
+    with pytest.raises(AutoReconnect):
+        await nodes.release(losing(database.tasks, "delete_many"), "t", "n1")
+    assert await mongo_store.holder("t") == ""
+    assert await mongo_store.take("t", "n2", before="")
+    await mongo_store.release("t", "n2")
+    assert await database.tasks.find({}).to_list() == []
