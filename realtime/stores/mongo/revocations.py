@@ -1,10 +1,15 @@
 """The revocations log: see base, `RevocationStore`. The same sequencer as a channel's.
 
 A row's `_id` is its seq, inserted as the highest one + 1, so who loses the race for it reads on.
+That holds for as long as the seq is taken: a row that is swept frees it, and one inserted there
+would be below what others have applied, and never be seen. So no row goes before `KEPT_MS`, and
+nothing is inserted behind a highest that was read longer ago than `TRUST_S`, by far the shorter
+time; what is left between the two is for clocks of nodes that differ, and for an insert that is on
+its way.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 from uuid import uuid4
 
@@ -20,9 +25,16 @@ from realtime.stores.mongo.failures import (
     write_errors,
     wrote_unconcerned,
 )
+from realtime.stores.mongo.heads import boot_clock
 from realtime.stores.mongo.insisting import insist
 
 logger = logging.getLogger(__name__)
+
+TRUST_S: Final = 10.0
+"""How long what was read as the highest row is believed to be that, in seconds."""
+
+KEPT_MS: Final = 300_000
+"""How long a row is kept after its time has passed, in milliseconds."""
 
 _SWEPT_MAX: Final = 100
 """Rows whose time has passed that one insert takes away, so that none takes long."""
@@ -30,15 +42,32 @@ _SWEPT_MAX: Final = 100
 _decode = msgspec.msgpack.Decoder(Revocation).decode
 
 
-async def insert(rows: Collection, revocation: Revocation, *, for_s: float) -> int:
-    """Store it under the next seq and answer that. Raises PyMongoError or StoreUnavailable."""
+async def insert(
+    rows: Collection,
+    revocation: Revocation,
+    *,
+    for_s: float,
+    clock: Callable[[], float] = boot_clock,
+) -> int:
+    """Store it under the next seq and answer that. Raises PyMongoError or StoreUnavailable.
+
+    `clock` is in seconds, and goes on while the process is stopped.
+    """
     await _sweep(rows, revocation.at)
     own = uuid4().hex
+    read_at = clock()
     highest = await _highest(rows)
+    first = highest + 1
 
     async def attempt() -> int | None:
-        nonlocal highest
+        nonlocal highest, read_at
         while True:
+            if clock() - read_at >= TRUST_S:
+                stored = await rows.find_one({"_id": {"$gte": first}, "by": own}, {"_id": 1})
+                if stored is not None:
+                    return int(stored["_id"])
+                read_at = clock()
+                highest = max(highest, await _highest(rows))
             seq = highest + 1
             try:
                 await rows.insert_one(_document(revocation, seq, own))
@@ -53,6 +82,7 @@ async def insert(rows: Collection, revocation: Revocation, *, for_s: float) -> i
                 return None
             if found["by"] == own:
                 return seq
+            read_at = clock()
             highest = max(seq, await _highest(rows))
 
     return await insist(attempt, for_s=for_s)
@@ -109,9 +139,9 @@ async def _highest(rows: Collection) -> int:
 
 
 async def _sweep(rows: Collection, now_ms: int) -> None:
-    """Take away some rows whose time has passed, but never the highest: it holds the seq."""
+    """Take away some rows whose time has long passed, but never the highest: it holds the seq."""
     found = (
-        await rows.find({"until": {"$gt": 0, "$lte": now_ms}}, {"_id": 1})
+        await rows.find({"until": {"$gt": 0, "$lte": now_ms - KEPT_MS}}, {"_id": 1})
         .sort("_id", 1)
         .limit(_SWEPT_MAX)
         .to_list()

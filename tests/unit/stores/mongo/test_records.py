@@ -1,5 +1,8 @@
 """Revocations, claims, leases and presence, where answers are lost and rows are old or strange."""
 
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
 import msgspec
 import pytest
 from pymongo.errors import AutoReconnect
@@ -8,7 +11,7 @@ from realtime.errors import StoreCorrupt, StoreError
 from realtime.model import ClientInfo, Revocation
 from realtime.stores.base import NodeInfo, PresenceEntry
 from realtime.stores.mongo import MongoStore, claims, nodes, presence, revocations
-from realtime.stores.mongo.client import Database
+from realtime.stores.mongo.client import Collection, Database, Document
 from realtime.stores.mongo.documents import encode
 from tests.support.log_entries import NOW
 from tests.unit.stores.mongo.losing import losing
@@ -60,9 +63,70 @@ async def test_old_revocations_go_but_never_the_highest(
 ) -> None:
     for number in range(5):
         await mongo_store.revoke(Revocation(user=f"{number}", at=NOW, until=NOW + 10))
-    assert await mongo_store.revoke(Revocation(user="new", at=NOW + 10)) == 6
+    passed = NOW + 10 + revocations.KEPT_MS
+    assert await mongo_store.revoke(Revocation(user="new", at=passed - 1)) == 6
+    assert len(await database.revocations.find({}).to_list()) == 6
+    assert await mongo_store.revoke(Revocation(user="new", at=passed)) == 7
     left = [row["_id"] for row in await database.revocations.find({}).sort("_id", 1).to_list()]
-    assert left == [5, 6]
+    assert left == [6, 7]
+
+
+class Stalled:
+    """A collection whose first insert comes to nothing, or to no answer, and takes an hour: `clock`
+    tells, and `meanwhile` is what others do."""
+
+    def __init__(
+        self, rows: Collection, meanwhile: Callable[[], Awaitable[object]], *, is_done: bool
+    ) -> None:
+        self.now_s = 0.0
+        self._rows = rows
+        self._meanwhile = meanwhile
+        self._is_done = is_done
+
+    def clock(self) -> float:
+        return self.now_s
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._rows, name)
+
+    async def insert_one(self, document: Document) -> None:
+        if self.now_s or self._is_done:
+            await self._rows.insert_one(document)
+        if not self.now_s:
+            await self._meanwhile()
+            self.now_s = 3600.0
+            raise AutoReconnect("connection closed")
+
+
+async def insert_stalled(stalled: Stalled) -> int:
+    return await revocations.insert(
+        cast(Collection, stalled), EVERYTHING, for_s=5.0, clock=stalled.clock
+    )
+
+
+async def test_a_seq_that_was_freed_during_a_stall_is_not_given_again(database: Database) -> None:
+    """Others have applied what came after it, and would never see it."""
+    rows = database.revocations
+
+    async def meanwhile() -> None:
+        brief = Revocation(user="bob", at=NOW, until=NOW + 1)
+        assert await revocations.insert(rows, brief, for_s=5.0) == 1
+        for seq in (2, 3):
+            late = Revocation(user="eve", at=NOW + 1 + revocations.KEPT_MS)
+            assert await revocations.insert(rows, late, for_s=5.0) == seq
+        assert await rows.find_one({"_id": 1}) is None
+
+    assert await insert_stalled(Stalled(rows, meanwhile, is_done=False)) == 4
+
+
+async def test_what_was_stored_before_a_stall_is_not_stored_again(database: Database) -> None:
+    rows = database.revocations
+
+    async def meanwhile() -> None:
+        assert await revocations.insert(rows, Revocation(user="bob", at=NOW), for_s=5.0) == 2
+
+    assert await insert_stalled(Stalled(rows, meanwhile, is_done=True)) == 1
+    assert len(await rows.find({}).to_list()) == 2
 
 
 async def test_a_revocation_of_a_later_version_holds_up_no_other(
