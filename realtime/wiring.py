@@ -31,7 +31,13 @@ from realtime.server.health import HealthRoutes
 from realtime.server.histogram import Histogram
 from realtime.server.http import Routes, UpgradeRoute, make_application
 from realtime.server.logs import configure_logging
-from realtime.server.metrics import LAG_SECONDS, BusCounts, CommitHistograms, HubMetrics
+from realtime.server.metrics import (
+    LAG_SECONDS,
+    AppendCounts,
+    BusCounts,
+    CommitHistograms,
+    HubMetrics,
+)
 from realtime.server.pages import PageRoutes
 from realtime.server.parent import Parent, Place
 from realtime.server.process import HTTP_KEEPALIVE_S, HTTP_SHUTDOWN_S, Process, finished
@@ -123,9 +129,8 @@ async def _serve(
         gate = Gate(
             connections_max=connections_max, connection_rate=settings.server.connection_rate
         )
-        metrics = HubMetrics(
-            hub, gate, commits, bus=BusCounts(broker.statistics, lag, _node_count(hub))
-        )
+        bus = BusCounts(broker.statistics, lag, _node_count(hub))
+        metrics = HubMetrics(hub, gate, commits, bus=bus, appends=append_counts(store))
         inner: list[Routes] = [
             HealthRoutes(hub, metrics, _probe(store, hub)),
             ApiRoutes(api, keys),
@@ -207,6 +212,18 @@ def _probe(store: "Store", hub: Hub) -> Callable[[], Awaitable[object]]:
 def _node_count(hub: Hub) -> Callable[[], int]:
     cluster = hub.cluster
     return (lambda: 1) if cluster is None else (lambda: len(cluster.infos()))
+
+
+def append_counts(store: "Store") -> Callable[[], AppendCounts]:
+    """Answers what happened to a store's appends; in SQLite, which has one writer, nothing does."""
+    if isinstance(store, sqlite.SQLiteStore):
+        return AppendCounts
+
+    def read() -> AppendCounts:
+        counts = store.statistics()
+        return AppendCounts(counts.lost_races, counts.unknown)
+
+    return read
 
 
 # Drivers. Those of several nodes are imported where they are asked for: a hub on its own, and every

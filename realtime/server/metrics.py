@@ -1,7 +1,7 @@
 """The hub's counts as Prometheus metrics, read when they are asked for."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import (
@@ -58,17 +58,35 @@ class BusCounts:
         self.nodes = nodes
 
 
+class AppendCounts(NamedTuple):
+    """What has happened to appends, for stores that several nodes write.
+
+    `lost_races`: offsets that another node was faster to take. `unknown`: times that the same had
+    to be sent again, since nobody knew what had become of it.
+    """
+
+    lost_races: int = 0
+    unknown: int = 0
+
+
 class HubMetrics(Collector):
     """Reads the hub's, the gate's, the store's and the bus's counts. One per hub: nothing is
-    global."""
+    global. `appends` answers the store's counts as they are."""
 
     def __init__(
-        self, hub: Hub, gate: Gate, commits: CommitHistograms, *, bus: BusCounts | None = None
+        self,
+        hub: Hub,
+        gate: Gate,
+        commits: CommitHistograms,
+        *,
+        bus: BusCounts | None = None,
+        appends: Callable[[], AppendCounts] = AppendCounts,
     ) -> None:
         self._hub = hub
         self._gate = gate
         self._commits = commits
         self._bus = bus or BusCounts(BrokerStatistics(), Histogram(LAG_SECONDS))
+        self._appends = appends
         self._registry = CollectorRegistry()
         self._registry.register(self)
         # Memory, CPU and descriptors of the process, where the system tells (proc(5)).
@@ -80,9 +98,13 @@ class HubMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """See prometheus_client's Collector."""
-        for name, text, value in (*self._gauges(), *self._bus_gauges()):
+        for name, text, value in (*self._gauges(), *self._cluster_gauges()):
             yield GaugeMetricFamily(PREFIX + name, text, value)
-        for name, text, count in (*self._counters(), *self._bus_counters()):
+        for name, text, count in (
+            *self._counters(),
+            *self._bus_counters(),
+            *self._cluster_counters(),
+        ):
             yield CounterMetricFamily(PREFIX + name, text, count)
         counts = self._hub.statistics
         for name, text, by_code in (
@@ -120,13 +142,16 @@ class HubMetrics(Collector):
             ("commits_waiting", "Entries that wait for a commit", len(hub.commits)),
         )
 
-    def _bus_gauges(self) -> Sequence[Row]:
+    def _cluster_gauges(self) -> Sequence[Row]:
         degraded = int(self._hub.broker_state != "ok")
         canary_s = self._bus.statistics.canary_s
+        cluster = self._hub.cluster
+        waiting = 0 if cluster is None else len(cluster.member.presence)
         return (
             ("broker_degraded", "Whether what the bus carries is late or lost", degraded),
             ("bus_canary_seconds", "How long the newest canary took through the bus", canary_s),
             ("nodes", "Nodes that are alive, as this one sees it", self._bus.nodes()),
+            ("presence_waiting", "Changes of presence not known to be stored", waiting),
         )
 
     def _counters(self) -> Sequence[Row]:
@@ -165,6 +190,18 @@ class HubMetrics(Collector):
             ("bus_received", "Messages that came over the bus, the own included", bus.received),
             ("bus_refused", "Messages that could not be read", bus.refused),
             ("bus_reconnects", "Connections to the bus after the first", bus.reconnects),
+        )
+
+    def _cluster_counters(self) -> Sequence[Row]:
+        appends, cluster = self._appends(), self._hub.cluster
+        sweeper = None if cluster is None else cluster.member.upkeep.sweeper
+        entries, nodes = (sweeper.swept_entries, sweeper.swept_nodes) if sweeper else (0, 0)
+        lost_races = appends.lost_races
+        return (
+            ("append_lost_races", "Offsets that another node was faster to take", lost_races),
+            ("append_unknown", "Appends sent again with an unknown outcome", appends.unknown),
+            ("swept_entries", "Presence entries of dead nodes removed by this one", entries),
+            ("swept_nodes", "Dead nodes swept to the end by this one", nodes),
         )
 
 

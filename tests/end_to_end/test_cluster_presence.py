@@ -118,6 +118,9 @@ async def test_one_survivor_heals_after_two_and_one_of_them_comes_back_under_ano
         await asyncio.sleep(REPEATED_S)
         assert presence.most("leave", ids) == 1
         assert presence.most("join", ids) == 2
+        metrics = (await api.request("GET", "/metrics")).text
+        assert "realtime_swept_nodes_total 2.0" in metrics
+        assert "realtime_swept_entries_total 6.0" in metrics
 
 
 async def test_a_drained_hub_is_gone_at_once_and_each_leave_told_once(

@@ -19,6 +19,7 @@ from realtime.auth.tokens import TokenRules
 from realtime.brokers.base import Broker
 from realtime.brokers.memory import MemoryBroker
 from realtime.hub.clock import Clock
+from realtime.hub.cluster import SharedStore
 from realtime.hub.hub import Hub
 from realtime.hub.identities import Credentials
 from realtime.hub.server_api import ServerApi
@@ -193,6 +194,7 @@ async def running(
     position_check_s: float = 3600,
     repair_grace_s: float = 0.0,
     heads: HeadHints | None = None,
+    shared: SharedStore | None = None,
 ) -> AsyncIterator[Node]:
     """A hub that runs while the context is open; then its peers leave and leaks are looked for.
 
@@ -214,6 +216,7 @@ async def running(
         position_check_s=position_check_s,
         repair_grace_s=repair_grace_s,
         heads=heads,
+        shared=shared,
     )
     node = Node(hub, ServerApi(hub, store=faulty, idempotency=faulty), faulty, clock)
     async with _hosted(hub):

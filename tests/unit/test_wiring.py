@@ -3,6 +3,7 @@
 import os
 import socket
 
+import msgspec
 import pytest
 
 from realtime import wiring
@@ -18,11 +19,20 @@ from realtime.server.process import HTTP_CLEANUP_S
 from realtime.server.workers import STOP_MARGIN_S
 from realtime.settings.schema import BrokerSettings, ServerSettings
 from realtime.stores.mongo import MongoStore
+from realtime.stores.mongo.store import Statistics
 from realtime.stores.sqlite import SQLiteStore
 
 
 def nothing(*_: object) -> None:
     """Nobody counts."""
+
+
+class Raced(MongoStore):
+    """A store that other nodes have been faster than."""
+
+    def statistics(self) -> Statistics:
+        """See base."""
+        return msgspec.structs.replace(super().statistics(), lost_races=2, unknown=1)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +60,11 @@ async def test_the_store_is_the_one_that_its_address_names(url: str, driver: typ
 )
 async def test_the_broker_is_the_one_that_its_address_names(url: str, driver: type) -> None:
     assert isinstance(wiring.make_broker(BrokerSettings(url=url), node="n"), driver)
+
+
+async def test_what_happens_to_appends_is_counted_by_the_store_or_does_not_happen() -> None:
+    assert wiring.append_counts(SQLiteStore(":memory:"))() == (0, 0)
+    assert wiring.append_counts(Raced("mongodb://localhost"))() == (2, 1)
 
 
 def test_who_kills_a_hub_waits_for_all_that_it_does_after_its_drain() -> None:

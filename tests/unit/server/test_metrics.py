@@ -9,9 +9,16 @@ from realtime.brokers.memory import MemoryBroker
 from realtime.hub.hub import TICK_S
 from realtime.server.gate import Gate
 from realtime.server.histogram import Histogram
-from realtime.server.metrics import LAG_SECONDS, BusCounts, CommitHistograms, HubMetrics
+from realtime.server.metrics import (
+    LAG_SECONDS,
+    AppendCounts,
+    BusCounts,
+    CommitHistograms,
+    HubMetrics,
+)
 from realtime.settings.schema import ClientSettings
 from tests.support.hub import make_settings, running, settled, until
+from tests.support.memory_nodes import MemoryCluster, MemorySharedStore
 
 
 def samples(text: bytes) -> dict[str, float]:
@@ -54,6 +61,9 @@ async def test_the_text_has_what_the_hub_counted() -> None:
             "realtime_commits_waiting": 0,
             "realtime_broker_degraded": 0,
             "realtime_nodes": 1,
+            "realtime_presence_waiting": 0,
+            "realtime_append_lost_races_total": 0,
+            "realtime_swept_nodes_total": 0,
             "realtime_bus_dropped_total": 0,
             "realtime_bus_lag_seconds_count": 0,
             "realtime_connects_total": 2,
@@ -156,6 +166,49 @@ async def test_what_the_bus_counts_is_there() -> None:
         "realtime_bus_lag_seconds_bucket{0.005}": 2,
         "realtime_bus_lag_seconds_bucket{5.0}": 2,
         "realtime_bus_lag_seconds_count": 3,
+    }
+    assert {name: found.get(name) for name in expected} == expected
+
+
+class ClusterStore(MemorySharedStore):
+    """A store that other nodes work on too, as far as a hub can tell."""
+
+    async def check_epoch(self) -> str:
+        """See `SharedStore`."""
+        return self.epoch
+
+    def heard(self, channel: str, offset: int) -> None:
+        """See `HeadHints`."""
+
+
+async def test_what_a_node_of_many_does_for_the_others_is_there() -> None:
+    store = ClusterStore(MemoryCluster())
+    counts = AppendCounts(lost_races=3, unknown=4)
+    async with running(store=store, shared=store) as node:
+        metrics = HubMetrics(
+            node.hub,
+            Gate(connections_max=10, connection_rate=0),
+            CommitHistograms(),
+            appends=lambda: counts,
+        )
+        held = store.hold("change", asked=False)
+        await node.subscribed("chat:1")
+        await until(lambda: store.calls["change"])
+        waiting = samples(metrics.render())
+        held.release()
+        assert node.hub.cluster is not None
+        member = node.hub.cluster.member
+        await member.presence.flushed()
+        member.upkeep.sweeper.swept_entries = 6
+        member.upkeep.sweeper.swept_nodes = 2
+        found = samples(metrics.render())
+    assert waiting["realtime_presence_waiting"] == 1
+    expected = {
+        "realtime_presence_waiting": 0,
+        "realtime_append_lost_races_total": 3,
+        "realtime_append_unknown_total": 4,
+        "realtime_swept_entries_total": 6,
+        "realtime_swept_nodes_total": 2,
     }
     assert {name: found.get(name) for name in expected} == expected
 
