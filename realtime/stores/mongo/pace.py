@@ -14,6 +14,9 @@ from typing import Final
 _TOLERATED_S: Final = 0.05
 """An `$or` that takes no longer is never worth being replaced."""
 
+_TRIED_S: Final = 1.0
+"""One that takes longer is replaced where nobody knows yet what single queries take."""
+
 _ADVANTAGE: Final = 2.0
 """Single queries must be so much faster: a server that is busy must not get more of them."""
 
@@ -51,9 +54,10 @@ class Pace:
             self._branch_s = _mean(self._branch_s, (self._clock() - began) / branches)
 
     def prefers_singles(self, branches: int) -> bool:
-        """Whether so many branches had better be as many queries. Until it is known: no."""
+        """Whether so many branches had better be as many queries. Until it is known: no, unless
+        together they take so long that it is worth a try."""
         expected_s = self._branch_s * branches
-        if self._single_s == 0.0 or expected_s < _TOLERATED_S:
+        if expected_s < (_TOLERATED_S if self._single_s else _TRIED_S):
             return False
         if self._single_s * branches * _ADVANTAGE > expected_s:
             return False

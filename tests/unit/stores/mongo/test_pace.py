@@ -51,6 +51,15 @@ def test_a_server_that_reads_everything_for_each_query_is_asked_once() -> None:
     assert not timed.pace.prefers_singles(100)
 
 
+def test_what_takes_very_long_together_is_tried_one_by_one() -> None:
+    timed = Timed()
+    timed.together(64, 0.5)
+    assert not timed.pace.prefers_singles(64)
+    timed = Timed()
+    timed.together(64, 10.0)
+    assert timed.pace.prefers_singles(64)
+
+
 def test_one_pause_of_the_server_is_forgotten() -> None:
     timed = Timed()
     timed.single(0.001)
