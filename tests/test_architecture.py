@@ -24,6 +24,7 @@ PURE_PACKAGES: Final = (
     "realtime.channels",
     "realtime.auth",
     "realtime.limits",
+    "realtime.backoff",
 )
 TASK_STARTERS: Final = {"create_task", "ensure_future"}
 

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from realtime.backoff import HALF, Backoff
 from realtime.cluster.lease import LeaseKeeper
 from realtime.cluster.outage import Outage
 from realtime.errors import StoreError
@@ -75,7 +76,7 @@ class PresenceWriter:
         self._idle = asyncio.Event()
         self._idle.set()
         self._outage = Outage(logger, "presence")
-        self._retry_s = RETRY_MIN_S
+        self._backoff = Backoff(RETRY_MIN_S, RETRY_MAX_S, spread=HALF, random=random.random)
 
     def __repr__(self) -> str:
         return f"<PresenceWriter {len(self)} changes wait>"
@@ -142,17 +143,17 @@ class PresenceWriter:
                 await self._write()
             except (StoreError, TimeoutError) as error:
                 self._outage.failed(error)
-                await self._back_off()
+                await asyncio.sleep(self._backoff.next_s())
             else:
                 self._outage.ended()
-                self._retry_s = RETRY_MIN_S
+                self._backoff.reset()
 
     async def _write(self) -> None:
         """What waits now; what comes meanwhile is gathered first, unless it fills a call."""
         while self._in_doubt or self._pending:
             if not self._lease.is_sure:
                 # Others may be sweeping what bears this node's id.
-                await self._back_off()
+                await asyncio.sleep(self._backoff.next_s())
                 continue
             await self._write_one()
             if len(self._pending) < PRESENCE_CHANGES_MAX and self._renewing <= 0:
@@ -189,10 +190,6 @@ class PresenceWriter:
                     break
                 await self._store.change(put=(), remove=page)
         self._former.pop(former, None)
-
-    async def _back_off(self) -> None:
-        await asyncio.sleep(self._retry_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load
-        self._retry_s = min(2 * self._retry_s, RETRY_MAX_S)
 
     def _add(self, key: Key, change: _Change) -> None:
         # To the end: what has waited longest is written first.

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from redis.asyncio.connection import AbstractConnection
 
+from realtime.backoff import FULL, Backoff
 from realtime.brokers.base import BrokerStatistics
 from realtime.brokers.redis.address import Server
-from realtime.brokers.redis.backoff import Backoff
 from realtime.brokers.redis.canary import Canary
 from realtime.brokers.redis.connecting import FAILURES, Connector, ask, close, reason
 from realtime.brokers.redis.doubt import Doubt
@@ -72,7 +72,9 @@ class Link:
         self._canaries = time.time_ns()  # above those of this node's last run, should they linger
         self._has_been_well = False
         limits = around.limits
-        self._backoff = Backoff(limits.backoff_min_s, limits.backoff_max_s, around.random)
+        self._backoff = Backoff(
+            limits.backoff_min_s, limits.backoff_max_s, spread=FULL, random=around.random
+        )
 
     def __repr__(self) -> str:
         return f"<Link {self.server} {'well' if self.is_well else 'in doubt'}>"

@@ -6,8 +6,8 @@ import logging
 import random
 from collections.abc import Callable, Iterator
 
+from realtime.backoff import FULL, Backoff
 from realtime.brokers.base import BrokerState, BrokerStatistics, ignore
-from realtime.brokers.redis.backoff import Backoff
 from realtime.brokers.redis.connecting import FAILURES, Connector, reason
 from realtime.brokers.redis.discovery import Discovery, Topology
 from realtime.brokers.redis.limits import Limits
@@ -85,7 +85,9 @@ class Routes:
 
     async def _discover(self) -> Topology:
         limits = self._limits
-        backoff = Backoff(limits.backoff_min_s, limits.backoff_max_s, random.random)
+        backoff = Backoff(
+            limits.backoff_min_s, limits.backoff_max_s, spread=FULL, random=random.random
+        )
         while True:
             try:
                 return await self._discovery.topology()

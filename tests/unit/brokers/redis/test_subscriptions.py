@@ -1,8 +1,5 @@
 """Which topics are wanted, and how long those linger that are not any more."""
 
-import pytest
-
-from realtime.brokers.redis.backoff import Backoff
 from realtime.brokers.redis.subscriptions import Subscriptions
 
 
@@ -58,11 +55,3 @@ def test_they_lapse_in_the_order_in_which_they_were_released() -> None:
     assert subscriptions.next_lapse() == 4.0
     assert subscriptions.lapse(5.0) == [b"a", b"c"]
     assert subscriptions.lapse(6.0) == [b"b"]
-
-
-def test_waits_double_up_to_a_most_and_are_spread_over_all_of_it() -> None:
-    backoff = Backoff(0.5, 3.0, lambda: 0.5)
-    assert [backoff.next_s() for _ in range(5)] == [0.25, 0.5, 1.0, 1.5, 1.5]
-    backoff.reset()
-    assert backoff.next_s() == 0.25
-    assert Backoff(1.0, 2.0, lambda: 0.0).next_s() == pytest.approx(0.0)
