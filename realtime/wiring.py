@@ -4,7 +4,6 @@ import dataclasses
 import logging
 import os
 import socket
-import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -16,6 +15,7 @@ from realtime import __version__
 from realtime.brokers.base import Broker
 from realtime.brokers.memory import MemoryBroker
 from realtime.channels.rules import RuleBook
+from realtime.cluster.lease import new_node_id
 from realtime.errors import SettingsError
 from realtime.hub.clock import Clock
 from realtime.hub.hub import Hub
@@ -96,7 +96,7 @@ async def _serve(
     settings = _of_node(settings, place)
     commits = CommitHistograms()
     lag = Histogram(LAG_SECONDS)
-    node = uuid.uuid4().hex[:16]
+    node = new_node_id()
     # First what may be wrong in the settings, then what must be closed again.
     credentials = make_credentials(settings.auth)
     broker = make_broker(settings.broker, node=node, on_lag=lag.observe)
@@ -304,7 +304,7 @@ def work(settings: Settings, make: MakeWorker) -> None:
 async def _work(settings: Settings, make: MakeWorker) -> None:
     from realtime.stores.mongo import MongoStore
 
-    node = uuid.uuid4().hex[:16]
+    node = new_node_id()
     broker = make_broker(settings.broker, node=node)
     store = MongoStore(settings.store.url)
     _log_start(settings, node)

@@ -9,7 +9,7 @@ from realtime.model import Entry
 from realtime.stores.mongo import schema
 from realtime.stores.mongo.client import Database
 from realtime.stores.mongo.documents import from_entry
-from realtime.stores.mongo.failures import DUPLICATE, write_errors, wrote_unconcerned
+from realtime.stores.mongo.failures import only_duplicates
 from realtime.stores.mongo.heads import Heads, read_head
 from realtime.stores.mongo.reading import read_marks
 from realtime.stores.mongo.text import key
@@ -53,9 +53,7 @@ async def put_entries(database: Database, entries: Sequence[Entry]) -> None:
     try:
         await database.entries.insert_many([from_entry(entry) for entry in missing], ordered=True)
     except BulkWriteError as error:
-        refused = [item for item in write_errors(error) if item.get("code") == DUPLICATE]
-        if wrote_unconcerned(error) or not refused:
-            raise
+        only_duplicates(error)
         # The head was that of a majority, and these a copy of before that only now has one.
         raise StoreError(
             f"{database.place}: somebody else copies into it, or an earlier copy still settles;"

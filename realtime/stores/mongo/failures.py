@@ -6,7 +6,7 @@ servers are never passed on: that of a duplicate quotes what somebody wrote.
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from bson.errors import BSONError
@@ -130,6 +130,15 @@ def write_errors(error: BulkWriteError) -> list[Mapping[str, Any]]:
 def wrote_unconcerned(error: BulkWriteError) -> bool:
     """Whether writes were done whose durability nobody has confirmed."""
     return bool(error.details.get("writeConcernErrors"))
+
+
+def only_duplicates(error: BulkWriteError) -> Sequence[int]:
+    """Indexes of the writes that a unique index refused. Raises the error itself where anything
+    else went wrong with it."""
+    errors = write_errors(error)
+    if wrote_unconcerned(error) or any(item.get("code") != DUPLICATE for item in errors):
+        raise error
+    return [int(item["index"]) for item in errors]
 
 
 def store_error(error: Failure, place: str) -> StoreError:

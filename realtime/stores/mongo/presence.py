@@ -13,7 +13,7 @@ from realtime.stores.base import PRESENCE_CHANGES_MAX, PresenceEntry
 from realtime.stores.mongo.client import Collection, Document
 from realtime.stores.mongo.concurrency import over
 from realtime.stores.mongo.documents import Faulty, encode
-from realtime.stores.mongo.failures import DUPLICATE, write_errors, wrote_unconcerned
+from realtime.stores.mongo.failures import only_duplicates
 from realtime.stores.mongo.text import escape, key, unescape
 
 _CURSOR_ROWS: Final = 1_000
@@ -38,11 +38,9 @@ async def change(
     try:
         await presence.bulk_write(writes, ordered=False)
     except BulkWriteError as error:
-        refused = write_errors(error)
-        if wrote_unconcerned(error) or any(item.get("code") != DUPLICATE for item in refused):
-            raise
         # Two upserts of one entry at once: whoever came second finds it there now.
-        await presence.bulk_write([writes[int(item["index"])] for item in refused], ordered=False)
+        again = [writes[index] for index in only_duplicates(error)]
+        await presence.bulk_write(again, ordered=False)
 
 
 async def present(presence: Collection, channel: str, *, limit: int) -> Sequence[PresenceEntry]:

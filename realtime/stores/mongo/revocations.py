@@ -19,12 +19,7 @@ from pymongo.errors import BulkWriteError, PyMongoError
 from realtime.model import Revocation
 from realtime.stores.mongo.client import Collection, Document
 from realtime.stores.mongo.documents import Faulty, encode
-from realtime.stores.mongo.failures import (
-    DUPLICATE,
-    is_duplicate,
-    write_errors,
-    wrote_unconcerned,
-)
+from realtime.stores.mongo.failures import is_duplicate, only_duplicates
 from realtime.stores.mongo.heads import boot_clock
 from realtime.stores.mongo.insisting import insist
 
@@ -96,9 +91,7 @@ async def put(rows: Collection, revocations: Iterable[Revocation]) -> None:
     try:
         await rows.insert_many(documents, ordered=False)
     except BulkWriteError as error:
-        refused = [item for item in write_errors(error) if item.get("code") != DUPLICATE]
-        if refused or wrote_unconcerned(error):
-            raise
+        only_duplicates(error)
 
 
 async def select(rows: Collection, *, after: int, limit: int, now_ms: int) -> Sequence[Revocation]:

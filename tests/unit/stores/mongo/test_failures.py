@@ -31,6 +31,7 @@ from realtime.stores.mongo.failures import (
     is_duplicate,
     is_unknown,
     mapped,
+    only_duplicates,
     store_error,
 )
 
@@ -135,3 +136,11 @@ def test_the_original_error_is_not_shown_behind_the_mapped_one() -> None:
         raise bulk(121)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+def test_a_bulk_write_may_have_been_refused_as_duplicates_alone() -> None:
+    assert only_duplicates(bulk(11000, 11000)) == [0, 1]
+    for error in (bulk(11000, 121), bulk(None), bulk(11000, concern=True), bulk(concern=True)):
+        with pytest.raises(BulkWriteError) as raised:
+            only_duplicates(error)
+        assert raised.value is error
