@@ -26,6 +26,7 @@ PURE_PACKAGES: Final = (
     "realtime.limits",
     "realtime.backoff",
 )
+DRIVER_LIBRARIES: Final = ("redis", "pymongo", "sqlite3")
 TASK_STARTERS: Final = {"create_task", "ensure_future"}
 
 
@@ -41,10 +42,17 @@ class Wall:
 
 WALLS: Final = (
     Wall(PURE_PACKAGES, ("asyncio", "aiohttp", "redis", "pymongo", "time", "os")),
-    Wall(("realtime.hub",), ("aiohttp", "sqlite3", "redis", "pymongo")),
+    Wall(("realtime.hub",), ("aiohttp", *DRIVER_LIBRARIES)),
+    Wall(
+        ("realtime.cluster",),
+        ("realtime.hub", "realtime.server", "realtime.wiring", "aiohttp", *DRIVER_LIBRARIES),
+    ),
     Wall(DRIVER_PACKAGES, ("realtime.hub", "realtime.server", "realtime.wiring")),
     Wall(("realtime",), ("workers",), but=("realtime.cli",)),
-    Wall(("workers",), ("realtime.hub", "realtime.server", "realtime.protocol")),
+    Wall(
+        ("workers",),
+        ("realtime.hub", "realtime.server", "realtime.protocol", *DRIVER_LIBRARIES),
+    ),
     Wall(("load",), ("realtime", "workers")),
 )
 
@@ -234,15 +242,21 @@ def test_the_walls_are_about_packages_that_exist() -> None:
         (wall_breaches, "realtime.auth.x", "from aiohttp import web"),
         (wall_breaches, "realtime.limits.x", "import redis.asyncio as redis"),
         (wall_breaches, "realtime.hub.x", "import aiohttp"),
+        (wall_breaches, "realtime.cluster.x", "from realtime.hub.clock import Clock"),
+        (wall_breaches, "realtime.cluster.x", "from realtime import wiring"),
+        (wall_breaches, "realtime.cluster.x", "from pymongo.errors import PyMongoError"),
         (wall_breaches, "realtime.stores.sqlite", "from realtime.hub import hub"),
         (wall_breaches, "realtime.stores.sqlite", "from realtime import server"),
         (wall_breaches, "realtime.stores.sqlite", "from ..hub import hub"),
         (wall_breaches, "realtime.brokers.memory", "import realtime.wiring"),
         (wall_breaches, "realtime.hub.x", "import workers.sender"),
         (wall_breaches, "workers.x", "from realtime.protocol import codec"),
+        (wall_breaches, "workers.x", "import redis.asyncio"),
         (wall_breaches, "load.x", "import realtime"),
         (driver_breaches, "realtime.hub.x", "from realtime.stores.sqlite import SqliteStore"),
         (driver_breaches, "realtime.hub.x", "from realtime.brokers import memory"),
+        (driver_breaches, "realtime.cluster.x", "from realtime.brokers import redis"),
+        (driver_breaches, "workers.x", "from realtime.stores.mongo import MongoStore"),
         (driver_breaches, "realtime.stores.sqlite", "from realtime.brokers import memory"),
         (driver_breaches, "realtime.stores.sqlite", "from realtime.stores.mongo import log"),
         (task_breaches, "realtime.hub.x", "asyncio.create_task(f())"),
