@@ -14,13 +14,11 @@ from realtime.channels.fanout import Fanout
 from realtime.channels.live import Subscription
 from realtime.channels.outbox import Outbox
 from realtime.channels.rules import RuleBook
-from realtime.cluster.outage import Outage
 from realtime.cluster.retention import RetentionRounds
 from realtime.errors import (
     CONNECTION_CLOSED,
     SHUTDOWN,
     SLOW,
-    StoreError,
 )
 from realtime.hub.client import Client, ClientRegistry
 from realtime.hub.client_ids import ClientIds
@@ -33,6 +31,7 @@ from realtime.hub.statistics import Statistics
 from realtime.hub.timers import Timers
 from realtime.hub.transport import Transport
 from realtime.hub.use_cases import Surroundings, UseCases
+from realtime.hub.watching import POSITION_CHECK_S, Watching
 from realtime.protocol.session import Session, Timings
 from realtime.settings.schema import Settings
 from realtime.stores.base import HeadHints, LogStore, NodeInfo, RevocationStore
@@ -44,15 +43,6 @@ FLUSH_S: Final = 5.0
 
 TICK_S: Final = 0.25
 """How often deadlines are looked at."""
-
-POSITION_CHECK_S: Final = 30.0
-"""How often positions are compared with the store while the bus is trusted (design 3)."""
-
-FOLLOW_S: Final = 0.5
-"""How often the revocations log is read: within two seconds nobody may do what was taken away."""
-
-DOUBT_CHECK_S: Final = 1.0
-"""How often positions are compared with the store while the bus is in doubt (design 3)."""
 
 DRAIN_SLICES: Final = 50
 """Into how many groups a drain spreads the connections it closes."""
@@ -103,12 +93,10 @@ class Hub:
         self.draining = False
         self.loop_lag_s = 0.0
         self._broker = broker
-        self._position_check_s = position_check_s
         self._loop = asyncio.get_running_loop()
         self._new_id = ClientIds().next
         self._tasks: asyncio.TaskGroup | None = None
         self._ended = False
-        self._doubted = asyncio.Event()
         client = settings.client
         self._timings = Timings(
             client.stale_close_s,
@@ -139,6 +127,7 @@ class Hub:
         self.received = use_cases.dispatch.received
         self.attendance = use_cases.attendance
         self.cluster = self._join(shared, use_cases) if shared is not None else None
+        self.watching = self._watching(position_check_s)
         self._retention = RetentionRounds(store, retention=self.rules.retention, clock=clock)
         self._timers = Timers(now=clock.monotonic(), responder=self.responder, joining=self.joining)
 
@@ -171,6 +160,17 @@ class Hub:
             rescheduled=self._rescheduled,
             unconnected=self._unconnected,
             insufficient=self._insufficient,
+        )
+
+    def _watching(self, position_check_s: float) -> Watching:
+        return Watching(
+            broker=self._broker,
+            delivery=self.delivery,
+            revoking=self.revoking,
+            revocations=self.revocations,
+            clock=self.clock,
+            position_check_s=position_check_s,
+            living=self._living,
         )
 
     def __repr__(self) -> str:
@@ -236,8 +236,8 @@ class Hub:
             tasks.create_task(self.commits.run(), name="commits")
             tasks.create_task(self._listen(), name="broker")
             tasks.create_task(self._tick(), name="timers")
-            tasks.create_task(self._compare(), name="positions")
-            tasks.create_task(self._follow(), name="revocations")
+            tasks.create_task(self.watching.compare(), name="positions")
+            tasks.create_task(self.watching.follow(), name="revocations")
             if self.cluster is not None:
                 tasks.create_task(self.cluster.member.run(), name="member")
             else:
@@ -353,48 +353,8 @@ class Hub:
 
     async def _listen(self) -> None:
         await self._broker.run(
-            self.delivery.received, control=self.peers.received, resumed=self._doubt
+            self.delivery.received, control=self.peers.received, resumed=self.watching.doubt
         )
-
-    def _doubt(self) -> None:
-        """Something may have been missed until now: look at once."""
-        self.delivery.doubted()
-        self._doubted.set()
-
-    async def _compare(self) -> None:
-        """Compare positions with the store: now and then, at once after a doubt, often in one."""
-        due = 0.0
-        living: frozenset[str] = frozenset()
-        outage = Outage(logger, "comparing positions with the store")
-        while True:
-            before, living = living, self._living()
-            if before - living:
-                # It may have died between a commit and telling of it.
-                due = 0.0
-            if self.clock.monotonic() >= due or self._broker.state == "degraded":
-                due = self.clock.monotonic() + self._position_check_s * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load
-                try:
-                    await self.delivery.check_positions()
-                    outage.ended()
-                except (StoreError, TimeoutError) as error:
-                    outage.failed(error)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(DOUBT_CHECK_S):
-                    await self._doubted.wait()
-                    self._doubted.clear()
-                    due = 0.0
-
-    async def _follow(self) -> None:
-        """Read the revocations log, as if nobody ever told that there is something new in it."""
-        outage = Outage(logger, "reading the revocations log")
-        while True:
-            await asyncio.sleep(FOLLOW_S)
-            self.revocations.sweep(self.clock.wall_ms())
-            try:
-                await self.revoking.follow()
-                outage.ended()
-            except (StoreError, TimeoutError) as error:
-                outage.failed(error)
 
     def _living(self) -> frozenset[str]:
         return self.cluster.member.lease.living if self.cluster is not None else frozenset()

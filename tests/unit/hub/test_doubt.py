@@ -8,7 +8,7 @@ import pytest
 
 from realtime.brokers.base import BrokerState, BusMessage, ControlReceiver, Receiver, ignore
 from realtime.brokers.memory import MemoryBroker
-from realtime.hub import hub as hub_module
+from realtime.hub import watching as watching_module
 from realtime.hub.api_publishing import API_SENDER
 from realtime.hub.publishing import digest
 from realtime.model import Entry
@@ -59,7 +59,7 @@ class ListeningStore(MemoryStore):
 async def test_positions_are_compared_every_second_while_the_bus_is_in_doubt(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(hub_module, "DOUBT_CHECK_S", 0.01)
+    monkeypatch.setattr(watching_module, "DOUBT_CHECK_S", 0.01)
     broker, store = DoubtfulBroker(), MemoryStore()
     async with running(broker=broker, store=store) as node:
         alice = await node.subscribed("chat:1")
@@ -90,8 +90,8 @@ async def test_positions_are_compared_once_more_when_the_bus_is_trusted_again() 
 async def test_a_store_that_is_away_too_is_asked_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(hub_module, "FOLLOW_S", 0.01)
-    monkeypatch.setattr(hub_module, "DOUBT_CHECK_S", 0.01)
+    monkeypatch.setattr(watching_module, "FOLLOW_S", 0.01)
+    monkeypatch.setattr(watching_module, "DOUBT_CHECK_S", 0.01)
     broker, store = DoubtfulBroker(), MemoryStore()
     async with running(broker=broker, store=store) as node:
         alice = await node.subscribed("chat:1")

@@ -3,8 +3,8 @@
 import pytest
 
 from realtime.cluster import retention as retention_module
-from realtime.hub import hub as hub_module
 from realtime.hub import revoking as revoking_module
+from realtime.hub import watching as watching_module
 from realtime.hub.revoking import load_revocations
 from realtime.model import Revocation
 from tests.support.hub import running, until
@@ -31,7 +31,7 @@ async def test_a_hub_alone_frees_what_retention_hides_and_a_namespace_that_is_go
 async def test_revocations_that_have_had_their_time_are_forgotten(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(hub_module, "FOLLOW_S", 0.01)
+    monkeypatch.setattr(watching_module, "FOLLOW_S", 0.01)
     async with running() as node:
         node.hub.revocations.add(Revocation(jti="old", until=1))
         node.hub.revocations.add(Revocation(jti="new"))
