@@ -39,6 +39,7 @@ async def presence(
         yield presence
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("presence", ["announce-from-every-survivor"], indirect=True)
 async def test_a_build_whose_survivors_all_announce_the_leaves_is_caught(
     presence: Presence,
@@ -46,6 +47,7 @@ async def test_a_build_whose_survivors_all_announce_the_leaves_is_caught(
     assert await heals_after_a_kill(presence) == ["2 leaves of the dead"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("presence", ["condemn-after-a-pause"], indirect=True)
 async def test_a_build_that_takes_nodes_for_dead_as_the_store_pauses_is_caught(
     presence: Presence,

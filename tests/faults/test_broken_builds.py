@@ -28,37 +28,38 @@ class Proof(NamedTuple):
     seed: int = 1
 
 
+QUICK: Final = {
+    "ack-before-store": [Proof("kill", 1, "was acked but is not stored")],
+    "no-position-check": [Proof("bus-drops", 4, "never got")],
+}
+"""Broken builds, and which scenarios find them; these always run."""
+
+THOROUGH: Final = {
+    "ack-before-store": [
+        Proof("rolling", 1, "was acked but is not stored"),
+        Proof("drain", 1, "was acked but is not stored"),
+        Proof("mongo-killed", 2, "acks came while there was no store"),
+    ],
+    "no-dedupe": [Proof("mongo-paused", 6, "is stored 2 times")],
+    "no-resubscribe": [
+        Proof("redis-empty", 1, "a message from hub"),
+        Proof("pubsub-killed", 1, "a message from hub"),
+    ],
+    "no-position-check": [
+        Proof("redis-paused", 6, "never got"),
+        Proof("bus-cut", 3, "never got"),
+        Proof("mixed", 2, "never got", seed=2),
+    ],
+    "never-denied": [Proof("retention", 1, "never got")],
+}
+
+
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize(
     ("sabotage", "proofs"),
     [
-        (
-            "ack-before-store",
-            [
-                Proof("kill", 1, "was acked but is not stored"),
-                Proof("rolling", 1, "was acked but is not stored"),
-                Proof("drain", 1, "was acked but is not stored"),
-                Proof("mongo-killed", 2, "acks came while there was no store"),
-            ],
-        ),
-        ("no-dedupe", [Proof("mongo-paused", 6, "is stored 2 times")]),
-        (
-            "no-resubscribe",
-            [
-                Proof("redis-empty", 1, "a message from hub"),
-                Proof("pubsub-killed", 1, "a message from hub"),
-            ],
-        ),
-        (
-            "no-position-check",
-            [
-                Proof("redis-paused", 6, "never got"),
-                Proof("bus-drops", 4, "never got"),
-                Proof("bus-cut", 3, "never got"),
-                Proof("mixed", 2, "never got", seed=2),
-            ],
-        ),
-        ("never-denied", [Proof("retention", 1, "never got")]),
+        *QUICK.items(),
+        *(pytest.param(*case, marks=pytest.mark.thorough) for case in THOROUGH.items()),
     ],
 )
 async def test_a_promise_that_is_broken_is_found(
@@ -84,6 +85,7 @@ async def test_a_promise_that_is_broken_is_found(
             assert any(proof.finds in finding for finding in verdict.findings)
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(60)
 async def test_offsets_that_are_guessed_are_found(tmp_path: Path) -> None:
     """That also happens without a fault, but seldom: the bus tells of the others' heads."""
@@ -92,6 +94,7 @@ async def test_offsets_that_are_guessed_are_found(tmp_path: Path) -> None:
     assert any("the log has offset" in finding for finding in verdict.findings)
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(60)
 async def test_a_drain_that_closes_everybody_at_once_is_found(tmp_path: Path) -> None:
     async with open_rig(tmp_path, nodes=2, proxied=False, sabotage="rushed-drain") as rig:
@@ -101,6 +104,5 @@ async def test_a_drain_that_closes_everybody_at_once_is_found(tmp_path: Path) ->
 
 def test_every_scenario_is_shown_to_find_something() -> None:
     """A new scenario needs a broken build that it finds."""
-    marks = test_a_promise_that_is_broken_is_found.pytestmark  # type: ignore[attr-defined]
-    (cases,) = [mark.args[1] for mark in marks if mark.name == "parametrize"]
-    assert {proof.scenario for _, proofs in cases for proof in proofs} == set(SCENARIOS)
+    cases = [*QUICK.values(), *THOROUGH.values()]
+    assert {proof.scenario for proofs in cases for proof in proofs} == set(SCENARIOS)
