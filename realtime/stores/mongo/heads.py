@@ -18,6 +18,7 @@ from pymongo.errors import BulkWriteError
 from realtime.stores.mongo.client import Collection, Database, Document
 from realtime.stores.mongo.concurrency import over
 from realtime.stores.mongo.failures import DUPLICATE, write_errors, wrote_unconcerned
+from realtime.stores.mongo.pace import either
 from realtime.stores.mongo.text import escape, key, unescape, unkey
 
 HEADS_MAX: Final = 65_536
@@ -121,25 +122,32 @@ class Heads:
 
     async def catch_up(self, channels: Sequence[str]) -> None:
         """Read how far others have come in these channels. Raises PyMongoError."""
-        pace = self._database.pace
-        if len(channels) > 1 and not pace.prefers_singles(len(channels)):
-            begun = self.clock()
-            branches = [
-                {"c": escape(channel), "o": {"$gt": self.known(channel)}}
-                for channel in channels[:NAMES_MAX]
-            ]
-            query = self._database.entries.find({"$or": branches}, {"_id": 0, "c": 1, "o": 1})
-            with pace.together(len(branches)):
-                ahead = await query.limit(_FOLLOWED_MAX).batch_size(_FOLLOWED_MAX).to_list()
-            if len(ahead) < _FOLLOWED_MAX and len(channels) <= NAMES_MAX:
-                tops = {channel: self.known(channel) for channel in channels}
-                for document in ahead:
-                    channel = unescape(document["c"])
-                    tops[channel] = max(tops[channel], int(document["o"]))
-                for channel, top in tops.items():
-                    self.rise(channel, top, at=begun)
-                return
-        await over(channels, self._read)
+        names = {escape(channel): channel for channel in channels}
+        branches: list[Document] = [
+            {"c": stored, "o": {"$gt": self.known(channel)}} for stored, channel in names.items()
+        ]
+
+        async def query(part: Sequence[Document]) -> None:
+            await self._follow([names[branch["c"]] for branch in part], part)
+
+        await self._database.pace.ask(branches, query, most=NAMES_MAX)
+
+    async def _follow(self, channels: Sequence[str], branches: Sequence[Document]) -> None:
+        if len(channels) == 1:
+            await self._read(channels[0])
+            return
+        begun = self.clock()
+        query = self._database.entries.find(either(branches), {"_id": 0, "c": 1, "o": 1})
+        ahead = await query.limit(_FOLLOWED_MAX).batch_size(_FOLLOWED_MAX).to_list()
+        if len(ahead) == _FOLLOWED_MAX:
+            await over(channels, self._read)
+            return
+        tops = {channel: self.known(channel) for channel in channels}
+        for document in ahead:
+            channel = unescape(document["c"])
+            tops[channel] = max(tops[channel], int(document["o"]))
+        for channel, top in tops.items():
+            self.rise(channel, top, at=begun)
 
     async def name(self, channels: Sequence[str]) -> None:
         """Make the documents that name these channels, where they are not there yet."""
@@ -165,6 +173,4 @@ class Heads:
 
     async def _read(self, channel: str) -> None:
         begun = self.clock()
-        with self._database.pace.single():
-            head = await read_head(self._database.entries, channel)
-        self.rise(channel, head, at=begun)
+        self.rise(channel, await read_head(self._database.entries, channel), at=begun)

@@ -6,10 +6,20 @@ of 100 branches; FerretDB 1 reads every document for each query, so it is the ot
 it is here, is measured.
 """
 
+import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any, Final, TypeVar
+
+from realtime.stores.mongo.concurrency import AT_ONCE_MAX, over
+
+_T = TypeVar("_T")
+
+Branch = dict[str, Any]
+
+_PROBED: Final = 8
+"""Branches of the first query."""
 
 _TOLERATED_S: Final = 0.05
 """An `$or` that takes no longer is never worth being replaced."""
@@ -34,24 +44,72 @@ class Pace:
         self._clock = clock
         self._single_s = 0.0
         self._branch_s = 0.0
+        self._under_way = 0
+        self._probing = asyncio.Lock()
+
+    async def ask(
+        self,
+        branches: Sequence[Branch],
+        query: Callable[[Sequence[Branch]], Awaitable[_T]],
+        *,
+        most: int,
+        enough: Callable[[Sequence[_T]], bool] = lambda answers: False,
+    ) -> list[_T]:
+        """Have all branches asked about, at most `most` of them by one query, in their order.
+
+        `query` asks about some. `enough` is looked at now and then, and may end it early.
+        """
+        answers: list[_T] = []
+        if len(branches) > 1 and not self._branch_s:
+            # One at a time and with few branches: a node that starts under load might stop the
+            # server with its first queries.
+            async with self._probing:
+                if not self._branch_s:
+                    answers.append(await self._timed(branches[:_PROBED], query))
+                    branches = branches[_PROBED:]
+        size = 1 if self.prefers_singles(len(branches)) else most
+        parts = [branches[start : start + size] for start in range(0, len(branches), size)]
+        for start in range(0, len(parts), AT_ONCE_MAX):
+            if enough(answers):
+                break
+            wave = parts[start : start + AT_ONCE_MAX]
+            answers += await over(wave, lambda part: self._timed(part, query))
+        return answers
+
+    async def _timed(
+        self, part: Sequence[Branch], query: Callable[[Sequence[Branch]], Awaitable[_T]]
+    ) -> _T:
+        with self.single() if len(part) == 1 else self.together(len(part)):
+            return await query(part)
 
     @contextlib.contextmanager
     def single(self) -> Iterator[None]:
         """Around a query for one thing."""
-        began = self._clock()
-        try:
-            yield
-        finally:
-            self._single_s = _mean(self._single_s, self._clock() - began)
+        with self._stopwatch() as took:
+            try:
+                yield
+            finally:
+                self._single_s = _mean(self._single_s, took())
 
     @contextlib.contextmanager
     def together(self, branches: int) -> Iterator[None]:
         """Around one query of so many branches; one that failed took its time as well."""
-        began = self._clock()
+        with self._stopwatch() as took:
+            try:
+                yield
+            finally:
+                self._branch_s = _mean(self._branch_s, took() / branches)
+
+    @contextlib.contextmanager
+    def _stopwatch(self) -> Iterator[Callable[[], float]]:
+        """How long a query takes by itself: one behind n others waits for them, on a server that
+        does one at a time. On any other it seems to be cheaper than it is, and all alike."""
+        self._under_way += 1
+        began, share = self._clock(), self._under_way
         try:
-            yield
+            yield lambda: (self._clock() - began) / share
         finally:
-            self._branch_s = _mean(self._branch_s, (self._clock() - began) / branches)
+            self._under_way -= 1
 
     def prefers_singles(self, branches: int) -> bool:
         """Whether so many branches had better be as many queries. Until it is known: no, unless
@@ -63,6 +121,11 @@ class Pace:
             return False
         self._branch_s *= _FADING
         return True
+
+
+def either(branches: Sequence[Branch]) -> Branch:
+    """What matches any of the branches."""
+    return branches[0] if len(branches) == 1 else {"$or": list(branches)}
 
 
 def _mean(mean: float, newest: float) -> float:

@@ -14,9 +14,10 @@ import msgspec
 from realtime.model import Entry, Retention
 from realtime.stores.base import MISSED_CHANNELS_MAX, Page
 from realtime.stores.mongo.client import Database, Document
-from realtime.stores.mongo.concurrency import AT_ONCE_MAX, both, over
+from realtime.stores.mongo.concurrency import both, over
 from realtime.stores.mongo.documents import to_entries
 from realtime.stores.mongo.heads import Heads, read_head
+from realtime.stores.mongo.pace import either
 from realtime.stores.mongo.text import escape, key, unkey
 
 _CURSOR_ROWS: Final = 1_000
@@ -91,25 +92,19 @@ async def read_missed(
 
 async def _after(database: Database, positions: Mapping[str, int], limit: int) -> list[Entry]:
     """Entries after the positions, in order of channel and offset."""
-    branches = [
+    branches: list[Document] = [
         {"c": escape(channel), "o": {"$gt": position}}
         for channel, position in sorted(positions.items())
     ]
-    if len(branches) > 1 and not database.pace.prefers_singles(len(branches)):
-        with database.pace.together(len(branches)):
-            return to_entries(await _in_order(database, {"$or": branches}, limit))
 
-    async def ask(branch: Mapping[str, Any]) -> list[Entry]:
-        with database.pace.single():
-            return to_entries(await _in_order(database, branch, limit))
+    async def query(part: Sequence[Document]) -> list[Entry]:
+        return to_entries(await _in_order(database, either(part), limit))
 
-    found: list[Entry] = []
-    for start in range(0, len(branches), AT_ONCE_MAX):
-        for entries in await over(branches[start : start + AT_ONCE_MAX], ask):
-            found += entries
-        if len(found) >= limit:
-            break
-    return found[:limit]
+    def enough(answers: Sequence[Sequence[Entry]]) -> bool:
+        return sum(map(len, answers)) >= limit
+
+    answers = await database.pace.ask(branches, query, most=MISSED_CHANNELS_MAX, enough=enough)
+    return [entry for entries in answers for entry in entries][:limit]
 
 
 async def read_marks(database: Database, channels: Iterable[str]) -> dict[str, int]:

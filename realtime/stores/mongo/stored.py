@@ -1,13 +1,12 @@
 """Which entries are there already, looked up by the keys that make a retry a retry."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from realtime.model import NewEntry
 from realtime.stores.base import Appended, Conflict
 from realtime.stores.mongo.client import Collection, Document
-from realtime.stores.mongo.concurrency import over
-from realtime.stores.mongo.pace import Pace
+from realtime.stores.mongo.pace import Pace, either
 from realtime.stores.mongo.text import escape, unescape
 
 LOOKUP_MAX: Final = 100
@@ -41,32 +40,19 @@ def key_of(entry: NewEntry) -> Key:
 
 async def find_stored(entries: Collection, pace: Pace, keys: Sequence[Key]) -> dict[Key, Stored]:
     """The entries that a majority has under these keys. Raises PyMongoError."""
-    chunks = [keys[start : start + LOOKUP_MAX] for start in range(0, len(keys), LOOKUP_MAX)]
+    branches = _branches(keys)
 
-    async def ask(branches: Sequence[Document]) -> list[Document]:
-        alone = len(branches) == 1
-        query = entries.find(branches[0] if alone else {"$or": branches}, _FIELDS)
-        with pace.single() if alone else pace.together(len(branches)):
-            # One more than there can be, or a full answer would be followed by an empty one.
-            return await query.batch_size(LOOKUP_MAX + 1).to_list()
+    async def query(part: Sequence[Document]) -> list[Document]:
+        # One more than there can be, or a full answer would be followed by an empty one.
+        return await entries.find(either(part), _FIELDS).batch_size(LOOKUP_MAX + 1).to_list()
 
     return {
         (unescape(found["c"]), unescape(found["s"]), unescape(found["i"])): Stored(
             int(found["o"]), int(found["a"]), bytes(found["g"]), found["_id"]
         )
-        for documents in await over(_queries(chunks, pace), ask)
+        for documents in await pace.ask(branches, query, most=LOOKUP_MAX)
         for found in documents
     }
-
-
-def _queries(chunks: Iterable[Sequence[Key]], pace: Pace) -> Iterator[Sequence[Document]]:
-    """The branches of each query."""
-    for chunk in chunks:
-        branches = _branches(chunk)
-        if len(branches) > 1 and pace.prefers_singles(len(branches)):
-            yield from ([branch] for branch in branches)
-        else:
-            yield branches
 
 
 def _branches(keys: Iterable[Key]) -> list[Document]:
@@ -75,6 +61,9 @@ def _branches(keys: Iterable[Key]) -> list[Document]:
     for channel, sender, client_id in keys:
         groups.setdefault((escape(channel), escape(sender)), []).append(escape(client_id))
     return [
-        {"c": channel, "s": sender, "i": ids[0] if len(ids) == 1 else {"$in": ids}}
+        {"c": channel, "s": sender, "i": {"$in": ids[start : start + LOOKUP_MAX]}}
+        if len(ids) > 1
+        else {"c": channel, "s": sender, "i": ids[0]}
         for (channel, sender), ids in groups.items()
+        for start in range(0, len(ids), LOOKUP_MAX)
     ]
