@@ -29,4 +29,4 @@ class Outage:
         """An attempt succeeded."""
         if self._lasts:
             self._lasts = False
-            self._logger.warning("%s goes on", self._what)
+            self._logger.info("%s goes on", self._what)

@@ -55,5 +55,5 @@ def _of_workers(store: str, broker: str) -> Iterator[Contradiction]:
     if missing:
         yield Contradiction(
             tuple(paths),
-            f"each worker is a node of its own; more than one need {' and '.join(missing)}",
+            f"each worker is a node of its own; more than one needs {' and '.join(missing)}",
         )

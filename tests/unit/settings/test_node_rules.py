@@ -58,7 +58,7 @@ def test_mongodb_alone_is_for_one_node(tmp_path: Path) -> None:
         (
             WORKERS,
             "server.workers (FILE), store.url (default), broker.url (default): each worker is a "
-            "node of its own; more than one need MongoDB, to share one log and Redis, to hear of "
+            "node of its own; more than one needs MongoDB, to share one log and Redis, to hear of "
             "one another's messages",
         ),
         (
