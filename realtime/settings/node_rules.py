@@ -48,10 +48,10 @@ def _of_workers(store: str, broker: str) -> Iterator[Contradiction]:
     missing = []
     if store != "mongodb":
         paths.append(_STORE)
-        missing.append("MongoDB, to share one log")
+        missing.append("MongoDB (to share one log)")
     if broker != "redis":
         paths.append(_BROKER)
-        missing.append("Redis, to hear of one another's messages")
+        missing.append("Redis (to hear of one another's messages)")
     if missing:
         yield Contradiction(
             tuple(paths),

@@ -58,18 +58,18 @@ def test_mongodb_alone_is_for_one_node(tmp_path: Path) -> None:
         (
             WORKERS,
             "server.workers (FILE), store.url (default), broker.url (default): each worker is a "
-            "node of its own; more than one needs MongoDB, to share one log and Redis, to hear of "
-            "one another's messages",
+            "node of its own; more than one needs MongoDB (to share one log) and Redis (to hear of "
+            "one another's messages)",
         ),
         (
             WORKERS + MONGODB,
             "server.workers (FILE), broker.url (default): each worker is a node of its own; more "
-            "than one need Redis, to hear of one another's messages",
+            "than one needs Redis (to hear of one another's messages)",
         ),
         (
             WORKERS + REDIS,
             "server.workers (FILE), store.url (default): each worker is a node of its own; more "
-            "than one need MongoDB, to share one log",
+            "than one needs MongoDB (to share one log)",
         ),
         (
             REDIS,
