@@ -81,11 +81,11 @@ async def test_a_peer_that_vanishes_is_freed(make_hub: MakeHub) -> None:
         with open_upgraded(hub.port) as vanished:
             await asyncio.to_thread(connect_and_subscribe, vanished, "vanished")
             assert await clients() == 1
-            descriptors = hub.descriptors()
+            sockets = hub.sockets()
             began = time.monotonic()
 
             async def is_freed() -> bool:
-                return await clients() == 0 and hub.descriptors() < descriptors
+                return await clients() == 0 and hub.sockets() < sockets
 
             await eventually(is_freed, within_s=1.0 + 0.5 + 5.0)
             assert time.monotonic() - began > 0.5

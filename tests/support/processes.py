@@ -3,6 +3,7 @@
 Everything here blocks: asynchronous tests call it through `asyncio.to_thread`.
 """
 
+import contextlib
 import os
 import re
 import signal
@@ -184,6 +185,14 @@ class HubProcess:
     def descriptors(self) -> int:
         """Open file descriptors."""
         return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def sockets(self) -> int:
+        """Open sockets: descriptors that no file of the database is behind."""
+        count = 0
+        for entry in Path(f"/proc/{self.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                count += os.readlink(entry).startswith("socket:")
+        return count
 
     def end(self) -> None:
         """Make sure that nothing is left running. Idempotent."""
