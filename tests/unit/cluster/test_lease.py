@@ -125,7 +125,7 @@ async def test_an_outage_is_logged_when_it_begins_and_when_it_ends(
     processes = Processes()
     ann = processes.add("ann")
     ann.store.is_away = True
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         await processes.live(ann, seconds=10 * BEAT_S)
         ann.store.is_away = False
         await processes.live(ann, seconds=2 * BEAT_S)

@@ -8,6 +8,7 @@ import pytest
 from realtime.protocol import calls
 from realtime.protocol.calls import (
     Answer,
+    BanCall,
     BroadcastAnswer,
     BroadcastCall,
     BroadcastError,
@@ -33,6 +34,7 @@ from realtime.protocol.calls import (
     RpcCall,
     SubscribeCall,
     Switch,
+    UnbanCall,
     UnsubscribeCall,
 )
 from realtime.protocol.commands import Since
@@ -93,6 +95,8 @@ FULL: list[tuple[str, Call]] = [
     ("{}", InfoCall()),
     ('{"method":"sum","data":[1]}', RpcCall(RAW(b"[1]"))),
     ('{"user":"u","jti":"j","expire_at":9}', RevokeCall("u", "j", 9)),
+    ('{"user":"u","channel":"a","expire_at":9}', BanCall("u", "a", 9)),
+    ('{"user":"u","channel":"a"}', UnbanCall("u", "a")),
 ]
 
 
@@ -129,6 +133,8 @@ def test_every_call_has_a_method_of_its_own() -> None:
         "info",
         "rpc",
         "revoke",
+        "ban",
+        "unban",
     }
 
 
@@ -190,3 +196,11 @@ def test_an_answer_has_what_is_always_written_and_nothing_else_that_is_zero(
     answer: Answer, text: str
 ) -> None:
     assert json.loads(msgspec.json.encode(answer)) == json.loads(text)
+
+
+@pytest.mark.parametrize("call", [call for _, call in FULL], ids=[call.method for _, call in FULL])
+def test_a_call_can_be_passed_on_with_nothing_but_what_it_says(call: Call) -> None:
+    """As a node does that tells another: empty raw values would be no JSON."""
+    for told in (call, type(call)()):
+        assert msgspec.json.decode(msgspec.json.encode(told), type=type(call)) == told
+    assert msgspec.json.encode(type(call)()) == b"{}"
