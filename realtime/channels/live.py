@@ -171,10 +171,15 @@ class LiveChannel:
                 del audience.members[outbox]
 
     def publish(self, entry: Entry, fanout: Fanout) -> None:
-        """Hand an entry to everyone who is served: encoded and framed once per wire."""
+        """Hand an entry to everyone who is served: encoded once a codec, framed once a wire."""
+        codec: Codec | None = None
+        document = b""
         for wire, audience in self._audiences:
             if audience.members:
-                fanout.broadcast(audience, wire.frame(wire.codec.publication(entry)))
+                if wire.codec is not codec:
+                    codec = wire.codec
+                    document = codec.publication(entry)
+                fanout.broadcast(audience, wire.frame(document))
 
     def deliver(self, entries: list[Entry], fanout: Fanout) -> None:
         """Hand out entries that the cursor let through, and admit who waited for them."""
@@ -219,5 +224,9 @@ class LiveChannel:
             if known is wire:
                 return audience
         audience = Audience(durable=self.rules.has_history)
-        self._audiences.append((wire, audience))
+        # Wires of one codec stand together, so that `publish` encodes for all of them at once.
+        index = len(self._audiences)
+        while index and self._audiences[index - 1][0].codec is not wire.codec:
+            index -= 1
+        self._audiences.insert(index or len(self._audiences), (wire, audience))
         return audience

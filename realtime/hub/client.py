@@ -18,6 +18,9 @@ from realtime.protocol.session import Session
 UNANSWERED_MAX: Final = 512
 """Publishes of one connection that may wait for the store before it is read no further."""
 
+SESSION_SEPARATOR: Final = "."
+"""Between the two parts of a session id; neither holds one."""
+
 NO_CHANNELS: Final[frozenset[str]] = frozenset()
 
 
@@ -27,8 +30,9 @@ class Client:
     Small on purpose: a hub holds tens of thousands of idle ones. `inbox` holds commands that wait
     for one that is being performed, None while nothing waits. `slot` belongs to the timing wheel.
     `granted` are the channels that the token, or being that user, subscribes it to. `unanswered`
-    counts publishes that wait for the store. `closed` is why the server closed it, if it did;
-    nothing is performed or written afterwards.
+    counts publishes that wait for the store. `secret` is what its emulation requests must know, ""
+    where it makes none. `closed` is why the server closed it, if it did; nothing is performed or
+    written afterwards.
     """
 
     __slots__ = (
@@ -41,6 +45,7 @@ class Client:
         "info",
         "outbox",
         "publish_tat",
+        "secret",
         "session",
         "slot",
         "subscriptions",
@@ -49,11 +54,12 @@ class Client:
         "wire",
     )
 
-    def __init__(self, id: str, transport: Transport, session: Session) -> None:
+    def __init__(self, id: str, transport: Transport, session: Session, secret: str = "") -> None:
         self.id = id
         self.transport = transport
         self.wire: Wire = transport.wire
         self.session = session
+        self.secret = secret
         self.outbox = Outbox(transport.sink, self)
         self.identity: Identity | None = None
         self.info: ClientInfo | None = None
@@ -78,6 +84,14 @@ class Client:
             subscription.info = (
                 ClientInfo(self.user, self.id, info, chan_info) if chan_info else self.info
             )
+
+    @property
+    def session_id(self) -> str:
+        """What the client is told to be called in emulation requests and by its backend; or "".
+
+        Made of the id, which everybody in a channel may see, and the secret, which nobody does.
+        """
+        return f"{self.id}{SESSION_SEPARATOR}{self.secret}" if self.secret else ""
 
     @property
     def user(self) -> str:

@@ -62,6 +62,7 @@ class Connecting:
     def __init__(
         self,
         *,
+        node: str,
         connect_rules: ConnectRules,
         rules: RuleBook,
         clients: ClientRegistry,
@@ -74,6 +75,7 @@ class Connecting:
         jitter: Callable[[], float],
         rescheduled: Callable[[Client], None],
     ) -> None:
+        self._node = node
         self._connect_rules = connect_rules
         self._rules = rules
         self._clients = clients
@@ -233,11 +235,19 @@ class Connecting:
         expires_at = 0.0 if rules.insecure else identity.expires_at
         now = self._clock.monotonic()
         deadline = self._joining.deadline(expires_at)
-        client.session.accepted(now, jitter=self._jitter(), expires=deadline)
+        transport = client.transport
+        interval = rules.ping_interval_s
+        client.session.accepted(
+            now,
+            jitter=self._jitter(),
+            expires=deadline,
+            ping_interval_s=interval,
+            pongs=transport.pongs,
+        )
         self._rescheduled(client)
         self._statistics.connects += 1
         logger.debug("client %s: connected", client.id)
-        pings = rules.ping_interval_s > 0 and not client.transport.frame_pings
+        pings = interval > 0 and not transport.frame_pings
         subs: dict[str, SubscribeResult] | None = None
         if prepared:
             subs = {item.subscription.channel.name: item.result for item in prepared}
@@ -247,8 +257,10 @@ class Connecting:
             expires=bool(expires_at),
             ttl=self._joining.ttl(expires_at),
             subs=subs,
-            ping=max(1, round(rules.ping_interval_s)) if pings else 0,
-            pong=pings,
+            ping=max(1, round(interval)) if pings else 0,
+            pong=pings and transport.pongs,
+            session=client.session_id,
+            node=self._node if transport.is_emulated else "",
         )
         self._responder.reply(client, id, result)
         for item in prepared:

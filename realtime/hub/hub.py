@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import secrets
 import uuid
 from collections.abc import Coroutine
 from typing import Final
@@ -40,6 +41,9 @@ logger = logging.getLogger(__name__)
 
 FLUSH_S: Final = 5.0
 """How much longer than the drain itself commits may take before clients are closed anyway."""
+
+SECRET_BYTES: Final = 18
+"""Randomness in a session's secret: who knew it could speak for the client."""
 
 TICK_S: Final = 0.25
 """How often deadlines are looked at."""
@@ -100,7 +104,6 @@ class Hub:
         client = settings.client
         self._timings = Timings(
             client.stale_close_s,
-            client.ping_interval_s,
             client.pong_timeout_s,
             client.expired_close_s,
         )
@@ -182,7 +185,9 @@ class Hub:
         """A connection was accepted; it has `client.stale_close_s` to connect."""
         now = self.clock.monotonic()
         session = Session(transport.wire.codec, self._timings, now)
-        client = Client(self._new_id(), transport, session)
+        is_told = transport.is_emulated or transport.wire.codec.is_unidirectional
+        secret = secrets.token_urlsafe(SECRET_BYTES) if is_told else ""
+        client = Client(self._new_id(), transport, session, secret)
         self._timers.begin(client)
         return client
 

@@ -121,7 +121,7 @@ class Joining:
         must not be subscribed to the channel. Raises, at once or when awaited: CommandRefused,
         ConnectionRefused.
         """
-        if channel.rules.data_format == "binary" and client.wire.codec.name == "json":
+        if channel.rules.data_format == "binary" and not client.wire.codec.is_binary:
             raise ConnectionRefused(INAPPROPRIATE_PROTOCOL)
         live, opening = self._delivery.attach(channel)
         subscription = Subscription(

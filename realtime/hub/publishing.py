@@ -70,7 +70,7 @@ class Publishing:
         subscription = client.subscriptions.get(request.channel)
         channel = self._rules.resolve(request.channel)
         rules = channel.rules
-        if rules.data_format == "binary" and client.wire.codec.name == "json":
+        if rules.data_format == "binary" and not client.wire.codec.is_binary:
             raise ConnectionRefused(INAPPROPRIATE_PROTOCOL)
         if not self._access.may(client, "publish", channel):
             raise CommandRefused(PERMISSION_DENIED)

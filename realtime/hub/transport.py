@@ -11,11 +11,15 @@ class Transport(Protocol):
     """One client's connection. Its owner calls `Hub.received`, `Hub.left` and the rest.
 
     `wire` is the format that its frames have. `frame_pings`: the transport's own pings stand in
-    for the protocol's (protocol 1.6).
+    for the protocol's (protocol 1.6). `pongs`: the client answers pings, in whichever form.
+    `is_emulated`: what the client says comes in requests of their own, which name the session that
+    the connect's reply tells it (protocol 7); its owner hands them to `Hub.emulation`.
     """
 
     wire: Wire
     frame_pings: bool
+    pongs: bool
+    is_emulated: bool
 
     @property
     def address(self) -> str:

@@ -192,6 +192,7 @@ class UseCases:
     def _make_connecting(self, around: Surroundings) -> Connecting:
         auth, client = around.settings.auth, around.settings.client
         return Connecting(
+            node=around.node,
             connect_rules=ConnectRules(
                 version=around.version,
                 anonymous=auth.anonymous,

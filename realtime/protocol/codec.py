@@ -9,9 +9,17 @@ from realtime.protocol.replies import Push, Result
 
 
 class Codec(Protocol):
-    """Commands from bytes, replies and pushes to bytes. Stateless, and never does I/O."""
+    """Commands from bytes, replies and pushes to bytes. Stateless, and never does I/O.
+
+    `is_binary`: payloads may be any bytes; where it is False they are JSON. `is_unidirectional`:
+    the client says nothing but its connect, so that errors at connect close the connection, and no
+    pongs are waited for. A document, `ping` included, is as it travels but for the transport's own
+    framing.
+    """
 
     name: str
+    is_binary: bool
+    is_unidirectional: bool
     ping: bytes
 
     def decode(self, payload: bytes) -> list[Command]:

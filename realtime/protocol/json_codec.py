@@ -78,6 +78,8 @@ class JsonCodec:
     """See `realtime.protocol.codec.Codec`."""
 
     name = "json"
+    is_binary = False
+    is_unidirectional = False
     ping = b"{}"
 
     def decode(self, payload: bytes) -> list[Command]:

@@ -189,5 +189,16 @@ class Refreshed(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     ttl: int = 0
 
 
-Push = Join | Leave | Unsubscribed | Subscribed | Refreshed
+class Disconnected(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """The server closes the connection; for transports that have no close frame of their own.
+
+    SDKs need both fields even when empty (1.10).
+    """
+
+    kind: ClassVar[str] = "disconnect"
+    code: int
+    reason: str
+
+
+Push = Join | Leave | Unsubscribed | Subscribed | Refreshed | Disconnected
 """Every asynchronous push but publications, which have a path of their own for speed."""

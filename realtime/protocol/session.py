@@ -72,12 +72,11 @@ _OTHER: Final = Kind.OTHER
 class Timings(msgspec.Struct, frozen=True):
     """How long a session may take, in seconds; one object serves all sessions.
 
-    `stale_close_s`: until it is connected. `ping_interval_s`: between pings; 0 sends none.
-    `pong_timeout_s`: until a ping is answered. `expired_close_s`: after the token ran out.
+    `stale_close_s`: until it is connected. `pong_timeout_s`: until a ping is answered.
+    `expired_close_s`: after the token ran out.
     """
 
     stale_close_s: float
-    ping_interval_s: float
     pong_timeout_s: float
     expired_close_s: float
 
@@ -96,7 +95,16 @@ class Session:
     one timer for `next_deadline`. All times are seconds of one monotonic clock.
     """
 
-    __slots__ = ("_due", "_expires", "_ping_at", "_pong_due", "codec", "state", "timings")
+    __slots__ = (
+        "_due",
+        "_expires",
+        "_ping_at",
+        "_ping_interval_s",
+        "_pong_due",
+        "codec",
+        "state",
+        "timings",
+    )
 
     def __init__(self, codec: Codec, timings: Timings, now: float) -> None:
         self.codec = codec
@@ -105,6 +113,8 @@ class Session:
         # 0.0 stands for "not running" in each of these.
         self._due = now + timings.stale_close_s
         self._ping_at = 0.0
+        # Negative where pings are not answered.
+        self._ping_interval_s = 0.0
         self._pong_due = 0.0
         self._expires = 0.0
 
@@ -148,18 +158,21 @@ class Session:
         """The transport's own pong frame came, where it is used in place of the protocol's."""
         self._pong_due = 0.0
 
-    def accepted(self, now: float, *, jitter: float, expires: float) -> None:
+    def accepted(
+        self, now: float, *, jitter: float, expires: float, ping_interval_s: float, pongs: bool
+    ) -> None:
         """The connect succeeded.
 
         `jitter` in [0, 1) spreads the first ping over the second half of an interval (1.6), so
         that clients which came together do not answer together for ever. `expires` is when the
-        token runs out, 0.0 for never.
+        token runs out, 0.0 for never. `ping_interval_s` is the time between pings, 0 for none;
+        `pongs` says whether each must be answered.
         """
         self.state = State.CONNECTED
         self._due = 0.0
-        interval = self.timings.ping_interval_s
-        if interval > 0:
-            self._ping_at = now + interval * (0.5 + 0.5 * jitter)
+        if ping_interval_s > 0:
+            self._ping_at = now + ping_interval_s * (0.5 + 0.5 * jitter)
+            self._ping_interval_s = ping_interval_s if pongs else -ping_interval_s
         self.expire(expires)
 
     def refused(self, now: float) -> None:
@@ -188,7 +201,9 @@ class Session:
         if self._pong_due and now >= self._pong_due:
             return NO_PONG
         if self._ping_at and now >= self._ping_at:
-            self._ping_at = now + self.timings.ping_interval_s
-            self._pong_due = now + self.timings.pong_timeout_s
+            interval = self._ping_interval_s
+            self._ping_at = now + abs(interval)
+            if interval > 0:
+                self._pong_due = now + self.timings.pong_timeout_s
             return PING
         return None

@@ -63,6 +63,9 @@ class WebsocketConnection(asyncio.Protocol):
         "wire",
     )
 
+    pongs = True
+    is_emulated = False
+
     def __init__(
         self,
         hub: Hub,

@@ -35,11 +35,15 @@ class FakeTransport:
         wire: Wire = LINES,
         address: str = "192.0.2.1",
         frame_pings: bool = False,
+        pongs: bool = True,
+        is_emulated: bool = False,
         high_bytes: int | None = None,
     ) -> None:
         self.wire = wire
         self.address = address
         self.frame_pings = frame_pings
+        self.pongs = pongs
+        self.is_emulated = is_emulated
         self.high_bytes = high_bytes
         self.reading = True
         self.disconnect: Disconnect | None = None

@@ -83,6 +83,20 @@ def test_a_publication_is_encoded_once_per_wire() -> None:
     assert [codec_of(wire).publications for wire in (room.wire, other, unused)] == [1, 1, 0]
 
 
+def test_wires_of_one_codec_share_what_is_encoded() -> None:
+    """In whichever order they come: JSON over websockets and streams, Protobuf between."""
+    room = Room()
+    same = Wire("s", room.wire.codec, lambda document: b"s<%b>" % document)
+    other = make_wire("v")
+    clients = [room.client("a"), room.client("b", other), room.client("c", same)]
+    for client in clients:
+        room.channel.join(client.to(room.channel), room.fanout)
+    room.arrives(1)
+    room.tick()
+    assert [client.sink.text for client in clients] == ["w<1>", "v<1>", "s<1>"]
+    assert codec_of(room.wire).publications == codec_of(other).publications == 1
+
+
 def test_an_ephemeral_channel_needs_no_cursor() -> None:
     room = Room(position=None)
     client = room.client("a")

@@ -15,6 +15,7 @@ from realtime.protocol.json_codec import JsonCodec
 from realtime.protocol.replies import (
     EMPTY,
     ConnectResult,
+    Disconnected,
     HistoryResult,
     Info,
     Join,
@@ -128,6 +129,12 @@ PUSHES: Final[list[tuple[str, Push, str]]] = [
     ),
     ("", Refreshed(), '{"refresh":{}}'),
     ("", Refreshed(True, 60), '{"refresh":{"expires":true,"ttl":60}}'),
+    (
+        "",
+        Disconnected(3503, "force disconnect"),
+        '{"disconnect":{"code":3503,"reason":"force disconnect"}}',
+    ),
+    ("", Disconnected(0, ""), '{"disconnect":{"code":0,"reason":""}}'),
 ]
 
 

@@ -16,7 +16,7 @@ from realtime.protocol.commands import (
 from realtime.protocol.json_codec import JsonCodec
 from realtime.protocol.session import ACCEPTED, PING, Kind, Session, State, Timings
 
-TIMINGS: Final = Timings(stale_close_s=10, ping_interval_s=25, pong_timeout_s=8, expired_close_s=20)
+TIMINGS: Final = Timings(stale_close_s=10, pong_timeout_s=8, expired_close_s=20)
 CONNECT: Final = b'{"id":1,"connect":{}}'
 PONG: Final = b"{}"
 PAYLOADS: Final = {
@@ -40,11 +40,18 @@ def new(timings: Timings = TIMINGS, now: float = 100.0) -> Session:
 
 
 def connected(
-    timings: Timings = TIMINGS, now: float = 100.0, jitter: float = 0.0, expires: float = 0.0
+    *,
+    now: float = 100.0,
+    jitter: float = 0.0,
+    expires: float = 0.0,
+    ping_interval_s: float = 25,
+    pongs: bool = True,
 ) -> Session:
-    session = new(timings, now)
+    session = new(now=now)
     session.receive(CONNECT)
-    session.accepted(now, jitter=jitter, expires=expires)
+    session.accepted(
+        now, jitter=jitter, expires=expires, ping_interval_s=ping_interval_s, pongs=pongs
+    )
     return session
 
 
@@ -53,7 +60,7 @@ def in_state(state: State) -> Session:
     if state is not State.NEW:
         session.receive(CONNECT)
     if state is State.CONNECTED:
-        session.accepted(100.0, jitter=0.0, expires=0.0)
+        session.accepted(100.0, jitter=0.0, expires=0.0, ping_interval_s=25, pongs=True)
     elif state is State.REFUSED:
         session.refused(100.0)
     assert session.state is state
@@ -222,14 +229,21 @@ def test_a_pong_before_the_ping_answers_nothing() -> None:
     assert session.tick(120.5) is NO_PONG
 
 
+def test_a_ping_that_needs_no_answer_is_repeated_for_ever() -> None:
+    session = connected(pongs=False)
+    assert session.tick(112.5) is PING
+    assert session.next_deadline() == 137.5
+    assert session.tick(137.5) is PING
+
+
 def test_where_pings_are_off_nothing_is_ever_due() -> None:
-    session = connected(Timings(10, 0, 8, 20))
+    session = connected(ping_interval_s=0)
     assert session.next_deadline() == 0.0
     assert session.tick(1e9) is None
 
 
 def test_who_does_not_refresh_is_closed_some_time_after_the_expiry() -> None:
-    session = connected(Timings(10, 0, 8, 20), expires=160.0)
+    session = connected(ping_interval_s=0, expires=160.0)
     assert session.next_deadline() == 180.0
     assert session.tick(179.9) is None
     assert session.tick(180.0) is CONNECTION_EXPIRED
@@ -255,7 +269,7 @@ def test_of_what_has_become_due_at_once_the_gravest_counts() -> None:
 
 
 def test_a_refresh_moves_the_expiry() -> None:
-    session = connected(Timings(10, 0, 8, 20), expires=160.0)
+    session = connected(ping_interval_s=0, expires=160.0)
     session.expire(260.0)
     assert session.next_deadline() == 280.0
     assert session.tick(180.0) is None
@@ -264,7 +278,7 @@ def test_a_refresh_moves_the_expiry() -> None:
 
 
 def test_a_refresh_may_end_the_expiry() -> None:
-    session = connected(Timings(10, 0, 8, 20), expires=160.0)
+    session = connected(ping_interval_s=0, expires=160.0)
     session.expire(0.0)
     assert session.next_deadline() == 0.0
     assert session.tick(1e9) is None

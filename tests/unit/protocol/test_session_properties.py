@@ -18,7 +18,7 @@ from realtime.errors import (
 from realtime.protocol.json_codec import JsonCodec
 from realtime.protocol.session import PING, Session, Timings
 
-TIMINGS: Final = Timings(stale_close_s=10, ping_interval_s=25, pong_timeout_s=8, expired_close_s=20)
+TIMINGS: Final = Timings(stale_close_s=10, pong_timeout_s=8, expired_close_s=20)
 SECONDS: Final = st.integers(0, 60).map(float)
 
 # What each deadline leads to, the gravest first: if several have passed, that one counts.
@@ -82,7 +82,9 @@ class SessionMachine(RuleBasedStateMachine):
     @rule(jitter=st.sampled_from([0.0, 0.25, 0.75]), lasts=st.one_of(st.none(), SECONDS))
     def accept(self, jitter: float, lasts: float | None) -> None:
         expires = 0.0 if lasts is None else self.now + lasts
-        self.session.accepted(self.now, jitter=jitter, expires=expires)
+        self.session.accepted(
+            self.now, jitter=jitter, expires=expires, ping_interval_s=25, pongs=True
+        )
         self.state = "connected"
         self.due = {"ping": self.now + 12.5 + 12.5 * jitter}
         if expires:
