@@ -121,6 +121,7 @@ INAPPROPRIATE_PROTOCOL: Final = Disconnect(3506, "inappropriate protocol")
 FORBIDDEN: Final = Disconnect(3507, "permission denied")
 UNSUPPORTED: Final = Disconnect(3508, "not available")
 TOO_MANY_ERRORS: Final = Disconnect(3509, "too many errors")
+REPLACED: Final = Disconnect(3510, "replaced")
 
 DISCONNECTS: Final = {
     disconnect.code: disconnect
@@ -147,6 +148,7 @@ DISCONNECTS: Final = {
         FORBIDDEN,
         UNSUPPORTED,
         TOO_MANY_ERRORS,
+        REPLACED,
     )
 }
 

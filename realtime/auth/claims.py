@@ -25,6 +25,12 @@ CLOCK_SKEW_MAX_S: Final = 60.0
 """By how much a token may claim to be from the future (`iat`), beside the leeway. It is bounded
 because such a token would outlive the revocation of everything issued before now."""
 
+DEVICE_ID_CHARACTERS_MAX: Final = 128
+"""The longest id of a device."""
+
+DeviceId = Annotated[str, msgspec.Meta(min_length=1, max_length=DEVICE_ID_CHARACTERS_MAX)]
+"""What an app calls the phone, tablet or browser that it runs on."""
+
 Seconds = Annotated[float, msgspec.Meta(gt=-YEAR_10000, lt=YEAR_10000)]
 
 _ROLES: Final[Mapping[str, Role]] = {"admin": "admin", "user": "user", "guest": "guest"}
@@ -74,7 +80,7 @@ class ConnectionClaims(msgspec.Struct, frozen=True):
 
     `lifetime` is the token's, `identity.expires_at` the connection's. `channels` and the keys of
     `subs` are channels to subscribe to, their names unchecked. `meta` is raw JSON for the server
-    alone.
+    alone. `device_id` is the user's device that the token is for, "" where it does not say.
     """
 
     identity: Identity
@@ -83,6 +89,7 @@ class ConnectionClaims(msgspec.Struct, frozen=True):
     subs: Mapping[str, SubscriptionOptions] = {}
     meta: bytes = b""
     override: Override | None = None
+    device_id: str = ""
 
 
 class SubscriptionClaims(msgspec.Struct, frozen=True, gc=False):
@@ -149,6 +156,7 @@ class Payload(msgspec.Struct):
     channels: list[str] = []
     subs: dict[str, _Subscription] = {}
     meta: Any = None
+    device_id: DeviceId | UnsetType = UNSET
     # Subscription tokens
     channel: str | UnsetType = UNSET
     client: str = ""
@@ -223,6 +231,7 @@ def _connection(payload: Payload, lifetime: Lifetime) -> ConnectionClaims:
         {channel: _subscription(options) for channel, options in payload.subs.items()},
         _document(payload.meta, ""),
         _override(payload.override),
+        "" if payload.device_id is UNSET else payload.device_id,
     )
 
 

@@ -30,7 +30,9 @@ class Client:
     Small on purpose: a hub holds tens of thousands of idle ones. `inbox` holds commands that wait
     for one that is being performed, None while nothing waits. `slot` belongs to the timing wheel.
     `granted` are the channels that the token, or being that user, subscribes it to. `unanswered`
-    counts publishes that wait for the store. `secret` is what its emulation requests must know, ""
+    counts publishes that wait for the store. `device` is what `realtime.hub.devices` calls the
+    user's device that it comes from, "" for none; `since` is when its identity was known, in
+    seconds of the node's monotonic clock. `secret` is what its emulation requests must know, ""
     where it makes none. `closed` is why the server closed it, if it did; nothing is performed or
     written afterwards.
     """
@@ -38,6 +40,7 @@ class Client:
     __slots__ = (
         "closed",
         "command_tat",
+        "device",
         "granted",
         "id",
         "identity",
@@ -47,6 +50,7 @@ class Client:
         "publish_tat",
         "secret",
         "session",
+        "since",
         "slot",
         "subscriptions",
         "transport",
@@ -68,6 +72,8 @@ class Client:
         self.inbox: deque[tuple[int, Request]] | None = None
         self.closed: Disconnect | None = None
         self.slot = -1
+        self.device = ""
+        self.since = 0.0
         self.unanswered = 0
         # When the rate limits' buckets are full again; see `realtime.limits.buckets`.
         self.command_tat = 0.0
@@ -100,14 +106,15 @@ class Client:
 
 
 class ClientRegistry:
-    """The node's connected clients, by id and by user."""
+    """The node's connected clients, by id, by user, and by device where they name one."""
 
-    __slots__ = ("_by_id", "_by_user")
+    __slots__ = ("_by_device", "_by_id", "_by_user")
 
     def __init__(self) -> None:
         self._by_id: dict[str, Client] = {}
         # Most users have one connection: the set is made for the second.
         self._by_user: dict[str, Client | set[Client]] = {}
+        self._by_device: dict[str, Client] = {}
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -132,6 +139,8 @@ class ClientRegistry:
         """Forget a client; harmless if it is not registered."""
         if self._by_id.pop(client.id, None) is None:
             return
+        if client.device and self._by_device.get(client.device) is client:
+            del self._by_device[client.device]
         others = self._by_user.get(client.user)
         if isinstance(others, set):
             others.discard(client)
@@ -150,6 +159,14 @@ class ClientRegistry:
         if clients is None:
             return ()
         return tuple(clients) if isinstance(clients, set) else (clients,)
+
+    def hold(self, client: Client) -> None:
+        """Have a registered client stand for its device, in place of the one that did."""
+        self._by_device[client.device] = client
+
+    def of_device(self, device: str) -> Client | None:
+        """The connected client that stands for a device on this node."""
+        return self._by_device.get(device)
 
     def user_count(self) -> int:
         """How many different users there are; all guests count as one."""

@@ -25,6 +25,7 @@ from realtime.errors import (
 from realtime.hub.access import Access
 from realtime.hub.client import Client, ClientRegistry
 from realtime.hub.clock import Clock
+from realtime.hub.devices import Devices, device_of
 from realtime.hub.identities import Identities
 from realtime.hub.joining import Grant, Joining, Prepared
 from realtime.hub.responder import Responder
@@ -41,7 +42,8 @@ class ConnectRules(msgspec.Struct, frozen=True):
 
     `anonymous`: no token makes a guest. `insecure`: no token is needed, and none expires.
     `personal_namespace` is None where users have no personal channel.
-    `user_connections_max` is per node, 0 for no limit. `ping_interval_s` is told to clients.
+    `user_connections_max` is per node, 0 for no limit. `ping_interval_s` is told to clients but
+    those whose name has another one in `ping_intervals_s`.
     """
 
     version: str
@@ -51,6 +53,7 @@ class ConnectRules(msgspec.Struct, frozen=True):
     user_connections_max: int
     channels_max: int
     ping_interval_s: float
+    ping_intervals_s: Mapping[str, float] = {}
 
 
 class Connecting:
@@ -69,19 +72,22 @@ class Connecting:
         identities: Identities,
         access: Access,
         joining: Joining,
+        devices: Devices,
         responder: Responder,
         statistics: Statistics,
         clock: Clock,
         jitter: Callable[[], float],
         rescheduled: Callable[[Client], None],
     ) -> None:
-        self._node = node
+        # As clients are told it; see `realtime.hub.emulation`.
+        self.node = node
         self._connect_rules = connect_rules
         self._rules = rules
         self._clients = clients
         self._identities = identities
         self._access = access
         self._joining = joining
+        self._devices = devices
         self._responder = responder
         self._statistics = statistics
         self._clock = clock
@@ -113,20 +119,28 @@ class Connecting:
     ) -> Coroutine[object, object, None] | None:
         claims = self._claims(request)
         identity = claims.identity if claims is not None else GUEST
+        device = device_of(identity, claims, request)
         limit = self._connect_rules.user_connections_max
-        if identity.user and limit and len(self._clients.of_user(identity.user)) >= limit:
-            raise ConnectionRefused(CONNECTION_LIMIT)
+        # Those of the same device are about to be replaced.
+        if identity.user and limit:
+            if self._devices.other_connections(identity.user, device) >= limit:
+                raise ConnectionRefused(CONNECTION_LIMIT)
         client.identity = identity
+        client.device = device
+        client.since = self._clock.monotonic()
         if self._access.banned(client, ""):
             raise ConnectionRefused(FORBIDDEN)
         wanted = self._server_side(client, claims, request.subs or {})
         client.info = ClientInfo(identity.user, client.id, identity.info)
         # From here on a revocation or an API call finds the client.
         self._clients.add(client)
+        rules = self._connect_rules
+        # A client that lies about its name changes nothing but its own pings.
+        interval_s = rules.ping_intervals_s.get(request.name, rules.ping_interval_s)
         if not wanted:
-            self._connected(client, id, [])
+            self._connected(client, id, [], interval_s)
             return None
-        return self._subscribe_all(client, id, wanted)
+        return self._subscribe_all(client, id, wanted, interval_s)
 
     def _claims(self, request: ConnectRequest) -> ConnectionClaims | None:
         if not request.token:
@@ -206,7 +220,11 @@ class Connecting:
         return names
 
     async def _subscribe_all(
-        self, client: Client, id: int, wanted: list[tuple[Channel, Grant, Position | None]]
+        self,
+        client: Client,
+        id: int,
+        wanted: list[tuple[Channel, Grant, Position | None]],
+        ping_interval_s: float,
     ) -> None:
         prepared: list[Prepared] = []
         try:
@@ -220,13 +238,22 @@ class Connecting:
                 self._joining.abandon(client, item.subscription)
             raise
         if client.closed is None:
-            self._connected(client, id, prepared)
+            self._connected(client, id, prepared, ping_interval_s)
             return
         for item in prepared:
             self._joining.abandon(client, item.subscription)
 
-    def _connected(self, client: Client, id: int, prepared: list[Prepared]) -> None:
-        """Everything is decided: reply, and serve. Does not wait, so nothing falls between."""
+    def _connected(
+        self, client: Client, id: int, prepared: list[Prepared], ping_interval_s: float
+    ) -> None:
+        """Everything is decided: reply, and serve. Does not wait, so nothing falls between.
+
+        Only now is the device's last connection let go of: a connect that fails replaces nothing.
+        """
+        if not self._devices.take_over(client):
+            for item in prepared:
+                self._joining.abandon(client, item.subscription)
+            return
         # Some may have been ended by the server API while others were read.
         prepared = [item for item in prepared if self._joining.holds(client, item.subscription)]
         identity = client.identity
@@ -236,18 +263,18 @@ class Connecting:
         now = self._clock.monotonic()
         deadline = self._joining.deadline(expires_at)
         transport = client.transport
-        interval = rules.ping_interval_s
         client.session.accepted(
             now,
             jitter=self._jitter(),
             expires=deadline,
-            ping_interval_s=interval,
+            ping_interval_s=ping_interval_s,
             pongs=transport.pongs,
         )
         self._rescheduled(client)
         self._statistics.connects += 1
+        self._statistics.connects_by_wire[transport.wire.name] += 1
         logger.debug("client %s: connected", client.id)
-        pings = interval > 0 and not transport.frame_pings
+        pings = ping_interval_s > 0 and not transport.frame_pings
         subs: dict[str, SubscribeResult] | None = None
         if prepared:
             subs = {item.subscription.channel.name: item.result for item in prepared}
@@ -257,10 +284,10 @@ class Connecting:
             expires=bool(expires_at),
             ttl=self._joining.ttl(expires_at),
             subs=subs,
-            ping=max(1, round(interval)) if pings else 0,
+            ping=max(1, round(ping_interval_s)) if pings else 0,
             pong=pings and transport.pongs,
             session=client.session_id,
-            node=self._node if transport.is_emulated else "",
+            node=self.node if transport.is_emulated else "",
         )
         self._responder.reply(client, id, result)
         for item in prepared:

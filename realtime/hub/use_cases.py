@@ -18,6 +18,7 @@ from realtime.hub.commits import Commits
 from realtime.hub.connecting import Connecting, ConnectRules
 from realtime.hub.connections import Connections
 from realtime.hub.delivery import Delivery
+from realtime.hub.devices import Devices
 from realtime.hub.dispatch import Dispatch
 from realtime.hub.identities import Credentials, Identities
 from realtime.hub.joining import Joining
@@ -207,6 +208,14 @@ class UseCases:
             identities=self.identities,
             access=self.access,
             joining=self.joining,
+            devices=Devices(
+                around.node,
+                clients=around.clients,
+                responder=around.responder,
+                clock=around.clock,
+                peers=self.peers,
+                spawn=around.spawn,
+            ),
             responder=around.responder,
             statistics=around.statistics,
             clock=around.clock,

@@ -153,6 +153,7 @@ class Node:
         held: dict[str, Any] = {
             "clients": list(hub.clients),
             "users": hub.clients._by_user,
+            "devices": hub.clients._by_device,
             "channels": list(delivery),
             "channels being opened": delivery._opening,
             "channels heard of": delivery._heard,

@@ -64,6 +64,7 @@ CLOSES = {
     3507: ("permission denied", False),
     3508: ("not available", False),
     3509: ("too many errors", False),
+    3510: ("replaced", False),
 }
 UNSUBSCRIBED = {
     2000: ("server unsubscribe", False),

@@ -135,6 +135,7 @@ def test_everything_a_connection_token_can_say() -> None:
             },
         },
         meta={"shard": 7},
+        device_id="é" * 128,
         override={"force_recovery": {"value": False}, "force_positioning": None},
         unknown={"x": 1},
     )
@@ -145,6 +146,7 @@ def test_everything_a_connection_token_can_say() -> None:
     }
     assert found.meta == b'{"shard":7}'
     assert found.override == Override(force_recovery=False)
+    assert found.device_id == "é" * 128
 
 
 def test_everything_a_subscription_token_can_say() -> None:
@@ -224,6 +226,10 @@ def test_a_subscription_token_without_a_client_is_for_any_connection() -> None:
         {"iat": None},
         {"expire_at": "0"},
         {"expire_at": None},
+        {"device_id": ""},
+        {"device_id": "d" * 129},
+        {"device_id": 7},
+        {"device_id": None},
     ],
 )
 def test_a_claim_of_the_wrong_type_is_invalid_in_either_kind_of_token(
