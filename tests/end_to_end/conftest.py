@@ -3,16 +3,15 @@
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import pytest
 
 from tests.support.configuration import Sections
-from tests.support.javascript_sdk import JavaScriptSdk, install
 from tests.support.processes import HubProcess
 from tests.support.proxy import Proxy, open_proxy
-from tests.support.python_sdk import PythonSdk
 from tests.support.sdk import SdkClient
+from tests.support.sdks import Sdks
 from tests.support.server_api import ServerApi, open_api
 
 MakeHub = Callable[[Sections], HubProcess]
@@ -93,20 +92,24 @@ def channel(room: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def javascript_driver(pytestconfig: pytest.Config) -> Path:
-    """The JavaScript SDK's driver, with the packages it needs beside it."""
-    return install(pytestconfig.cache.mkdir("packages"))
+def sdks(pytestconfig: pytest.Config) -> Iterator[Sdks]:
+    """Every SDK, with the drivers that they need."""
+    sdks = Sdks(pytestconfig.cache.mkdir("packages"))
+    try:
+        yield sdks
+    finally:
+        sdks.end()
 
 
 @pytest.fixture(params=["javascript", "python"])
-def sdk_name(request: pytest.FixtureRequest) -> Literal["javascript", "python"]:
-    """Which SDK; whoever uses `open_sdk` runs once with each."""
-    name: Literal["javascript", "python"] = request.param
+def sdk_name(request: pytest.FixtureRequest) -> str:
+    """Which SDK, on which transport, in which format; whoever uses `open_sdk` runs with each."""
+    name: str = request.param
     return name
 
 
 @pytest.fixture
-async def open_sdk(sdk_name: str, request: pytest.FixtureRequest) -> AsyncIterator[OpenSdk]:
+async def open_sdk(sdk_name: str, sdks: Sdks) -> AsyncIterator[OpenSdk]:
     """Makes clients of the SDK under test and closes them at last."""
     clients: list[SdkClient] = []
 
@@ -116,11 +119,7 @@ async def open_sdk(sdk_name: str, request: pytest.FixtureRequest) -> AsyncIterat
         tokens: Sequence[str] = (),
         certificate: Path | None = None,
     ) -> SdkClient:
-        if sdk_name == "python":
-            client: SdkClient = PythonSdk(url, token, tokens, certificate)
-        else:
-            driver = request.getfixturevalue("javascript_driver")
-            client = await JavaScriptSdk.open(driver, url, token, tokens, certificate)
+        client = await sdks.open(sdk_name, url, token, tokens, certificate)
         clients.append(client)
         return client
 

@@ -1,4 +1,4 @@
-"""The published Python SDK (centrifuge-python), in JSON mode, in the test's own process."""
+"""The published Python SDK (centrifuge-python), with either format, in the test's own process."""
 
 import asyncio
 import ssl
@@ -8,7 +8,16 @@ from typing import Any, Final
 
 import centrifuge  # type: ignore[import-untyped]
 
-from tests.support.sdk import Event, History, Journal, Person, SdkClient, SdkError, SubscribeOptions
+from tests.support.sdk import (
+    Event,
+    History,
+    Journal,
+    Payloads,
+    Person,
+    SdkClient,
+    SdkError,
+    SubscribeOptions,
+)
 
 _CLOSE_S: Final = 5.0
 _TIMEOUT: Final = 1
@@ -18,7 +27,8 @@ _DISCONNECTED: Final = 3
 class PythonSdk(SdkClient):
     """`tokens` are handed out one by one when the SDK asks; the last one is repeated.
 
-    `certificate` is the one to trust, for `wss:`.
+    `certificate` is the one to trust, for `wss:`. Payloads other than VALUES are the SDK's with
+    Protobuf.
     """
 
     def __init__(
@@ -27,12 +37,15 @@ class PythonSdk(SdkClient):
         token: str = "",
         tokens: Sequence[str] = (),
         certificate: Path | None = None,
+        payloads: Payloads = Payloads.VALUES,
     ) -> None:
         super().__init__()
+        self._payloads = payloads
         trust = ssl.create_default_context(cafile=certificate) if certificate else None
         self._client = centrifuge.Client(
             url,
-            events=_Events(self.journal),
+            events=_Events(self.journal, payloads),
+            use_protobuf=payloads is not Payloads.VALUES,
             token=token,
             get_token=_TokenSource(self.journal, tokens).connection if tokens else None,
             # Quick to come back, so that tests are quick.
@@ -57,7 +70,7 @@ class PythonSdk(SdkClient):
             source = _TokenSource(self.journal, options.tokens)
             subscription = self._client.new_subscription(
                 channel,
-                events=_SubscriptionEvents(self.journal, channel),
+                events=_SubscriptionEvents(self.journal, self._payloads, channel),
                 token=options.token,
                 get_token=source.subscription if options.tokens else None,
                 min_resubscribe_delay=0.05,
@@ -74,13 +87,17 @@ class PythonSdk(SdkClient):
 
     async def publish(self, channel: str, data: Any) -> None:
         """See base."""
-        await _answer(self._client.publish(channel, data))
+        await _answer(self._client.publish(channel, self._payloads.given(data)))
 
     async def presence(self, channel: str) -> dict[str, Person]:
         """See base."""
         result = await _answer(self._client.presence(channel))
         return {
-            client: Person(info.user, info.conn_info, info.chan_info)
+            client: Person(
+                info.user,
+                self._payloads.info(info.conn_info),
+                self._payloads.info(info.chan_info),
+            )
             for client, info in result.clients.items()
         }
 
@@ -101,12 +118,16 @@ class PythonSdk(SdkClient):
         position = centrifuge.StreamPosition(*since) if since else None
         call = self._client.history(channel, limit=limit, since=position, reverse=reverse)
         result = await _answer(call)
-        entries = [(publication.offset, publication.data) for publication in result.publications]
+        entries = [
+            (publication.offset, self._payloads.seen(publication.data))
+            for publication in result.publications
+        ]
         return History(entries, result.offset, result.epoch)
 
     async def rpc(self, method: str, data: Any) -> Any:
         """See base."""
-        return (await _answer(self._client.rpc(method, data))).data
+        result = await _answer(self._client.rpc(method, self._payloads.given(data)))
+        return self._payloads.seen(result.data)
 
     async def close(self) -> None:
         """See base."""
@@ -142,37 +163,41 @@ class _TokenSource:
         return self._tokens.pop(0) if len(self._tokens) > 1 else self._tokens[0]
 
 
-def _publication(publication: Any) -> dict[str, Any]:
-    info = publication.info
-    return {
-        "data": publication.data,
-        "offset": publication.offset,
-        "user": info.user if info else None,
-        "client": info.client if info else None,
-        "tags": publication.tags,
-    }
+class _Reading:
+    """Events' fields, of what the SDK hands over."""
 
+    def __init__(self, payloads: Payloads) -> None:
+        self._payloads = payloads
 
-def _subscribed(ctx: Any) -> dict[str, Any]:
-    position = ctx.stream_position
-    return {
-        "recovered": ctx.recovered,
-        "was_recovering": ctx.was_recovering,
-        "recoverable": ctx.recoverable,
-        "positioned": ctx.positioned,
-        "offset": position.offset if position else 0,
-        "epoch": position.epoch if position else "",
-        "data": ctx.data,
-    }
+    def publication(self, publication: Any) -> dict[str, Any]:
+        info = publication.info
+        return {
+            "data": self._payloads.seen(publication.data),
+            "offset": publication.offset,
+            "user": info.user if info else None,
+            "client": info.client if info else None,
+            "tags": publication.tags,
+        }
 
+    def subscribed(self, ctx: Any) -> dict[str, Any]:
+        position = ctx.stream_position
+        return {
+            "recovered": ctx.recovered,
+            "was_recovering": ctx.was_recovering,
+            "recoverable": ctx.recoverable,
+            "positioned": ctx.positioned,
+            "offset": position.offset if position else 0,
+            "epoch": position.epoch if position else "",
+            "data": self._payloads.info(ctx.data),
+        }
 
-def _info(info: Any) -> dict[str, Any]:
-    return {
-        "user": info.user,
-        "client": info.client,
-        "conn_info": info.conn_info,
-        "chan_info": info.chan_info,
-    }
+    def member(self, info: Any) -> dict[str, Any]:
+        return {
+            "user": info.user,
+            "client": info.client,
+            "conn_info": self._payloads.info(info.conn_info),
+            "chan_info": self._payloads.info(info.chan_info),
+        }
 
 
 def _state(ctx: Any) -> dict[str, Any]:
@@ -188,8 +213,9 @@ def _error(ctx: Any) -> dict[str, Any]:
 class _Events(centrifuge.ClientEventHandler):  # type: ignore[misc]
     """What happens to the connection and to server-side subscriptions."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, payloads: Payloads) -> None:
         self._journal = journal
+        self._reading = _Reading(payloads)
 
     async def on_connecting(self, ctx: Any) -> None:
         self._journal.record(Event("connecting", "", _state(ctx)))
@@ -207,45 +233,46 @@ class _Events(centrifuge.ClientEventHandler):  # type: ignore[misc]
         self._journal.record(Event("subscribing", ctx.channel, {"code": 0, "reason": ""}))
 
     async def on_subscribed(self, ctx: Any) -> None:
-        self._journal.record(Event("subscribed", ctx.channel, _subscribed(ctx)))
+        self._journal.record(Event("subscribed", ctx.channel, self._reading.subscribed(ctx)))
 
     async def on_unsubscribed(self, ctx: Any) -> None:
         self._journal.record(Event("unsubscribed", ctx.channel, {"code": 0, "reason": ""}))
 
     async def on_publication(self, ctx: Any) -> None:
-        self._journal.record(Event("publication", ctx.channel, _publication(ctx.pub)))
+        self._journal.record(Event("publication", ctx.channel, self._reading.publication(ctx.pub)))
 
     async def on_join(self, ctx: Any) -> None:
-        self._journal.record(Event("join", ctx.channel, _info(ctx.info)))
+        self._journal.record(Event("join", ctx.channel, self._reading.member(ctx.info)))
 
     async def on_leave(self, ctx: Any) -> None:
-        self._journal.record(Event("leave", ctx.channel, _info(ctx.info)))
+        self._journal.record(Event("leave", ctx.channel, self._reading.member(ctx.info)))
 
 
 class _SubscriptionEvents(centrifuge.SubscriptionEventHandler):  # type: ignore[misc]
     """What happens to one subscription."""
 
-    def __init__(self, journal: Journal, channel: str) -> None:
+    def __init__(self, journal: Journal, payloads: Payloads, channel: str) -> None:
         self._journal = journal
+        self._reading = _Reading(payloads)
         self._channel = channel
 
     async def on_subscribing(self, ctx: Any) -> None:
         self._record("subscribing", _state(ctx))
 
     async def on_subscribed(self, ctx: Any) -> None:
-        self._record("subscribed", _subscribed(ctx))
+        self._record("subscribed", self._reading.subscribed(ctx))
 
     async def on_unsubscribed(self, ctx: Any) -> None:
         self._record("unsubscribed", _state(ctx))
 
     async def on_publication(self, ctx: Any) -> None:
-        self._record("publication", _publication(ctx.pub))
+        self._record("publication", self._reading.publication(ctx.pub))
 
     async def on_join(self, ctx: Any) -> None:
-        self._record("join", _info(ctx.info))
+        self._record("join", self._reading.member(ctx.info))
 
     async def on_leave(self, ctx: Any) -> None:
-        self._record("leave", _info(ctx.info))
+        self._record("leave", self._reading.member(ctx.info))
 
     async def on_error(self, ctx: Any) -> None:
         self._record("error", _error(ctx))

@@ -16,6 +16,8 @@ an `Event` with these fields:
 
 import abc
 import asyncio
+import enum
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -34,6 +36,30 @@ class SdkError(Exception):
     def __init__(self, code: int, message: str = "") -> None:
         super().__init__(code, message)
         self.code = code
+
+
+class Payloads(enum.Enum):
+    """What an SDK's application gives and gets as payloads, and what tests see in their place."""
+
+    VALUES = "values of JSON, as they are"
+    JSON = "bytes, being JSON; tests see values"
+    BYTES = "bytes, as they are"
+
+    def given(self, data: Any) -> Any:
+        """What the SDK is given for what a test publishes."""
+        return json.dumps(data, ensure_ascii=False).encode() if self is Payloads.JSON else data
+
+    def seen(self, payload: Any) -> Any:
+        """What a test sees of what the SDK handed over; None is an empty one in Protobuf."""
+        if self is Payloads.BYTES:
+            return payload or b""
+        return self.info(payload)
+
+    def info(self, payload: Any) -> Any:
+        """The same for what came out of a token: that is always JSON."""
+        if self is Payloads.VALUES:
+            return payload
+        return json.loads(payload) if payload else None
 
 
 @dataclass(frozen=True, slots=True)
