@@ -25,7 +25,7 @@ from realtime.hub.responder import Responder
 from realtime.hub.statistics import Statistics
 from realtime.model import ClientInfo, Entry, NewEntry
 from realtime.protocol.commands import PublishRequest
-from realtime.protocol.json_codec import compact
+from realtime.protocol.json_codec import compact, read_payload
 from realtime.protocol.replies import PublishResult
 from realtime.stores.base import Appended
 
@@ -76,7 +76,8 @@ class Publishing:
             raise CommandRefused(PERMISSION_DENIED)
         data = bytes(request.data)
         if rules.data_format != "binary":
-            data = compact(data)
+            # What came as JSON was seen to be JSON when it was decoded.
+            data = read_payload(data) if client.wire.codec.is_binary else compact(data)
         check_data(data, rules)
         self._statistics.publications_received += 1
         info = subscription.info if subscription is not None else client.info

@@ -11,10 +11,9 @@ from typing import Final
 import msgspec
 import orjson
 
-from realtime.errors import MALFORMED, ConnectionRefused, Error
+from realtime.errors import BAD_REQUEST, MALFORMED, CommandRefused, ConnectionRefused, Error
 from realtime.model import ClientInfo, Entry
 from realtime.protocol.commands import (
-    PONG,
     Command,
     ConnectRequest,
     HistoryRequest,
@@ -30,25 +29,21 @@ from realtime.protocol.commands import (
     UInt32,
     UnsubscribeRequest,
 )
+from realtime.protocol.envelope import (
+    COMMANDS_PER_FRAME_MAX,
+    PRECEDENCE,
+    PingRequest,
+    command,
+)
 from realtime.protocol.replies import Info, Publication, PublishResult, Push, Result
-
-COMMANDS_PER_FRAME_MAX: Final = 1024
-"""More commands in one frame than any SDK batches; beyond it the frame is refused."""
-
-
-class _Ping(msgspec.Struct, gc=False):
-    """In the schema, but no server accepts it (1.2)."""
 
 
 class _Envelope(msgspec.Struct, gc=False):
-    """A command as it comes: at most one method is expected.
-
-    Where more than one is present, the first non-null in this order of fields wins (1.2).
-    """
+    """A command as it comes: at most one method is expected, of those in `PRECEDENCE`."""
 
     id: UInt32 = 0
     connect: ConnectRequest | None = None
-    ping: _Ping | None = None
+    ping: PingRequest | None = None
     subscribe: SubscribeRequest | None = None
     unsubscribe: UnsubscribeRequest | None = None
     publish: PublishRequest | None = None
@@ -66,6 +61,7 @@ class _PushEnvelope(msgspec.Struct, frozen=True, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Envelope).decode
+_decode_raw = msgspec.json.Decoder(msgspec.Raw).decode
 _encode = msgspec.json.Encoder().encode
 
 # Numbers: `in` takes what it is given for one first, and with bytes that fails, which costs more
@@ -149,43 +145,25 @@ def _info_member(info: ClientInfo) -> bytes:
 
 def _command(envelope: _Envelope) -> Command:
     """The one request of an envelope. Raises ConnectionRefused (3501) where there is none."""
-    request: Request | None = envelope.publish  # the hot path: a publish and nothing before it
-    if (
-        request is None
-        or envelope.connect is not None
-        or envelope.ping is not None
-        or envelope.subscribe is not None
-        or envelope.unsubscribe is not None
+    publish = envelope.publish
+    if (  # the hot path: a publish and nothing before it
+        publish is not None
+        and envelope.id
+        and envelope.connect is None
+        and envelope.ping is None
+        and envelope.subscribe is None
+        and envelope.unsubscribe is None
     ):
-        request = _first(envelope)
-    if envelope.id:
-        if request is not None:
-            return Command(envelope.id, request)
-    elif request is None:
-        return PONG
-    elif type(request) is SendRequest:
-        return Command(0, request)
-    # An id and nothing that this server knows to answer, or a command that needs one and has none.
-    raise ConnectionRefused(MALFORMED)
+        return Command(envelope.id, publish)
+    return command(envelope.id, _first(envelope))
 
 
 def _first(envelope: _Envelope) -> Request | None:
-    if envelope.connect is not None:
-        return envelope.connect
-    if envelope.ping is not None:
-        raise ConnectionRefused(MALFORMED)
-    return (
-        envelope.subscribe
-        or envelope.unsubscribe
-        or envelope.publish
-        or envelope.presence
-        or envelope.presence_stats
-        or envelope.history
-        or envelope.rpc
-        or envelope.send
-        or envelope.refresh
-        or envelope.sub_refresh
-    )
+    for method in PRECEDENCE:
+        request: Request | None = getattr(envelope, method)
+        if request is not None:
+            return request
+    return None
 
 
 def compact(data: bytes) -> bytes:
@@ -193,3 +171,17 @@ def compact(data: bytes) -> bytes:
     if _NEWLINE in data or _RETURN in data:
         return data.translate(None, b"\r\n")
     return data
+
+
+def read_payload(data: bytes) -> bytes:
+    """The JSON value that `data` is, compact, where the format it came in did not have to show it.
+
+    The verdict is the one that `JsonCodec.decode` has on a payload: what one client may publish
+    another may. Raises CommandRefused (107) for anything else.
+    """
+    try:
+        if not data.isascii():
+            data.decode()
+        return compact(bytes(_decode_raw(data)))
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        raise CommandRefused(BAD_REQUEST) from None

@@ -16,6 +16,7 @@ from aiohttp import web
 from realtime.hub.hub import Hub
 from realtime.server.gate import HTTP_CONNECTIONS_MAX, Gate
 from realtime.server.websocket import WebsocketConnection
+from realtime.server.wires import websocket_wire
 from realtime.settings.hosts import is_loopback
 from realtime.websocket import (
     Accept,
@@ -106,6 +107,7 @@ class Doorway:
             self.hub,
             self.gate,
             transport,
+            wire=websocket_wire(verdict),
             address=address,
             frame_pings=verdict.frame_ping_pong,
         )

@@ -11,14 +11,13 @@ from realtime.errors import MALFORMED, Disconnect
 from realtime.hub.client import Client
 from realtime.hub.hub import Hub
 from realtime.server.gate import Gate
-from realtime.server.wires import JSON_WEBSOCKET
 from realtime.websocket import (
     EMPTY_PING,
-    Binary,
     Close,
     Event,
     Failure,
     FrameReader,
+    OtherKind,
     Ping,
     frame_pong,
 )
@@ -72,16 +71,18 @@ class WebsocketConnection(asyncio.Protocol):
         gate: Gate,
         transport: asyncio.Transport,
         *,
+        wire: Wire,
         address: str | None,
         frame_pings: bool,
     ) -> None:
-        self.wire: Wire = JSON_WEBSOCKET
+        self.wire = wire
         self.frame_pings = frame_pings
         self._hub = hub
         self._gate = gate
         self._transport = transport
         self._address = address
-        self._reader = FrameReader(hub.settings.client.message_max_bytes)
+        message_max_bytes = hub.settings.client.message_max_bytes
+        self._reader = FrameReader(message_max_bytes, is_binary=wire.codec.is_binary)
         self._state = State.OPEN
         # Frames that were read and wait for their turn; None nearly always.
         self._waiting: deque[Event] | None = None
@@ -183,7 +184,7 @@ class WebsocketConnection(asyncio.Protocol):
                 self._hub.fanout.send(client.outbox, frame_pong(event.payload), False)
             elif type(event) is Close or type(event) is Failure:
                 self._end(event)
-            elif type(event) is Binary:
+            elif type(event) is OtherKind:
                 self._hub.responder.close(client, MALFORMED)
             elif self.frame_pings:
                 client.session.pong()

@@ -6,7 +6,7 @@ that arrives, `frame_text` and its like for all that leaves, and the table in `c
 """
 
 from realtime.websocket.familiar import FamiliarHeads
-from realtime.websocket.frames import Binary, Close, Event, Failure, FrameReader, Ping, Pong
+from realtime.websocket.frames import Close, Event, Failure, FrameReader, OtherKind, Ping, Pong
 from realtime.websocket.handshake import Accept, check
 from realtime.websocket.head import HeadReader, RequestHead, is_upgrade, parse_head
 from realtime.websocket.origins import origin_allowed
@@ -23,13 +23,13 @@ from realtime.websocket.writing import (
 __all__ = [
     "EMPTY_PING",
     "Accept",
-    "Binary",
     "Close",
     "Event",
     "Failure",
     "FamiliarHeads",
     "FrameReader",
     "HeadReader",
+    "OtherKind",
     "Ping",
     "Pong",
     "Refuse",

@@ -43,7 +43,13 @@ class FamiliarHeads:
                 return None
         except ValueError:
             return None
-        return Accept(key.decode("ascii"), known.subprotocol, known.frame_ping_pong)
+        return Accept(
+            key.decode("ascii"),
+            known.subprotocol,
+            known.frame_ping_pong,
+            known.path,
+            known.is_protobuf,
+        )
 
     def learn(self, head: bytes, accept: Accept) -> None:
         """Remember a head that was judged just now."""

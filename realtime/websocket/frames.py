@@ -30,7 +30,6 @@ _OPCODES: Final = frozenset((_CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG
 
 _FIN: Final = 0x80
 _RESERVED_BITS: Final = 0x70
-_FINAL_TEXT: Final = _FIN | _TEXT
 _MASKED: Final = 0x80
 _CONTROL_MAX_BYTES: Final = 125
 _NO_MASK: Final = b"\0\0\0\0"
@@ -40,8 +39,8 @@ _NO_MASK: Final = b"\0\0\0\0"
 _REGISTERED_CLOSE_CODES: Final = frozenset((1000, 1001, 1002, 1003, *range(1007, 1015)))
 
 
-class Binary(msgspec.Struct, frozen=True, gc=False):
-    """A whole binary message."""
+class OtherKind(msgspec.Struct, frozen=True, gc=False):
+    """A whole message of the kind that the reader is not for: binary, or text, which is UTF-8."""
 
     payload: bytes
 
@@ -75,8 +74,9 @@ class Failure(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
-Event = bytes | Binary | Ping | Pong | Close | Failure
-"""What a reader finds. Plain `bytes` are a text message: valid UTF-8, as sent, maybe empty."""
+Event = bytes | OtherKind | Ping | Pong | Close | Failure
+"""What a reader finds. Plain `bytes` are a message of its kind as sent, maybe empty; text is valid
+UTF-8."""
 
 
 def is_close_code(code: int) -> bool:
@@ -97,23 +97,27 @@ def _is_utf8(payload: bytes | bytearray) -> bool:
 class FrameReader:
     """Reads one client's frames. Holds bytes only while a frame or a message is incomplete.
 
+    `is_binary`: the client's messages are binary ones, not text; those of the other kind are read
+    as well, and told apart.
+
     `message_max_bytes` bounds a message's payload, fragments added up, and is judged from the
     frame's header. As in `websockets` it bounds a control frame too: within a fragmented message,
     by what that message has left. Between calls no more than that and a header is held.
     """
 
-    __slots__ = ("_ended", "_is_binary", "_max", "_message", "_need", "_pending", "_room")
+    __slots__ = ("_ended", "_kind", "_max", "_message", "_need", "_opcode", "_pending", "_room")
 
-    def __init__(self, message_max_bytes: int) -> None:
+    def __init__(self, message_max_bytes: int, *, is_binary: bool = False) -> None:
+        self._opcode = _BINARY if is_binary else _TEXT
         self._max = message_max_bytes
         # What the message being read may still take.
         self._room = message_max_bytes
         # The beginning of a frame, and how many bytes it takes to get any further with it.
         self._pending: bytearray | None = None
         self._need = 0
-        # The fragments so far of a message (RFC 6455, 5.4), and which kind it will be.
+        # The fragments so far of a message (RFC 6455, 5.4), and the opcode of its first.
         self._message: bytearray | None = None
-        self._is_binary = False
+        self._kind = self._opcode
         self._ended = False
 
     def __repr__(self) -> str:
@@ -142,9 +146,11 @@ class FrameReader:
             self._pending = None
         events: list[Event] = []
         start, end = 0, len(data)
-        # Nearly all traffic is short text messages in one frame each: those take this loop alone.
-        # Whatever is unusual about a frame leaves it, and is judged below.
-        while end - start > 5 and data[start] == _FINAL_TEXT and self._message is None:
+        # Nearly all traffic is short messages of one kind in one frame each: those take this loop
+        # alone. Whatever is unusual about a frame leaves it, and is judged below.
+        opcode = self._opcode
+        expected = _FIN | opcode
+        while end - start > 5 and data[start] == expected and self._message is None:
             body = start + 6
             size = data[start + 1] - _MASKED
             if size > 125:
@@ -159,7 +165,7 @@ class FrameReader:
             mask = data[body - 4 : body]
             if mask != _NO_MASK:
                 payload = apply_mask(payload, mask)
-            if not payload.isascii():
+            if opcode == _TEXT and not payload.isascii():
                 try:
                     payload.decode()
                 except UnicodeDecodeError:
@@ -229,7 +235,7 @@ class FrameReader:
 
     def _take_data(self, opcode: int, is_final: bool, payload: bytes) -> Event | None:
         if opcode != _CONTINUATION:
-            self._is_binary = opcode == _BINARY
+            self._kind = opcode
         if not is_final or self._message is not None:
             # Added up, not listed: any number of empty fragments must cost nothing.
             if self._message is None:
@@ -241,10 +247,10 @@ class FrameReader:
             payload = bytes(self._message)
             self._message = None
             self._room = self._max
-        if self._is_binary:
-            return Binary(payload)
         # Judged when the message is whole, as RFC 6455, 8.1 lets us.
-        return payload if _is_utf8(payload) else Failure(INVALID_DATA, "invalid UTF-8")
+        if self._kind == _TEXT and not _is_utf8(payload):
+            return Failure(INVALID_DATA, "invalid UTF-8")
+        return payload if self._kind == self._opcode else OtherKind(payload)
 
     def _take_control(self, opcode: int, payload: bytes) -> Event:
         if opcode == _PING:

@@ -20,6 +20,7 @@ from realtime.websocket.responses import Refuse
 
 JSON_SUBPROTOCOL: Final = "centrifuge-json"
 PROTOBUF_SUBPROTOCOL: Final = "centrifuge-protobuf"
+_SUBPROTOCOLS: Final = frozenset((JSON_SUBPROTOCOL, PROTOBUF_SUBPROTOCOL))
 
 NOT_GET: Final = Refuse(405, "A websocket is opened with GET.")
 NOT_HTTP_1_1: Final = Refuse(505, "A websocket is opened with HTTP/1.1.")
@@ -33,9 +34,6 @@ OTHER_VERSION: Final = Refuse(426, "Sec-WebSocket-Version must be 13.")
 BAD_ORIGIN: Final = Refuse(400, "The Origin header came more than once.")
 FORBIDDEN_ORIGIN: Final = Refuse(403, "This origin may not connect.")
 BAD_SUBPROTOCOL: Final = Refuse(400, "The Sec-WebSocket-Protocol header is malformed.")
-NO_PROTOBUF: Final = Refuse(
-    400, "Protobuf is not served by this version. Use JSON: no subprotocol, or centrifuge-json."
-)
 
 # A name, an IPv4 address or an IPv6 address in brackets, and a port (RFC 9110, 7.2). Registered
 # names are hardly restricted (RFC 3986, 3.2.2).
@@ -49,21 +47,27 @@ _CONNECTIONS: Final = frozenset(("Upgrade", "upgrade", "keep-alive, Upgrade"))
 class Accept(msgspec.Struct, frozen=True, gc=False):
     """The handshake is good: answer with `accept_response(key, subprotocol)`.
 
-    `frame_ping_pong` is whether the client asked for native ping frames (protocol 1.6).
+    `path` is what was asked for. `frame_ping_pong`: the client asked for native ping frames
+    (protocol 1.6). `is_protobuf`: it speaks Protobuf, in binary messages; else JSON, in text.
     """
 
     key: str
     subprotocol: str | None
     frame_ping_pong: bool
+    path: str
+    is_protobuf: bool
 
 
 def check(head: RequestHead, allowed_origins: Sequence[str]) -> Accept | Refuse:
     """Judge a request for a websocket; which path was asked for is the caller's business.
 
-    Stricter than `websockets`: `Host` is checked, Protobuf is refused, and origins follow
-    `origin_allowed`. More lenient: an empty `Sec-WebSocket-Protocol` counts as none, since
-    centrifuge-python sends it (protocol 1.12). With other statuses: a version other than 13 gets
-    426 and the version that we do speak (RFC 6455, 4.4).
+    A subprotocol says which format the client speaks: of those it offers, the first that we know.
+    Where it offers none of ours the query says it (protocol 1.12), and where that does not, JSON.
+
+    Stricter than `websockets`: `Host` is checked, and origins follow `origin_allowed`. More
+    lenient: an empty `Sec-WebSocket-Protocol` counts as none, since centrifuge-python sends it
+    (protocol 1.12). With other statuses: a version other than 13 gets 426 and the version that we
+    do speak (RFC 6455, 4.4).
     """
     if head.method != "GET":
         return NOT_GET
@@ -88,9 +92,11 @@ def check(head: RequestHead, allowed_origins: Sequence[str]) -> Accept | Refuse:
     subprotocol = _choose_subprotocol(head) if "sec-websocket-protocol" in headers else None
     if isinstance(subprotocol, Refuse):
         return subprotocol
-    if wants_protobuf:
-        return NO_PROTOBUF
-    return Accept(headers["sec-websocket-key"], subprotocol, frame_ping_pong)
+    if subprotocol is not None:
+        wants_protobuf = subprotocol == PROTOBUF_SUBPROTOCOL
+    return Accept(
+        headers["sec-websocket-key"], subprotocol, frame_ping_pong, head.path, wants_protobuf
+    )
 
 
 def _check_upgrade(head: RequestHead) -> Refuse | None:
@@ -127,14 +133,12 @@ def _check_key_and_version(head: RequestHead) -> Refuse | None:
 
 
 def _choose_subprotocol(head: RequestHead) -> str | Refuse | None:
-    """JSON if offered, and named in the response; a subprotocol we do not know is passed over."""
+    """The first offered that we know, named in the response; others are passed over."""
     values = [value for value in head.values("sec-websocket-protocol") if value]
     offers = _parse_list(parse_subprotocol, values)
     if offers is None:
         return BAD_SUBPROTOCOL
-    if JSON_SUBPROTOCOL in offers:
-        return JSON_SUBPROTOCOL
-    return NO_PROTOBUF if PROTOBUF_SUBPROTOCOL in offers else None
+    return next((offer for offer in offers if offer in _SUBPROTOCOLS), None)
 
 
 def _parse_list(parse: Callable[[str], Sequence[str]], values: Sequence[str]) -> list[str] | None:

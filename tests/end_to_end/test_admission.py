@@ -139,16 +139,6 @@ async def test_a_foreign_origin_is_refused(hub: HubProcess) -> None:
         assert "connect" in await wire.connect(connection_token("ann"))
 
 
-async def test_a_client_that_only_speaks_protobuf_is_refused_with_the_reason(
-    hub: HubProcess,
-) -> None:
-    with pytest.raises(websockets.InvalidStatus) as refused:
-        async with open_wire(hub.websocket_url, subprotocols=["centrifuge-protobuf"]):
-            pass
-    assert refused.value.response.status_code == 400
-    assert b"rotobuf" in refused.value.response.body
-
-
 def test_an_empty_subprotocol_header_is_taken(hub: HubProcess) -> None:
     """Older versions of the Python SDK send one (protocol 1.12)."""
     with open_raw(hub.port) as connection:

@@ -25,7 +25,8 @@ from realtime.protocol.commands import (
     TagsFilter,
     UnsubscribeRequest,
 )
-from realtime.protocol.json_codec import COMMANDS_PER_FRAME_MAX, JsonCodec
+from realtime.protocol.envelope import COMMANDS_PER_FRAME_MAX
+from realtime.protocol.json_codec import JsonCodec
 
 CODEC = JsonCodec()
 RAW = msgspec.Raw

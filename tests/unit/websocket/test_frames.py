@@ -6,11 +6,11 @@ import pytest
 from websockets.frames import EXTERNAL_CLOSE_CODES
 
 from realtime.websocket.frames import (
-    Binary,
     Close,
     Event,
     Failure,
     FrameReader,
+    OtherKind,
     Ping,
     Pong,
     is_close_code,
@@ -58,7 +58,7 @@ def test_text_of_any_size_is_read(size: int) -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65536])
 def test_binary_of_any_size_is_read(size: int) -> None:
-    assert read(client_frame(BINARY, b"\xff" * size)) == [Binary(b"\xff" * size)]
+    assert read(client_frame(BINARY, b"\xff" * size)) == [OtherKind(b"\xff" * size)]
 
 
 @pytest.mark.parametrize("mask", [b"\0\0\0\0", b"\0\0\0\1", b"\xff\xff\xff\xff"])
@@ -67,6 +67,21 @@ def test_any_masking_key_is_taken_off(opcode: int, mask: bytes) -> None:
     """5.3."""
     (event,) = read(client_frame(opcode, b"payload", mask=mask))
     assert event in (b"payload", Ping(b"payload"))
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 125, 126, 127, 65535, 65536, MAX])
+def test_a_binary_reader_is_for_binary_messages(size: int) -> None:
+    reader = FrameReader(MAX, is_binary=True)
+    data = client_frame(BINARY, b"\xff" * size)
+    assert list(reader.feed(data * 2)) == [b"\xff" * size] * 2
+    fragments = client_frame(BINARY, HALF, fin=False) + client_frame(CONTINUATION, HALF)
+    assert list(reader.feed(fragments + data)) == [HALF + HALF, b"\xff" * size]
+
+
+def test_a_binary_reader_tells_text_apart_which_must_be_utf8_all_the_same() -> None:
+    reader = FrameReader(MAX, is_binary=True)
+    assert list(reader.feed(client_frame(TEXT, b"text"))) == [OtherKind(b"text")]
+    assert list(reader.feed(client_frame(TEXT, HALF))) == [Failure(1007, "invalid UTF-8")]
 
 
 def test_several_frames_in_one_chunk_come_in_order() -> None:
@@ -81,7 +96,7 @@ def test_several_frames_in_one_chunk_come_in_order() -> None:
     assert read(data) == [
         b"one",
         Ping(b"2"),
-        Binary(b"three"),
+        OtherKind(b"three"),
         Pong(b"4"),
         b"five" * 40,
         Close(1000, "six"),
@@ -153,7 +168,7 @@ def test_fragments_are_one_message() -> None:
         + client_frame(CONTINUATION, b"2")
         + client_frame(TEXT, b"whole")
     )
-    assert read(data) == [b"one two three", Binary(b"12"), b"whole"]
+    assert read(data) == [b"one two three", OtherKind(b"12"), b"whole"]
 
 
 def test_control_frames_may_come_between_fragments() -> None:
@@ -219,7 +234,7 @@ def test_fragments_that_are_not_utf8_together_are_1007_at_the_end() -> None:
 
 def test_binary_messages_need_not_be_utf8() -> None:
     data = client_frame(BINARY, HALF, fin=False) + client_frame(CONTINUATION, HALF)
-    assert read(data) == [Binary(HALF + HALF)]
+    assert read(data) == [OtherKind(HALF + HALF)]
 
 
 # Limits
@@ -230,7 +245,7 @@ def test_binary_messages_need_not_be_utf8() -> None:
 def test_a_message_above_the_limit_is_1009(opcode: int, limit: int) -> None:
     """7.4.1; protocol 1.1: 65,536 bytes by default."""
     (event,) = read(client_frame(opcode, b"x" * limit), message_max_bytes=limit)
-    assert event in (b"x" * limit, Binary(b"x" * limit))
+    assert event in (b"x" * limit, OtherKind(b"x" * limit))
     over = client_frame(opcode, b"x" * (limit + 1))
     assert failure_code(read(over, message_max_bytes=limit)) == 1009
 

@@ -16,7 +16,7 @@ from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
 from realtime.websocket import closing
-from realtime.websocket.frames import Binary, Close, Event, Failure, FrameReader, Ping, Pong
+from realtime.websocket.frames import Close, Event, Failure, FrameReader, OtherKind, Ping, Pong
 from realtime.websocket.writing import frame_pong
 from tests.unit.websocket.client_frames import (
     BINARY,
@@ -33,9 +33,9 @@ Verdict = tuple[list[Event], list[bytes], int | None]
 """The events but a failure, the bytes written but a failure's close frame, the failure's code."""
 
 
-def ours(pieces: list[bytes], limit: int) -> Verdict:
+def ours(pieces: list[bytes], limit: int, is_binary: bool) -> Verdict:
     """Our verdict, with what a connection would write."""
-    reader = FrameReader(limit)
+    reader = FrameReader(limit, is_binary=is_binary)
     events = [event for piece in pieces for event in reader.feed(piece)]
     writes = [frame_pong(event.payload) for event in events if isinstance(event, Ping)]
     failure = None
@@ -52,8 +52,8 @@ def ours(pieces: list[bytes], limit: int) -> Verdict:
     return events, writes, failure
 
 
-def theirs(data: bytes, limit: int) -> Verdict:
-    """The library's verdict."""
+def theirs(data: bytes, limit: int, is_binary: bool) -> Verdict:
+    """The library's verdict; which kind of message is expected, it does not care."""
     protocol = ServerProtocol(state=OPEN, max_size=limit)
     protocol.receive_data(data)
     writes = [data for data in protocol.data_to_send() if data]
@@ -83,8 +83,8 @@ def theirs(data: bytes, limit: int) -> Verdict:
                 events.append(whole if not is_text else whole.decode().encode())
             except UnicodeDecodeError:
                 return events, writes[:pongs], 1007
-            if not is_text:
-                events[-1] = Binary(whole)
+            if is_text is is_binary:
+                events[-1] = OtherKind(whole)
     if protocol.parser_exc is None:
         return events, writes, None
     assert protocol.close_sent is not None
@@ -92,14 +92,15 @@ def theirs(data: bytes, limit: int) -> Verdict:
 
 
 def assert_same(data: bytes, pieces: list[bytes], limit: int) -> None:
-    """Compare the verdicts on `data`, which reaches us in `pieces`."""
+    """Compare the verdicts on `data`, which reaches us in `pieces`, of both kinds of reader."""
     assert b"".join(pieces) == data
-    verdict = ours(pieces, limit)
-    reference = theirs(data, limit)
-    if verdict[2] is not None and reference[2] is None:
-        # 14 bytes are the longest header.
-        reference = theirs(data + bytes(14 + limit), limit)
-    assert verdict == reference
+    for is_binary in (False, True):
+        verdict = ours(pieces, limit, is_binary)
+        reference = theirs(data, limit, is_binary)
+        if verdict[2] is not None and reference[2] is None:
+            # 14 bytes are the longest header.
+            reference = theirs(data + bytes(14 + limit), limit, is_binary)
+        assert verdict == reference
 
 
 # What clients send, mostly right, with every rule broken now and then.
@@ -116,13 +117,14 @@ close_payloads = st.one_of(
     st.builds(close_payload, close_codes, st.one_of(texts, utf8_pieces)),
     st.binary(max_size=3),
 )
+OPCODES = [TEXT, TEXT, BINARY, BINARY, CONTINUATION, PING, PONG, CLOSE, 3, 0xB]
 masks = st.sampled_from([b"\0\0\0\0", b"\x37\xfa\x21\x3d", b"\xff\xff\xff\xff", None])
 
 
 @st.composite
 def frames(draw: st.DrawFn) -> bytes:
     """One frame, whose every field is usually right."""
-    opcode = draw(st.sampled_from([TEXT, TEXT, BINARY, CONTINUATION, PING, PONG, CLOSE, 3, 0xB]))
+    opcode = draw(st.sampled_from(OPCODES))
     unusual = draw(st.integers(0, 15))
     return client_frame(
         opcode,

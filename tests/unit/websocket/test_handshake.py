@@ -8,7 +8,8 @@ from realtime.websocket.head import RequestHead, parse_head
 from realtime.websocket.responses import Refuse
 from tests.unit.websocket.browser_head import KEY, browser_head, head_of
 
-GOOD = Accept(KEY, None, False)
+PATH = "/connection/websocket"
+GOOD = Accept(KEY, None, False, PATH, False)
 
 
 def checked(head: bytes, *allowed_origins: str) -> Accept | Refuse:
@@ -41,7 +42,7 @@ def test_the_least_that_4_2_1_asks_for_is_accepted() -> None:
         ("sec-websocket-version", "13"),
         line="GET / HTTP/1.1",
     )
-    assert checked(head) == GOOD
+    assert checked(head) == Accept(KEY, None, False, "/", False)
 
 
 @pytest.mark.parametrize("method", ["POST", "HEAD", "OPTIONS", "CONNECT", "get"])
@@ -220,20 +221,28 @@ def test_repeated_origins_are_400() -> None:
 
 
 @pytest.mark.parametrize(
-    "offers", ["centrifuge-json", "centrifuge-protobuf, centrifuge-json", "x,centrifuge-json"]
+    ("offers", "chosen"),
+    [
+        ("centrifuge-json", "centrifuge-json"),
+        ("centrifuge-protobuf", "centrifuge-protobuf"),
+        ("centrifuge-protobuf, centrifuge-json", "centrifuge-protobuf"),
+        ("centrifuge-json, centrifuge-protobuf", "centrifuge-json"),
+        ("x,centrifuge-json", "centrifuge-json"),
+        ("x, centrifuge-protobuf", "centrifuge-protobuf"),
+    ],
 )
-def test_json_is_chosen_where_it_is_offered(offers: str) -> None:
+def test_the_first_format_offered_is_chosen(offers: str, chosen: str) -> None:
     outcome = with_header("Sec-WebSocket-Protocol", offers)
-    assert outcome == Accept(KEY, "centrifuge-json", False)
+    assert outcome == Accept(KEY, chosen, False, PATH, chosen == "centrifuge-protobuf")
 
 
 def test_offers_may_come_in_several_headers() -> None:
     head = browser_head(
-        ("Sec-WebSocket-Protocol", "centrifuge-protobuf"),
+        ("Sec-WebSocket-Protocol", "chat"),
         ("Sec-WebSocket-Protocol", ""),
-        ("Sec-WebSocket-Protocol", "centrifuge-json"),
+        ("Sec-WebSocket-Protocol", "centrifuge-protobuf"),
     )
-    assert checked(head) == Accept(KEY, "centrifuge-json", False)
+    assert checked(head) == Accept(KEY, "centrifuge-protobuf", False, PATH, True)
 
 
 def test_an_empty_header_counts_as_no_offer() -> None:
@@ -250,16 +259,6 @@ def test_a_malformed_subprotocol_header_is_400(value: str) -> None:
     assert with_header("Sec-WebSocket-Protocol", value) == handshake.BAD_SUBPROTOCOL
 
 
-@pytest.mark.parametrize("offers", ["centrifuge-protobuf", "x, centrifuge-protobuf"])
-def test_a_client_that_speaks_only_protobuf_is_400_and_told_why(offers: str) -> None:
-    outcome = with_header("Sec-WebSocket-Protocol", offers)
-    assert outcome == handshake.NO_PROTOBUF
-    assert isinstance(outcome, Refuse)
-    assert outcome.status == 400
-    assert "Protobuf is not served" in outcome.text
-    assert "JSON" in outcome.text
-
-
 # Query (protocol 1.6, 1.12)
 
 
@@ -271,8 +270,19 @@ def with_query(query: str) -> Accept | Refuse:
 @pytest.mark.parametrize(
     "query", ["format=protobuf", "a=b&cf_protocol=protobuf", "format=%70rotobuf"]
 )
-def test_a_query_that_asks_for_protobuf_is_400(query: str) -> None:
-    assert with_query(query) == handshake.NO_PROTOBUF
+def test_a_query_may_ask_for_protobuf(query: str) -> None:
+    assert with_query(query) == Accept(KEY, None, False, PATH, True)
+
+
+def test_a_subprotocol_says_more_than_the_query() -> None:
+    head = browser_head(
+        ("Sec-WebSocket-Protocol", "centrifuge-json"), line=f"GET {PATH}?format=protobuf HTTP/1.1"
+    )
+    assert checked(head) == Accept(KEY, "centrifuge-json", False, PATH, False)
+    unknown = browser_head(
+        ("Sec-WebSocket-Protocol", "chat"), line=f"GET {PATH}?format=protobuf HTTP/1.1"
+    )
+    assert checked(unknown) == Accept(KEY, None, False, PATH, True)
 
 
 @pytest.mark.parametrize(
@@ -284,7 +294,7 @@ def test_any_other_query_is_ignored(query: str) -> None:
 
 
 def test_native_pings_may_be_asked_for() -> None:
-    assert with_query("a=b&cf_ws_frame_ping_pong=true") == Accept(KEY, None, True)
+    assert with_query("a=b&cf_ws_frame_ping_pong=true") == Accept(KEY, None, True, PATH, False)
     assert with_query("cf_ws_frame_ping_pong=false") == GOOD
     assert with_query("cf_ws_frame_ping_pong") == GOOD
     assert with_query("cf_ws_frame_ping_pong=&cf_ws_frame_ping_pong=true") == GOOD

@@ -21,7 +21,6 @@ from tests.unit.websocket.browser_head import BROWSER, KEY, browser_head
 
 STRICTER: Final = {
     handshake.BAD_HOST.text: "RFC 9112, 3.2 wants one valid Host; the library leaves it to others",
-    handshake.NO_PROTOBUF.text: "it knows nothing of our subprotocols",
     head.UNSUPPORTED_TARGET.text: "it takes any text as the target",
     head.HEADERS_TOO_LARGE.text: f"it has no limit of {HEAD_MAX_BYTES} bytes for the whole head",
 }
@@ -46,8 +45,8 @@ HUNG_UP: Final[Verdict] = (None, None, None)
 def choose(_: ServerProtocol, offers: object) -> Subprotocol | None:
     """Our choice of subprotocols, in the library's terms."""
     assert isinstance(offers, list)
-    name = Subprotocol("centrifuge-json")
-    return name if name in offers else None
+    ours = (Subprotocol("centrifuge-json"), Subprotocol("centrifuge-protobuf"))
+    return next((offer for offer in offers if offer in ours), None)
 
 
 def theirs(data: bytes) -> Verdict:
