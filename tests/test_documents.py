@@ -70,7 +70,7 @@ def wrong(statement: Statement) -> str | None:
         return "there is no such key"
     expected = default(statement)
     if statement.note == "example" and statement.off:
-        return None if expected in (None, []) else "it has a default, and is no example"
+        return None if expected in (None, [], {}) else "it has a default, and is no example"
     if statement.off:
         stated = statement.value
     elif statement.note.startswith(_DEFAULT):

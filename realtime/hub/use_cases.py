@@ -202,6 +202,7 @@ class UseCases:
                 user_connections_max=client.user_connections_max,
                 channels_max=client.channels_max,
                 ping_interval_s=client.ping_interval_s,
+                ping_intervals_s=client.ping_intervals_s,
             ),
             rules=around.rules,
             clients=around.clients,

@@ -43,10 +43,13 @@ def read(kind: Kind, text: str) -> object:
     """Turn a text from the environment into the value it stands for.
 
     A text that stands for none stays as it is, so that `convert` refuses it with its shape. Lists
-    are separated by commas, or JSON. An empty text is "not set" where that is possible.
+    are separated by commas, or JSON; so are tables, whose parts are `name=value`. An empty text is
+    "not set" where that is possible.
     """
     if kind.optional and not text:
         return None
+    if kind.named:
+        return _read_table(replace(kind, named=False), text)
     if kind.many:
         return _read_list(text)
     if kind.base is bool:
@@ -60,17 +63,40 @@ def read(kind: Kind, text: str) -> object:
 
 def _read_list(text: str) -> object:
     if text.lstrip().startswith("["):
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
-            return text
+        return _read_json(text)
     return [part.strip() for part in text.split(",")] if text.strip() else []
 
 
+def _read_table(kind: Kind, text: str) -> object:
+    if text.lstrip().startswith("{"):
+        return _read_json(text)
+    table: dict[str, object] = {}
+    for part in text.split(",") if text.strip() else ():
+        name, equals, value = part.partition("=")
+        if not equals or name.strip() in table:
+            return text
+        table[name.strip()] = read(kind, value.strip())
+    return table
+
+
+def _read_json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
 def convert(kind: Kind, value: object) -> object:
-    """Turn a value into what the schema holds. Raises Mismatch."""
+    """Turn a value into what the schema holds. Raises Mismatch.
+
+    What is in a table is for the caller to convert, one by one.
+    """
     if value is None and kind.optional:
         return None
+    if kind.named:
+        if not isinstance(value, dict):
+            raise Mismatch("a table", shape(value))
+        return value
     if kind.many:
         return _convert_list(kind, value)
     if kind.base in (int, float):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from realtime.settings.contradiction import Contradiction
 from realtime.settings.schema import Settings
+from realtime.settings.shape import shown
 
 
 def client_contradictions(settings: Settings) -> Iterator[Contradiction]:
@@ -12,6 +13,11 @@ def client_contradictions(settings: Settings) -> Iterator[Contradiction]:
     if client.pong_timeout_s >= client.ping_interval_s:
         paths = (("client", "pong_timeout_s"), ("client", "ping_interval_s"))
         yield Contradiction(paths, "the timeout must be less than the interval")
+    for name, interval_s in client.ping_intervals_s.items():
+        if client.pong_timeout_s >= interval_s:
+            paths = (("client", "ping_intervals_s"), ("client", "pong_timeout_s"))
+            text = "the interval must be more than the timeout"
+            yield Contradiction(paths, text, f".{shown(name)}")
     if client.outbox_max_bytes < client.message_max_bytes:
         paths = (("client", "outbox_max_bytes"), ("client", "message_max_bytes"))
         yield Contradiction(paths, "the longest message would not fit the outbox")

@@ -1,13 +1,18 @@
 """The settings that hold, as an operator may see them: TOML, with who said so beside each."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from realtime.settings.durations import Duration
 from realtime.settings.kinds import KINDS, NAMESPACES, OPTION_KINDS, SECTIONS
 from realtime.settings.load import DEFAULT, Loaded
 from realtime.settings.passwords import without_password
 from realtime.settings.secret import MASK, Secret
+
+_BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
+"""A key that TOML takes without quotes."""
 
 
 def describe(loaded: Loaded) -> str:
@@ -48,8 +53,15 @@ def toml_value(value: object) -> str:
             return toml_value(MASK)
         case Duration():
             return toml_value(str(value))
+        case Mapping():
+            members = (f"{_key(name)} = {toml_value(item)}" for name, item in value.items())
+            return f"{{ {', '.join(members)} }}" if value else "{}"
         case tuple():
             return f"[{', '.join(toml_value(item) for item in value)}]"
         case _:
             # JSON's escapes are TOML's; only DEL has to be one in TOML and not in JSON.
             return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _key(name: str) -> str:
+    return name if _BARE_KEY.fullmatch(name) else toml_value(name)

@@ -1,13 +1,14 @@
 """What the sources gave, checked by type, before it becomes `Settings`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
 
 from realtime.settings.check import Mismatch, convert
 from realtime.settings.kinds import KINDS, NAMESPACES, OPTION_KINDS, SECTIONS, Kind
 from realtime.settings.schema import ChannelOptions, Settings
+from realtime.settings.shape import shown
 
 Path = tuple[str, ...]
 """("server", "port") or ("namespaces", "chat", "presence")."""
@@ -55,9 +56,29 @@ class Gathered:
     def accept(self, path: Path, kind: Kind, value: object, origin: str) -> None:
         """Take a value for the path of a setting of this kind, or note what is wrong with it."""
         try:
-            self.values[path] = Given(convert(kind, value), origin)
+            converted = convert(kind, value)
         except Mismatch as mismatch:
             self.refuse(f"{dotted(path)}{mismatch.at} ({origin}): {mismatch}", path)
+            return
+        if kind.named and isinstance(converted, dict):
+            converted = self._table(path, replace(kind, named=False), converted, origin)
+        self.values[path] = Given(converted, origin)
+
+    def _table(
+        self, path: Path, kind: Kind, table: Mapping[str, object], origin: str
+    ) -> Mapping[str, object]:
+        """What is good in a table; all that is not is noted."""
+        good: dict[str, object] = {}
+        for name, value in table.items():
+            at = f"{dotted(path)}.{shown(name)}"
+            if not name:
+                self.refuse(f"{at} ({origin}): expected a name; got an empty text", path)
+                continue
+            try:
+                good[name] = convert(kind, value)
+            except Mismatch as mismatch:
+                self.refuse(f"{at}{mismatch.at} ({origin}): {mismatch}", path)
+        return MappingProxyType(good)
 
     def refuse(self, problem: str, *paths: Path) -> None:
         """Note a problem; what `paths` should have been is not known."""

@@ -25,13 +25,15 @@ class Kind:
     """What one setting may be.
 
     `base` is the type of the value; `bound` narrows it; `choices` are all there are, for a text
-    that names one of a few. `many`: it is a list of such values. `optional`: it may be not set.
+    that names one of a few. `many`: it is a list of such values; `named`: a table of them, under
+    names of the operator's own. `optional`: it may be not set.
     """
 
     base: type
     bound: Range | NotEmpty | None = None
     choices: tuple[str, ...] = ()
     many: bool = False
+    named: bool = False
     optional: bool = False
 
     @property
@@ -40,7 +42,7 @@ class Kind:
         return self.base is Secret or isinstance(self.bound, FromFile)
 
     def __str__(self) -> str:
-        """What is expected, for messages; of a list, what it holds."""
+        """What is expected, for messages; of a list or a table, what it holds."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
         if isinstance(self.bound, FromFile):
@@ -63,6 +65,8 @@ def kind_of(hint: Any) -> Kind:
     if origin is tuple:
         item, _ = arguments
         return replace(kind_of(item), many=True)
+    if origin is Mapping and arguments[0] is str:
+        return replace(kind_of(arguments[1]), named=True)
     if hint not in _TYPE_NAMES:
         raise TypeError(f"the schema has a type that cannot be checked: {hint}")
     return Kind(hint)

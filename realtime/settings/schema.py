@@ -172,14 +172,23 @@ class BrokerSettings:
     Two deployments on one Redis need different ones."""
 
 
+def _no_intervals() -> Mapping[str, float]:
+    return MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientSettings:
     """What one client connection may cost, and how long it is waited for."""
 
     ping_interval_s: Annotated[float, Range(1, 3_600)] = 25.0
     """Seconds between pings to a connection."""
+    ping_intervals_s: Mapping[str, Annotated[float, Range(1, 3_600)]] = field(
+        default_factory=_no_intervals
+    )
+    """The same for clients that give such a name when they connect, as SDKs do: "swift", "java",
+    "dart", "csharp", "js", "python" and "go", unless the app calls itself something else."""
     pong_timeout_s: Annotated[float, Range(0.1, 3_600)] = 8.0
-    """Seconds to wait for the answer to a ping; less than ping_interval_s."""
+    """Seconds to wait for the answer to a ping; less than any interval between pings."""
     message_max_bytes: Annotated[int, Range(1_024, 67_108_864)] = 65_536
     """Longest websocket message that is taken from a client."""
     channels_max: Annotated[int, Range(1, 100_000)] = 128

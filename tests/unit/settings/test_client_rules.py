@@ -21,6 +21,56 @@ def test_a_pong_is_waited_for_less_than_a_ping_interval(
         ]
 
 
+def test_intervals_by_name_are_a_table(tmp_path: Path) -> None:
+    text = '[client.ping_intervals_s]\nswift = 50\n"my app" = 30.5'
+    assert load_text(tmp_path, text).client.ping_intervals_s == {"swift": 50.0, "my app": 30.5}
+
+
+def test_there_are_none_by_default_and_none_can_be_added_later(tmp_path: Path) -> None:
+    intervals = load_text(tmp_path, "").client.ping_intervals_s
+    assert intervals == {}
+    with pytest.raises(TypeError):
+        intervals["swift"] = 50.0  # type: ignore[index]  # on purpose
+
+
+def test_all_that_is_wrong_with_intervals_is_told_with_its_name(tmp_path: Path) -> None:
+    text = """
+        [client.ping_intervals_s]
+        swift = 0.5
+        java = "50s"
+        dart = 3601
+        go = true
+        js = 1
+        python = 50
+        "" = 50
+        "a\\nb" = { s = 50 }
+    """
+    assert problems(tmp_path, text) == [
+        "client.ping_intervals_s.swift (FILE): expected a number, 1 to 3600; got 0.5",
+        "client.ping_intervals_s.java (FILE): expected a number, 1 to 3600; "
+        "got a text of 3 characters",
+        "client.ping_intervals_s.dart (FILE): expected a number, 1 to 3600; got 3601",
+        "client.ping_intervals_s.go (FILE): expected a number, 1 to 3600; got true or false",
+        "client.ping_intervals_s.'' (FILE): expected a name; got an empty text",
+        r"client.ping_intervals_s.'a\nb' (FILE): expected a number, 1 to 3600; got a table",
+    ]
+
+
+def test_intervals_are_a_table_or_nothing(tmp_path: Path) -> None:
+    assert problems(tmp_path, "[client]\nping_intervals_s = 50") == [
+        "client.ping_intervals_s (FILE): expected a table; got a whole number"
+    ]
+
+
+def test_a_pong_is_waited_for_less_than_every_interval(tmp_path: Path) -> None:
+    text = "[client]\nping_intervals_s = { swift = 8, java = 8.5, go = 2 }"
+    assert problems(tmp_path, text) == [
+        f"client.ping_intervals_s.{name} (FILE), client.pong_timeout_s (default): "
+        "the interval must be more than the timeout"
+        for name in ("swift", "go")
+    ]
+
+
 def test_the_longest_message_must_fit_the_outbox(tmp_path: Path) -> None:
     assert problems(tmp_path, "[client]\nmessage_max_bytes = 2000000") == [
         "client.outbox_max_bytes (default), client.message_max_bytes (FILE): "

@@ -11,6 +11,7 @@ from realtime.settings.schema import (
     AuthSettings,
     BrokerSettings,
     ChannelOptions,
+    ClientSettings,
     ServerSettings,
     Settings,
     StoreSettings,
@@ -24,6 +25,7 @@ def test_it_can_be_read_again(tmp_path: Path) -> None:
         server=ServerSettings(
             port=9000, allowed_origins=("https://a.example", "*"), connection_rate=0.5
         ),
+        client=ClientSettings(ping_intervals_s={"swift": 50.0, 'an "app"': 30.5}),
         auth=AuthSettings(audience='a "quoted"\\ text\n\x7f é', anonymous=True),
         namespaces={
             "chat": ChannelOptions(
@@ -80,3 +82,5 @@ def test_an_origin_cannot_end_its_comment() -> None:
 def test_values_are_written_as_toml() -> None:
     assert toml_value(("a", 1, 1.5, True)) == '["a", 1, 1.5, true]'
     assert toml_value(Duration(600_000)) == '"10m"'
+    assert toml_value({}) == "{}"
+    assert toml_value({"swift": 50.0, "my app": 30.5}) == '{ swift = 50.0, "my app" = 30.5 }'

@@ -27,6 +27,7 @@ def test_every_type_is_read() -> None:
             "REALTIME_API__KEYS": '["a,b", "c"]',
             "REALTIME_AUTH__HMAC_SECRET": SECRET,
             "REALTIME_AUTH__ANONYMOUS": "true",
+            "REALTIME_CLIENT__PING_INTERVALS_S": "swift=50, my app = 30.5",
             "REALTIME_LOG__LEVEL": "debug",
             "REALTIME_CHANNELS__PRESENCE": "1",
             "REALTIME_NAMESPACES__CHAT__HISTORY_SIZE": "-1",
@@ -41,6 +42,7 @@ def test_every_type_is_read() -> None:
     assert settings.api.keys == (Secret("a,b"), Secret("c"))
     assert settings.auth.hmac_secret == Secret(SECRET)
     assert settings.auth.anonymous is True
+    assert settings.client.ping_intervals_s == {"swift": 50.0, "my app": 30.5}
     assert settings.log.level == "debug"
     assert settings.channels.presence is True
     assert settings.namespaces == {
@@ -54,6 +56,37 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     environ = {"REALTIME_SERVER__PORT": "2"}
     settings = load_text(tmp_path, "[server]\nport = 1\ndrain_s = 3", environ)
     assert (settings.server.port, settings.server.drain_s) == (2, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "intervals"),
+    [("", {}), ("{}", {}), ("swift=50", {"swift": 50.0}), ('{"a=b, c": 50}', {"a=b, c": 50.0})],
+)
+def test_a_table_is_pairs_or_json_and_takes_the_place_of_the_files(
+    tmp_path: Path, text: str, intervals: dict[str, float]
+) -> None:
+    environ = {"REALTIME_CLIENT__PING_INTERVALS_S": text}
+    settings = load_text(tmp_path, "[client.ping_intervals_s]\ndart = 60", environ)
+    assert settings.client.ping_intervals_s == intervals
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("50", "client.ping_intervals_s (V): expected a table; got a text of 2 characters"),
+        ("a=1,a=2", "client.ping_intervals_s (V): expected a table; got a text of 7 characters"),
+        ("{a=1}", "client.ping_intervals_s (V): expected a table; got a text of 5 characters"),
+        ("=50", "client.ping_intervals_s.'' (V): expected a name; got an empty text"),
+        (
+            "swift=often",
+            "client.ping_intervals_s.swift (V): expected a number, 1 to 3600; "
+            "got a text of 5 characters",
+        ),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_a_problem(text: str, problem: str) -> None:
+    name = "REALTIME_CLIENT__PING_INTERVALS_S"
+    assert environment_problems({name: text}) == [problem.replace("(V)", f"({name})")]
 
 
 def test_an_empty_variable_unsets_what_need_not_be_set(tmp_path: Path) -> None:

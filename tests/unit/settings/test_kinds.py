@@ -22,13 +22,14 @@ from realtime.settings.secret import Secret
         (tuple[Secret, ...], Kind(Secret, many=True)),
         (Literal["a", "b"], Kind(str, choices=("a", "b"))),
         (tuple[Literal["a", "b"], ...], Kind(str, choices=("a", "b"), many=True)),
+        (Mapping[str, Annotated[int, Range(1, 5)]], Kind(int, Range(1, 5), named=True)),
     ],
 )
 def test_a_type_of_the_schema_is_a_kind(hint: object, kind: Kind) -> None:
     assert kind_of(hint) == kind
 
 
-@pytest.mark.parametrize("hint", [dict, bytes, Mapping[str, str]])
+@pytest.mark.parametrize("hint", [dict, bytes, Mapping[int, str]])
 def test_a_type_that_cannot_be_checked_is_an_error_at_once(hint: object) -> None:
     with pytest.raises(TypeError, match="cannot be checked"):
         kind_of(hint)
