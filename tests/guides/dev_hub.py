@@ -4,18 +4,30 @@ Everything here blocks.
 """
 
 import json
+import os
+import re
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from tests.support.processes import HubProcess
 
 _TIMEOUT_S: Final = 10.0
+_SETTING: Final = re.compile(r"REALTIME_|(PORT|REDIS_URL|MONGODB_URI)$")
 
 
 class DevHub(HubProcess):
-    """Like HubProcess, with the settings of `--dev` in place of those for tests."""
+    """Like HubProcess, with the settings of `--dev` in place of those for tests.
+
+    `settings` are variables of the environment, for what a guide sets by them.
+    """
+
+    def __init__(self, directory: Path, settings: Mapping[str, str] | None = None) -> None:
+        super().__init__(directory)
+        self._variables = settings or {}
 
     @property
     def address(self) -> str:
@@ -28,6 +40,10 @@ class DevHub(HubProcess):
             self._child = subprocess.Popen(
                 [sys.executable, "-m", "realtime", *words, "--dev"],
                 cwd=self.directory,
+                env={
+                    **{name: os.environ[name] for name in os.environ if not _SETTING.match(name)},
+                    **self._variables,
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

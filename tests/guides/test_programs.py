@@ -15,7 +15,7 @@ import pytest
 from tests.guides.dev_hub import DevHub
 from tests.guides.pages import write_file
 from tests.guides.running import Program
-from tests.guides.toolchains import go_build
+from tests.guides.toolchains import HUB_PROPERTY, go_build, kotlin_classes
 
 CHANNEL: Final = "room:lobby"
 
@@ -91,3 +91,12 @@ def test_the_go_program(hub: DevHub, programs: list[Program], tmp_path: Path) ->
     binary = go_build(source)
     programs.append(Program([str(binary)], cwd=tmp_path))
     play(hub, programs[0], "Go")
+
+
+def test_the_kotlin_program(
+    hub: DevHub, programs: list[Program], tmp_path: Path, cache: Path
+) -> None:
+    java, *options = kotlin_classes(cache)
+    command = [java, f"-D{HUB_PROPERTY}={hub.address}", *options, "AppKt"]
+    programs.append(Program(command, cwd=tmp_path))
+    play(hub, programs[0], "Kotlin")

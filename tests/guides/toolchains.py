@@ -8,16 +8,22 @@ where Go and Maven keep them. Where a tool or its registry is missing, the test 
 import hashlib
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from tests.guides.pages import ADDRESS, file
 from tests.support.programs import absent, require
 
 _HERE: Final = Path(__file__).parent
 _FETCH_S: Final = 55.0
+_DONE: Final = "done"
 _NODE: Final = "install Node.js 18 or newer with npm"
 _GO: Final = "install Go 1.21 or newer"
+_JAVA: Final = "install a JDK 17 or newer and Maven"
+
+HUB_PROPERTY: Final = "hub"
+"""Java's system property with the address of the hub: compiling for each would take too long."""
 
 
 def node_modules(cache: Path) -> Path:
@@ -33,29 +39,56 @@ def node_modules(cache: Path) -> Path:
 def go_build(source: Path) -> Path:
     """Build a program of one file with the modules of `go/go.mod`; the binary."""
     go = require("go", _GO)
-    for file in (_HERE / "go").iterdir():
-        shutil.copy(file, source.parent)
+    for module_file in (_HERE / "go").iterdir():
+        shutil.copy(module_file, source.parent)
     binary = source.with_suffix("")
     command = [go, "build", "-o", str(binary), str(source)]
     _run(command, source.parent, "let Go reach its module proxy")
     return binary
 
 
-def _kept(cache: Path, name: str) -> Path:
-    """A copy of a folder beside this file that stays, one for each content."""
+def kotlin_classes(cache: Path) -> list[str]:
+    """Compile the Kotlin programs of the guides at once; the command to run one, but for its name.
+
+    The one that connects takes the hub's address from the property HUB_PROPERTY.
+    """
+    java = require("java", _JAVA)
+    maven = require("mvn", _JAVA)
+    app = file("kotlin", "App.kt")
+    sources = {
+        "src/App.kt": app.replace(
+            f'const val HUB = "{ADDRESS}"',
+            f'val HUB: String = System.getProperty("{HUB_PROPERTY}")',
+        ),
+        "src/Mint.kt": file("tokens", "Mint.kt"),
+    }
+    folder = _kept(cache, "kotlin", sources)
+    command = [maven, "--batch-mode", "--quiet", "compile"]
+    _once(folder, command, "let Maven reach its repository")
+    target = folder / "target"
+    return [java, "-cp", f"{target / 'classes'}:{target / 'dependency' / '*'}"]
+
+
+def _kept(cache: Path, name: str, texts: Mapping[str, str] | None = None) -> Path:
+    """A copy of a folder beside this file, and further files in it; it stays, one a content."""
+    texts = texts or {}
     source = _HERE / name
-    digest = hashlib.sha256(
-        b"".join(file.read_bytes() for file in sorted(source.rglob("*")) if file.is_file())
-    )
+    digest = hashlib.sha256(repr(sorted(texts.items())).encode())
+    for path in sorted(source.iterdir()):
+        digest.update(path.read_bytes())
     folder = cache / f"{name}-{digest.hexdigest()[:16]}"
-    if not folder.exists():
+    if not (folder / _DONE).exists():
+        shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(source, folder)
+        for path, text in texts.items():
+            (folder / path).parent.mkdir(exist_ok=True)
+            (folder / path).write_text(text)
     return folder
 
 
 def _once(folder: Path, command: Sequence[str], hint: str) -> None:
     """Run a command there unless it has succeeded before."""
-    done = folder / "done"
+    done = folder / _DONE
     if not done.exists():
         _run(command, folder, hint)
         done.touch()
