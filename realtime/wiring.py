@@ -25,7 +25,9 @@ from realtime.model import Retention
 from realtime.server.api import ApiKeys, ApiRoutes
 from realtime.server.credentials import make_credentials, token_issuer
 from realtime.server.descriptors import allow_fewer, reserve_descriptors
-from realtime.server.door import DoorRules, Doorway
+from realtime.server.door import Doorway
+from realtime.server.door_rules import DoorRules
+from realtime.server.emulation import EmulationRoutes
 from realtime.server.gate import Gate
 from realtime.server.health import HealthRoutes
 from realtime.server.histogram import Histogram
@@ -42,6 +44,7 @@ from realtime.server.pages import PageRoutes
 from realtime.server.parent import Parent, Place
 from realtime.server.process import HTTP_KEEPALIVE_S, HTTP_SHUTDOWN_S, Process, finished
 from realtime.server.stopping import run_until_stopped
+from realtime.server.stream_routes import StreamRoutes
 from realtime.settings.broker_url import broker_kind
 from realtime.settings.passwords import without_password
 from realtime.settings.schema import BrokerSettings, ServerSettings, Settings
@@ -136,9 +139,7 @@ async def _serve(
             ApiRoutes(api, keys),
         ]
         pages: list[Routes] = [PageRoutes(token_issuer(settings.auth))] if dev else []
-        rules = DoorRules(
-            settings.server.allowed_origins, settings.server.trusted_proxies, any_loopback=dev
-        )
+        rules = _door_rules(settings.server, dev=dev)
         process = _make_process(
             settings.server,
             rules,
@@ -173,7 +174,12 @@ def _make_process(
         return upgrades.doorway
 
     is_split = server.internal_port is not None
-    outer = [upgrades, *pages]
+    outer: list[Routes] = [
+        upgrades,
+        StreamRoutes(hub, gate, rules),
+        EmulationRoutes(hub, rules),
+        *pages,
+    ]
     return Process(
         server,
         hub=hub,
@@ -183,6 +189,15 @@ def _make_process(
         doorway=doorway,
         reload=reload,
         parent=parent,
+    )
+
+
+def _door_rules(server: ServerSettings, *, dev: bool) -> DoorRules:
+    return DoorRules(
+        server.allowed_origins,
+        server.trusted_proxies,
+        any_loopback=dev,
+        transports=server.transports,
     )
 
 

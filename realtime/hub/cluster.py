@@ -14,6 +14,7 @@ from realtime.cluster.upkeep import ClusterStore
 from realtime.errors import INTERNAL, CommandRefused, StoreError
 from realtime.hub.clock import Clock
 from realtime.hub.delivery import Delivery
+from realtime.hub.emulation import LEASE_SEPARATOR
 from realtime.hub.use_cases import UseCases
 from realtime.model import Entry, Kind
 from realtime.stores.base import HeadHints, NodeInfo, PresenceEntry
@@ -47,6 +48,8 @@ class Cluster:
         self._clock = clock
         self._delivery = use_cases.delivery
         self._attendance = use_cases.attendance
+        self._connecting = use_cases.connecting
+        self._node = node
         self.member = HubMember(
             shared,
             use_cases.peers.tell,
@@ -108,7 +111,12 @@ class Cluster:
         self._announce(entry, "leave")
 
     def _reborn(self, former: str) -> None:
-        """Others called this node dead and announced its clients' leaves: they are back."""
+        """Others called this node dead and announced its clients' leaves: they are back.
+
+        Clients that come now are told under which lease the node lives; those that were told
+        another are not found by way of other nodes, and come again.
+        """
+        self._connecting.node = f"{self._node}{LEASE_SEPARATOR}{self.member.lease.node}"
         for entry in list(self._attendance.present()):
             if entry.announced:
                 self._announce(entry, "join")

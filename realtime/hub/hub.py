@@ -128,6 +128,7 @@ class Hub:
         self.access = use_cases.access
         # The handler of the hot path, without a hop.
         self.received = use_cases.dispatch.received
+        self.emulation = use_cases.emulation
         self.attendance = use_cases.attendance
         self.cluster = self._join(shared, use_cases) if shared is not None else None
         self.watching = self._watching(position_check_s)
@@ -163,6 +164,7 @@ class Hub:
             rescheduled=self._rescheduled,
             unconnected=self._unconnected,
             insufficient=self._insufficient,
+            lives=self._lives,
         )
 
     def _watching(self, position_check_s: float) -> Watching:
@@ -188,6 +190,7 @@ class Hub:
         is_told = transport.is_emulated or transport.wire.codec.is_unidirectional
         secret = secrets.token_urlsafe(SECRET_BYTES) if is_told else ""
         client = Client(self._new_id(), transport, session, secret)
+        self.statistics.connections[transport.wire.name] += 1
         self._timers.begin(client)
         return client
 
@@ -198,6 +201,8 @@ class Hub:
             self._departed(client)
             # Leaving a channel hands over what was broadcast in it; a lost transport takes nothing.
             client.outbox.take()
+        if client.outbox.owner is not None:
+            self.statistics.connections[client.wire.name] -= 1
         # Cycles would keep what a client held until the collector looks at the oldest objects.
         client.outbox.owner = None
 
@@ -344,6 +349,7 @@ class Hub:
         self.clients.remove(client)
         self.joining.end_all(client)
         self.fanout.forget(client.outbox)
+        self.emulation.left(client)
 
     async def _tick(self) -> None:
         due = self.clock.monotonic()
@@ -360,6 +366,12 @@ class Hub:
         await self._broker.run(
             self.delivery.received, control=self.peers.received, resumed=self.watching.doubt
         )
+
+    def _lives(self, lease: str) -> bool:
+        if self.cluster is None:
+            return False
+        info = self.cluster.member.lease.infos.get(lease)
+        return info is not None and info.role == "hub"
 
     def _living(self) -> frozenset[str]:
         return self.cluster.member.lease.living if self.cluster is not None else frozenset()

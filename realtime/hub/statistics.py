@@ -27,6 +27,13 @@ class Statistics:
     refused_handshakes: int = 0
     words_refused: int = 0
     """Control messages that could not be read, or were too long to be sent."""
+    emulations: Counter[int] = field(default_factory=Counter)
+    """Emulation requests by the status of their answers."""
+    emulations_forwarded: int = 0
+    """Those of them that another node was asked for."""
+    connections: Counter[str] = field(default_factory=Counter)
+    """Connections that are open now, by the name of their wire."""
+    connects_by_wire: Counter[str] = field(default_factory=Counter)
     errors: Counter[int] = field(default_factory=Counter)
     """Error replies by code."""
     disconnects: Counter[int] = field(default_factory=Counter)

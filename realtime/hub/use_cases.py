@@ -20,6 +20,7 @@ from realtime.hub.connections import Connections
 from realtime.hub.delivery import Delivery
 from realtime.hub.devices import Devices
 from realtime.hub.dispatch import Dispatch
+from realtime.hub.emulation import Emulation
 from realtime.hub.identities import Credentials, Identities
 from realtime.hub.joining import Joining
 from realtime.hub.log_reader import LogReader
@@ -56,7 +57,8 @@ class Surroundings:
     """What a node gives its use cases: contracts, shared state, and ways back to the node.
 
     `heads` is the store's ear for other nodes' entries, where several write to it.
-    `spawn` hosts a coroutine in a task that has a parent. `rescheduled`: a client's next deadline
+    `spawn` hosts a coroutine in a task that has a parent. `lives` answers whether another hub is
+    alive, by the id of its lease. `rescheduled`: a client's next deadline
     may have moved. `unconnected`: its connect was refused. `insufficient`: a subscription lost its
     continuity.
     """
@@ -81,6 +83,7 @@ class Surroundings:
     rescheduled: Callable[[Client], None]
     unconnected: Callable[[Client], None]
     insufficient: Callable[[Subscription], None]
+    lives: Callable[[str], bool]
 
 
 class UseCases:
@@ -155,6 +158,7 @@ class UseCases:
             clock=around.clock,
         )
         self.dispatch = self._make_dispatch(around)
+        self.emulation = self._make_emulation(around)
 
     def _make_joining(self, around: Surroundings, reader: LogReader) -> Joining:
         client = around.settings.client
@@ -236,6 +240,16 @@ class UseCases:
             responder=around.responder,
             clock=around.clock,
             peers=self.peers,
+        )
+
+    def _make_emulation(self, around: Surroundings) -> Emulation:
+        return Emulation(
+            around.node,
+            clients=around.clients,
+            received=self.dispatch.received,
+            peers=self.peers,
+            statistics=around.statistics,
+            lives=around.lives,
         )
 
     def _make_dispatch(self, around: Surroundings) -> Dispatch:

@@ -6,18 +6,15 @@ connection that served HTTP for an upgrade: aiohttp's route for it hands the con
 """
 
 import asyncio
-import ipaddress
-from collections.abc import Sequence
 from typing import Final, cast
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from realtime.hub.hub import Hub
+from realtime.server.door_rules import DoorRules
 from realtime.server.gate import HTTP_CONNECTIONS_MAX, Gate
 from realtime.server.websocket import WebsocketConnection
 from realtime.server.wires import websocket_wire
-from realtime.settings.hosts import is_loopback
 from realtime.websocket import (
     Accept,
     FamiliarHeads,
@@ -35,29 +32,6 @@ WEBSOCKET_PATH: Final = "/connection/websocket"
 
 FULL: Final = Refuse(503, "There are too many connections. Try again later.")
 NOT_FOUND: Final = Refuse(404, "There is no websocket here; it is at /connection/websocket.")
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-class DoorRules:
-    """What the settings say about who may come in.
-
-    `any_loopback` lets pages of this machine in, whichever server they come from: development.
-    """
-
-    def __init__(
-        self,
-        allowed_origins: Sequence[str],
-        trusted_proxies: Sequence[str],
-        *,
-        any_loopback: bool = False,
-    ) -> None:
-        self.allowed_origins = tuple(allowed_origins)
-        self.any_loopback = any_loopback
-        self.trusted: tuple[Network, ...] = tuple(
-            ipaddress.ip_network(network, strict=False) for network in trusted_proxies
-        )
-
 
 class Doorway:
     """What every door of a listener shares. `http` makes aiohttp's request handlers."""
@@ -93,7 +67,7 @@ class Doorway:
             else:
                 verdict = self._judge(parsed)
                 if self.rules.trusted:
-                    address = self._forwarded(transport, parsed)
+                    address = self.rules.forwarded(transport, parsed.values("x-forwarded-for"))
                 elif isinstance(verdict, Accept):
                     self._familiar.learn(head, verdict)
         if isinstance(verdict, Accept) and not self.gate.admit(now):
@@ -118,33 +92,7 @@ class Doorway:
     def _judge(self, head: RequestHead) -> Accept | Refuse:
         if head.path != WEBSOCKET_PATH:
             return NOT_FOUND
-        origins = self.rules.allowed_origins
-        if self.rules.any_loopback and _is_loopback_origin(head.headers.get("origin", "")):
-            origins = ("*",)
-        return check(head, origins)
-
-    def _forwarded(self, transport: asyncio.Transport, head: RequestHead) -> str | None:
-        """The client's address as trusted proxies tell it; None: the connection's own.
-
-        Each proxy appends whom it heard from, so the list is read from its end for as long as
-        the addresses are proxies that we trust; a client may have written the rest itself.
-        """
-        peer = transport.get_extra_info("peername")
-        address = str(peer[0]) if peer else ""
-        hops = ",".join(head.values("x-forwarded-for")).split(",")
-        while hops and self._is_trusted(address):
-            hop = hops.pop().strip()
-            if not hop:
-                break
-            address = hop
-        return address or None
-
-    def _is_trusted(self, address: str) -> bool:
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self.rules.trusted)
+        return check(head, self.rules.origins(head.headers.get("origin", "")))
 
 
 class Door(asyncio.Protocol):
@@ -206,13 +154,6 @@ class Door(asyncio.Protocol):
         transport.set_protocol(handler)
         handler.connection_made(transport)
         handler.data_received(data)
-
-
-def _is_loopback_origin(origin: str) -> bool:
-    try:
-        return is_loopback(urlsplit(origin).hostname or "")
-    except ValueError:
-        return False
 
 
 def refuse(transport: asyncio.Transport, refusal: Refuse) -> None:

@@ -15,7 +15,7 @@ CLOSE_TIMEOUT_S: Final = 3.0
 A peer that vanished is to be freed 5 s after its ping and pong intervals at the latest."""
 
 HTTP_CONNECTIONS_MAX: Final = 1024
-"""Connections that are not websockets, at once."""
+"""Connections with plain requests, at once: neither websockets nor streams that have begun."""
 
 ARRIVING_MAX: Final = 2048
 """Connections that have not sent their first head, at once; one more ends the oldest of them."""
@@ -49,9 +49,14 @@ class Gate:
         self._arriving: dict[Overdue, float] = {}
         self._leaving: dict[Overdue, float] = {}
 
+    @property
+    def has_room(self) -> bool:
+        """Whether it is worth asking for: nothing is counted, and it may be otherwise soon."""
+        return not self.closed and self.connections < self.connections_max
+
     def admit(self, now: float) -> bool:
-        """Whether one more websocket may open now; it is then counted until `release`."""
-        if self.closed or self.connections >= self.connections_max:
+        """Whether one more connection may open now; it is then counted until `release`."""
+        if not self.has_room:
             return False
         if self._rate.enabled:
             tat = admit(self._tat, now, self._rate)
@@ -62,7 +67,7 @@ class Gate:
         return True
 
     def release(self) -> None:
-        """A websocket that was admitted is gone."""
+        """A connection that was admitted is gone."""
         self.connections -= 1
         if not self.connections:
             self._empty.set()
@@ -99,7 +104,7 @@ class Gate:
             self.sweep(loop.time())
 
     async def emptied(self, timeout_s: float) -> None:
-        """Wait until every websocket is gone, at most so long."""
+        """Wait until every one that was admitted is gone, at most so long."""
         if self.connections:
             self._empty.clear()
             with contextlib.suppress(TimeoutError):

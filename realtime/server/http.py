@@ -1,5 +1,6 @@
 """The aiohttp application behind the door, and the upgrade that reached it."""
 
+import contextlib
 import logging
 from collections.abc import Iterable
 from typing import Protocol
@@ -56,11 +57,29 @@ async def _boundary(request: web.Request, handler: Handler) -> web.StreamRespons
         return web.Response(status=500, text="There was an internal error.\n")
 
 
+def let_go(request: web.Request) -> None:
+    """Take the request's connection from aiohttp, to which this looks as if the client had left.
+
+    The caller has its transport, and gives it a protocol before anything is waited for. Whatever
+    the route's handler answers afterwards is written to nobody.
+    """
+    transport = request.transport
+    handler = request.protocol
+    # Without its transport aiohttp's handler has nothing to close when it is told to end.
+    handler.transport = None
+    handler.connection_lost(None)
+    if transport is not None:
+        # Where it was paused for what aiohttp had not read yet. RuntimeError is uvloop's word for
+        # a transport that has just closed.
+        with contextlib.suppress(RuntimeError):
+            transport.resume_reading()
+
+
 class UpgradeRoute:
     """A websocket asked for on a connection that served HTTP before: proxies reuse connections.
 
-    The connection is taken from aiohttp, to which this looks as if the client had left, and given
-    to the hub's own protocol with the request's head, as the door would have read it.
+    The connection is taken from aiohttp and given to the hub's own protocol with the request's
+    head, as the door would have read it.
     """
 
     def __init__(self) -> None:
@@ -82,9 +101,6 @@ class UpgradeRoute:
                 b"\r\n",
             ]
         )
-        handler = request.protocol
-        # Without its transport aiohttp's handler has nothing to close when it is told to end.
-        handler.transport = None
-        handler.connection_lost(None)
+        let_go(request)
         self.doorway.upgrade(transport, head, b"")
         return web.Response()

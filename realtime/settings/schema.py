@@ -24,6 +24,11 @@ An admin may do everything, with or without a grant."""
 
 DataFormat = Literal["json", "json_object", "binary"]
 
+TransportName = Literal[
+    "websocket", "http_stream", "sse", "uni_websocket", "uni_http_stream", "uni_sse"
+]
+"""A way in for clients; the path is `/connection/` and the name. The `uni_` ones need no SDK."""
+
 Rate = Annotated[float, Range(0, 1_000_000)]
 """How many a second, as a long-term mean. 0 is no limit."""
 
@@ -94,6 +99,17 @@ class ServerSettings:
     """Origins that browsers may come from: "https://example.com", "https://*.example.com" or "*";
     after a `*` within one comes a dot. Empty: the hub's own host. Connections without an Origin
     header are not from a browser and always allowed."""
+    transports: tuple[TransportName, ...] = (
+        "websocket",
+        "http_stream",
+        "sse",
+        "uni_websocket",
+        "uni_http_stream",
+        "uni_sse",
+    )
+    """Ways in for clients; the path of one that is left out is 404. HTTP streams and server-sent
+    events are for networks that block websockets; the `uni_` ones need no SDK, only carry what the
+    hub sends, and are told at the beginning what to subscribe to."""
     trusted_proxies: tuple[str, ...] = ()
     """IP addresses or networks ("10.0.0.0/8") whose X-Forwarded-For header is believed."""
     tls_certificate: Annotated[str, NotEmpty()] | None = None

@@ -55,6 +55,9 @@ def _internal_ports(server: ServerSettings) -> Iterator[Contradiction]:
 
 
 def _lists(server: ServerSettings) -> Iterator[Contradiction]:
+    if not server.transports:
+        text = "expected one at least: there would be no way in for clients"
+        yield Contradiction((("server", "transports"),), text)
     for place, origin in enumerate(server.allowed_origins):
         if not _ORIGIN.fullmatch(origin):
             yield Contradiction(

@@ -9,7 +9,8 @@ import pytest
 from aiohttp import web
 
 from realtime.server import door as door_module
-from realtime.server.door import DoorRules, Doorway
+from realtime.server.door import Doorway
+from realtime.server.door_rules import DoorRules
 from realtime.server.gate import CLOSE_TIMEOUT_S, HEAD_TIMEOUT_S, Gate
 from realtime.server.websocket import WRITE_HIGH_BYTES, WRITE_LOW_BYTES, WebsocketConnection
 from realtime.websocket import frame_close, frame_pong, frame_text

@@ -1,0 +1,90 @@
+"""`POST /emulation`: what clients of streams say (protocol 7)."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from realtime.hub.emulation import Outcome
+from realtime.hub.hub import Hub
+from realtime.server.bodies import PROTOBUF_TYPE, Refusal, read_body
+from realtime.server.cors import Cors
+from realtime.server.door_rules import DoorRules
+from realtime.server.stream_routes import not_allowed
+
+PATH: Final = "/emulation"
+
+ENVELOPE_MAX_BYTES: Final = 1024
+"""What a body has around its payload."""
+
+ESCAPING_MAX: Final = 3
+"""How many times as long a payload may be within a JSON text; quotes take two bytes, and a letter
+of two bytes takes six where it is escaped."""
+
+ANSWERS: Final[Mapping[Outcome, Refusal]] = {
+    "unknown": Refusal(HTTPStatus.NOT_FOUND, "There is no such session."),
+    "malformed": Refusal(HTTPStatus.BAD_REQUEST, "The data must be JSON in UTF-8."),
+    "too_long": Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The data is too long."),
+    "busy": Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "This cannot be done now. Try again later."),
+}
+"""What is answered to a request that was not taken."""
+
+MALFORMED: Final = Refusal(HTTPStatus.BAD_REQUEST, "The body must have session, node and data.")
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A body. `data` is a text of commands, separated by newlines."""
+
+    session: str
+    data: str
+    node: str = ""
+
+
+_decode = msgspec.json.Decoder(Request).decode
+
+
+class EmulationRoutes:
+    """The route, for as long as a transport that needs it is on."""
+
+    def __init__(self, hub: Hub, rules: DoorRules) -> None:
+        self._hub = hub
+        self._cors = Cors(rules)
+        self._is_on = bool(rules.transports & {"http_stream", "sse"})
+
+    def add_to(self, router: web.UrlDispatcher) -> None:
+        """Register the route."""
+        if self._is_on:
+            router.add_route("*", PATH, self.emulate)
+
+    async def emulate(self, request: web.Request) -> web.Response:
+        """204 once the payload was performed like a message of the session's client."""
+        if request.method == "OPTIONS":
+            return self._cors.preflight(request)
+        headers = self._cors.headers(request)
+        if request.method != "POST":
+            return not_allowed(("POST",), headers)
+        try:
+            outcome = await self._perform(request)
+            if outcome != "taken":
+                raise ANSWERS[outcome]
+        except Refusal as refusal:
+            self._hub.statistics.emulations[refusal.status] += 1
+            return refusal.answer(headers)
+        self._hub.statistics.emulations[HTTPStatus.NO_CONTENT] += 1
+        return web.Response(status=HTTPStatus.NO_CONTENT, headers=headers)
+
+    async def _perform(self, request: web.Request) -> Outcome:
+        limit = self._hub.settings.client.message_max_bytes
+        if request.content_type == PROTOBUF_TYPE:
+            raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Here is JSON only.")
+        body = await read_body(request, limit * ESCAPING_MAX + ENVELOPE_MAX_BYTES)
+        try:
+            asked = _decode(body)
+            payload = asked.data.encode()
+        except (msgspec.MsgspecError, RecursionError, UnicodeError):
+            raise MALFORMED from None
+        if len(payload) > limit:
+            return "too_long"
+        return await self._hub.emulation.perform(asked.node, asked.session, payload)
