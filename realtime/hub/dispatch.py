@@ -13,8 +13,14 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
 from realtime.errors import (
+    CONNECTION_EXPIRED,
+    EXPIRED,
+    FLOODING,
+    FORBIDDEN,
     INTERNAL,
     INTERNAL_ERROR,
+    PERMISSION_DENIED,
+    TOKEN_EXPIRED,
     TOO_MANY_REQUESTS,
     CommandRefused,
     ConnectionRefused,
@@ -33,6 +39,15 @@ INBOX_MAX: Final = 256
 
 COMMANDS_PER_TURN: Final = 32
 """Commands of one message that are performed before other connections get their turn."""
+
+_CLOSES: Final = {
+    TOKEN_EXPIRED: CONNECTION_EXPIRED,
+    EXPIRED: CONNECTION_EXPIRED,
+    TOO_MANY_REQUESTS: FLOODING,
+    PERMISSION_DENIED: FORBIDDEN,
+}
+"""What is closed with in place of an error at connect, where the client only listens (protocol 7);
+in place of any other error with 3004."""
 
 Waiting = Coroutine[object, object, None]
 # Each handler takes the request type that it is registered under.
@@ -155,10 +170,12 @@ class Dispatch:
             return
         if isinstance(refusal, ConnectionRefused):
             self._responder.close(client, refusal.disconnect)
-            return
-        self._responder.refuse(client, id, refusal.error)
-        if type(request) is ConnectRequest:
-            self._unconnected(client)
+        elif client.wire.codec.is_unidirectional:
+            self._responder.close(client, _CLOSES.get(refusal.error, INTERNAL_ERROR))
+        else:
+            self._responder.refuse(client, id, refusal.error)
+            if type(request) is ConnectRequest:
+                self._unconnected(client)
 
     def _failed(self, client: Client, request: Request) -> None:
         logger.exception("client %s: %s failed", client.id, request.method)

@@ -15,6 +15,11 @@ PROTOBUF_TYPE: Final = "application/octet-stream"
 """How a body says that it is Protobuf; any other type is JSON."""
 
 
+def is_protobuf(request: web.Request) -> bool:
+    """Whether the body says so; aiohttp says it of one that says nothing, too."""
+    return request.content_type == PROTOBUF_TYPE and "Content-Type" in request.headers
+
+
 class Refusal(Exception):
     """The request is refused: a status, and a constant text for whoever reads the answer."""
 

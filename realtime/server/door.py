@@ -7,12 +7,14 @@ connection that served HTTP for an upgrade: aiohttp's route for it hands the con
 
 import asyncio
 from typing import Final, cast
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
 from realtime.hub.hub import Hub
 from realtime.server.door_rules import DoorRules
 from realtime.server.gate import HTTP_CONNECTIONS_MAX, Gate
+from realtime.server.uni_websocket import UnidirectionalWebsocket
 from realtime.server.websocket import WebsocketConnection
 from realtime.server.wires import websocket_wire
 from realtime.websocket import (
@@ -29,9 +31,15 @@ from realtime.websocket import (
 )
 
 WEBSOCKET_PATH: Final = "/connection/websocket"
+UNIDIRECTIONAL_PATH: Final = "/connection/uni_websocket"
+
+CONNECT_PARAMETER: Final = "cf_connect"
+"""The query's parameter that may hold a unidirectional client's connect request."""
 
 FULL: Final = Refuse(503, "There are too many connections. Try again later.")
 NOT_FOUND: Final = Refuse(404, "There is no websocket here; it is at /connection/websocket.")
+NO_PROTOBUF: Final = Refuse(400, "Here is JSON only.")
+
 
 class Doorway:
     """What every door of a listener shares. `http` makes aiohttp's request handlers."""
@@ -48,6 +56,8 @@ class Doorway:
         self.rules = rules
         self.http = http
         self._familiar = FamiliarHeads()
+        names = {"websocket": WEBSOCKET_PATH, "uni_websocket": UNIDIRECTIONAL_PATH}
+        self._paths = {path for name, path in names.items() if name in rules.transports}
 
     def __call__(self) -> asyncio.Protocol:
         """A door for a connection that was accepted just now."""
@@ -57,6 +67,7 @@ class Doorway:
         """Answer a request for a websocket, and serve it if it is a good one."""
         now = asyncio.get_running_loop().time()
         address: str | None = None
+        query = ""
         verdict: Accept | Refuse | None = None
         if not self.rules.trusted:  # else the head says who it is from, and must be read
             verdict = self._familiar.find(head)
@@ -65,10 +76,11 @@ class Doorway:
             if isinstance(parsed, Refuse):
                 verdict = parsed
             else:
+                query = parsed.query
                 verdict = self._judge(parsed)
                 if self.rules.trusted:
                     address = self.rules.forwarded(transport, parsed.values("x-forwarded-for"))
-                elif isinstance(verdict, Accept):
+                elif isinstance(verdict, Accept) and verdict.path == WEBSOCKET_PATH:
                     self._familiar.learn(head, verdict)
         if isinstance(verdict, Accept) and not self.gate.admit(now):
             verdict = FULL
@@ -77,22 +89,45 @@ class Doorway:
             refuse(transport, verdict)
             return
         transport.write(accept_response(verdict.key, verdict.subprotocol))
+        if verdict.path == WEBSOCKET_PATH:
+            self._serve(transport, verdict, address, rest)
+        else:
+            self._serve_unidirectional(transport, address, query, rest)
+
+    def _serve(
+        self, transport: asyncio.Transport, accept: Accept, address: str | None, rest: bytes
+    ) -> None:
         connection = WebsocketConnection(
             self.hub,
             self.gate,
             transport,
-            wire=websocket_wire(verdict),
+            wire=websocket_wire(accept),
             address=address,
-            frame_pings=verdict.frame_ping_pong,
+            frame_pings=accept.frame_ping_pong,
         )
         transport.set_protocol(connection)
         if rest:
             connection.data_received(rest)
 
+    def _serve_unidirectional(
+        self, transport: asyncio.Transport, address: str | None, query: str, rest: bytes
+    ) -> None:
+        connection = UnidirectionalWebsocket(self.hub, self.gate, transport, address=address)
+        transport.set_protocol(connection)
+        # The first of several, as with any other parameter.
+        said = [value for name, value in parse_qsl(query) if name == CONNECT_PARAMETER]
+        if said:
+            connection.begin(said[0].encode("utf-8", "replace"))
+        if rest:
+            connection.data_received(rest)
+
     def _judge(self, head: RequestHead) -> Accept | Refuse:
-        if head.path != WEBSOCKET_PATH:
+        if head.path not in self._paths:
             return NOT_FOUND
-        return check(head, self.rules.origins(head.headers.get("origin", "")))
+        verdict = check(head, self.rules.origins(head.headers.get("origin", "")))
+        if isinstance(verdict, Accept) and verdict.is_protobuf and head.path != WEBSOCKET_PATH:
+            return NO_PROTOBUF
+        return verdict
 
 
 class Door(asyncio.Protocol):

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
-import msgspec
 from aiohttp import web
 
 from realtime.hub.emulation import Outcome
 from realtime.hub.hub import Hub
-from realtime.server.bodies import PROTOBUF_TYPE, Refusal, read_body
+from realtime.protocol.emulation import read_json, read_protobuf
+from realtime.server.bodies import Refusal, is_protobuf, read_body
 from realtime.server.cors import Cors
 from realtime.server.door_rules import DoorRules
 from realtime.server.stream_routes import not_allowed
@@ -32,17 +32,6 @@ ANSWERS: Final[Mapping[Outcome, Refusal]] = {
 """What is answered to a request that was not taken."""
 
 MALFORMED: Final = Refusal(HTTPStatus.BAD_REQUEST, "The body must have session, node and data.")
-
-
-class Request(msgspec.Struct, frozen=True):
-    """A body. `data` is a text of commands, separated by newlines."""
-
-    session: str
-    data: str
-    node: str = ""
-
-
-_decode = msgspec.json.Decoder(Request).decode
 
 
 class EmulationRoutes:
@@ -77,14 +66,11 @@ class EmulationRoutes:
 
     async def _perform(self, request: web.Request) -> Outcome:
         limit = self._hub.settings.client.message_max_bytes
-        if request.content_type == PROTOBUF_TYPE:
-            raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Here is JSON only.")
         body = await read_body(request, limit * ESCAPING_MAX + ENVELOPE_MAX_BYTES)
         try:
-            asked = _decode(body)
-            payload = asked.data.encode()
-        except (msgspec.MsgspecError, RecursionError, UnicodeError):
+            asked = read_protobuf(body) if is_protobuf(request) else read_json(body)
+        except ValueError:
             raise MALFORMED from None
-        if len(payload) > limit:
+        if len(asked.data) > limit:
             return "too_long"
-        return await self._hub.emulation.perform(asked.node, asked.session, payload)
+        return await self._hub.emulation.perform(asked.node, asked.session, asked.data)

@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from realtime.server.api import BODY_MAX_BYTES
-from realtime.server.door import WEBSOCKET_PATH, Doorway
+from realtime.server.door import UNIDIRECTIONAL_PATH, WEBSOCKET_PATH, Doorway
 
 logger = logging.getLogger(__name__)
 
@@ -86,8 +86,9 @@ class UpgradeRoute:
         self.doorway: Doorway | None = None
 
     def add_to(self, router: web.UrlDispatcher) -> None:
-        """Register the route."""
-        router.add_get(WEBSOCKET_PATH, self.upgrade)
+        """Register the routes."""
+        for path in (WEBSOCKET_PATH, UNIDIRECTIONAL_PATH):
+            router.add_get(path, self.upgrade)
 
     async def upgrade(self, request: web.Request) -> web.StreamResponse:
         """Hand the connection over; what is returned is written to nobody."""

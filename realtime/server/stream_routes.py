@@ -11,9 +11,10 @@ from aiohttp.typedefs import Handler
 
 from realtime.channels.live import Wire
 from realtime.hub.hub import Hub
-from realtime.server.bodies import PROTOBUF_TYPE, Refusal, read_body
+from realtime.server.bodies import PROTOBUF_TYPE, Refusal, is_protobuf, read_body
 from realtime.server.chunks import FIRST_EVENT
 from realtime.server.cors import Cors
+from realtime.server.door import CONNECT_PARAMETER
 from realtime.server.door_rules import DoorRules
 from realtime.server.gate import Gate
 from realtime.server.http import let_go
@@ -25,9 +26,6 @@ from realtime.server.stream_wires import (
     JSON_UNI_SSE,
     PROTOBUF_HTTP_STREAM,
 )
-
-CONNECT_PARAMETER: Final = "cf_connect"
-"""The parameter of a GET that holds what a POST has in its body."""
 
 EVENT_STREAM: Final = "text/event-stream"
 JSON_LINES: Final = "application/x-ndjson"
@@ -116,6 +114,7 @@ class StreamRoutes:
             raise FULL
         limit = self._hub.settings.client.message_max_bytes
         if request.method == "GET":
+            # What a POST has in its body.
             payload = request.query.get(CONNECT_PARAMETER, "").encode("utf-8", "replace")
             if len(payload) > limit:
                 raise TOO_LONG
@@ -171,13 +170,11 @@ def _wire(stream: Stream, request: web.Request) -> Wire:
     """The format that the request asks for. Raises Refusal."""
     if request.version < HttpVersion11:
         raise NOT_HTTP_1_1
-    if request.method == "POST" and request.content_type == PROTOBUF_TYPE:
-        # Also what aiohttp says where the request has no type.
-        if "Content-Type" in request.headers:
-            if stream.protobuf is None:
-                raise NO_PROTOBUF
-            return stream.protobuf
-    return stream.json
+    if request.method != "POST" or not is_protobuf(request):
+        return stream.json
+    if stream.protobuf is None:
+        raise NO_PROTOBUF
+    return stream.protobuf
 
 
 def _head(stream: Stream, wire: Wire, headers: Mapping[str, str]) -> bytes:
