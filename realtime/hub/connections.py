@@ -5,7 +5,10 @@ log have every other node do the same.
 """
 
 import asyncio
+import hashlib
+import hmac
 from collections.abc import Collection, Iterator
+from typing import Final
 
 import msgspec
 
@@ -19,22 +22,46 @@ from realtime.errors import (
     Disconnect,
 )
 from realtime.hub.access import Access
-from realtime.hub.client import Client, ClientRegistry
+from realtime.hub.client import SESSION_SEPARATOR, Client, ClientRegistry
 from realtime.hub.connecting import Connecting
 from realtime.hub.joining import Grant, Joining, Prepared
 from realtime.hub.responder import Responder
 from realtime.model import Position
 from realtime.protocol.replies import Subscribed
 
+NOBODY: Final = SESSION_SEPARATOR
+"""A `Target.client` that is no client's."""
+
+_MARK_CHARS: Final = 32
+
 
 class Target(msgspec.Struct, frozen=True):
-    """Whose connections: a user's, and only the one with id `client` where that is not "".
+    """Whose connections: a user's, and only the one that `client` names where that is not "".
 
-    Without a user `client` alone says which. Neither means nobody, never everybody.
+    `client` is an id, or an id and a session's mark; see `named_by`. Without a user it alone says
+    which. Neither means nobody, never everybody.
     """
 
     user: str = ""
     client: str = ""
+
+
+def named_by(client: str, session: str) -> str:
+    """What stands in a `Target`, and in a row of the revocations log, for a client and a session.
+
+    A session is the client's id and a secret that lets its bearer speak for the client, so only a
+    mark of it is stored and told to other nodes. `NOBODY` where the two do not fit together.
+    """
+    if not session:
+        return client
+    id, _, secret = session.partition(SESSION_SEPARATOR)
+    if not id or not secret or (client and client != id):
+        return NOBODY
+    return f"{id}{SESSION_SEPARATOR}{_mark(secret)}"
+
+
+def _mark(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()[:_MARK_CHARS]
 
 
 class Connections:
@@ -59,12 +86,15 @@ class Connections:
 
     def find(self, target: Target) -> Iterator[Client]:
         """The connections that are meant and are on this node."""
-        user, id = target.user, target.client
-        if user:
-            for client in self._clients.of_user(user):
-                if not id or client.id == id:
-                    yield client
-        elif id and (found := self._clients.find(id)) is not None:
+        user = target.user
+        if user and not target.client:
+            yield from self._clients.of_user(user)
+            return
+        id, _, mark = target.client.partition(SESSION_SEPARATOR)
+        found = self._clients.find(id)
+        if found is None or (user and found.user != user):
+            return
+        if not mark or (found.secret and hmac.compare_digest(_mark(found.secret), mark)):
             yield found
 
     async def subscribe(

@@ -22,7 +22,7 @@ from realtime.errors import (
 )
 from realtime.hub.api_fields import KEY_MAX, either, require
 from realtime.hub.clock import Clock
-from realtime.hub.connections import Connections, Target
+from realtime.hub.connections import NOBODY, Connections, Target, named_by
 from realtime.hub.joining import Grant
 from realtime.hub.peers import Peers
 from realtime.hub.revoking import ORDER_MS, Revoking
@@ -91,6 +91,7 @@ class Orders:
         self._rules.resolve(call.channel)
         _check_expiry(call.expire_at)
         _grant(call)
+        call = msgspec.structs.replace(call, client=named_by(call.client, call.session), session="")
         self._peers.tell("subscribe", SubscribeOrder(call, self._revoking.seq))
         await self._subscribe_here(call)
         return Answer()
@@ -102,7 +103,7 @@ class Orders:
     async def _subscribe_here(self, call: SubscribeCall) -> None:
         since = call.recover_since
         await self._connections.subscribe(
-            _target(call.user, call.client, call.session),
+            Target(call.user, call.client),
             self._rules.resolve(call.channel),
             _grant(call),
             Position(since.epoch, since.offset) if since is not None else None,
@@ -116,6 +117,7 @@ class Orders:
         if call.expired:
             await self._close(call.user, call.client, call.session, CONNECTION_EXPIRED)
             return Answer()
+        call = msgspec.structs.replace(call, client=named_by(call.client, call.session), session="")
         self._peers.tell("refresh", RefreshOrder(call, self._revoking.seq))
         await self._refresh_here(call)
         return Answer()
@@ -126,7 +128,7 @@ class Orders:
 
     async def _refresh_here(self, call: RefreshCall) -> None:
         self._connections.refresh(
-            _target(call.user, call.client, call.session),
+            Target(call.user, call.client),
             float(call.expire_at),
             either(call.info, ""),
         )
@@ -134,16 +136,15 @@ class Orders:
     # What takes away.
 
     async def unsubscribe(self, call: UnsubscribeCall) -> Answer:
-        """End one subscription, or all, of the user's connections, or of one client."""
-        if not call.user and not call.client:
+        """End one subscription, or all, of the user's connections, of one client or session."""
+        if not call.user and not call.client and not call.session:
             raise CommandRefused(BAD_REQUEST)
         if call.channel:
             self._rules.resolve(call.channel)
-        if not call.session:
+        client = named_by(call.client, call.session)
+        if client != NOBODY:
             await self._order(
-                Revocation(
-                    act="unsubscribe", user=call.user, client=call.client, channel=call.channel
-                )
+                Revocation(act="unsubscribe", user=call.user, client=client, channel=call.channel)
             )
         return Answer()
 
@@ -217,13 +218,14 @@ class Orders:
         disconnect: Disconnect,
         whitelist: tuple[str, ...] = (),
     ) -> None:
-        if session:
+        named = named_by(client, session)
+        if named == NOBODY:
             return
         await self._order(
             Revocation(
                 act="disconnect",
                 user=user,
-                client=client,
+                client=named,
                 whitelist=whitelist,
                 code=disconnect.code,
                 reason=disconnect.reason,
@@ -244,11 +246,6 @@ class Orders:
         if expire_at and expire_at * 1000 <= now_ms:
             raise CommandRefused(BAD_REQUEST)
         return expire_at * 1000
-
-
-def _target(user: str, client: str, session: str) -> Target:
-    # Sessions belong to the HTTP transports, which this version does not have.
-    return Target() if session else Target(user, client)
 
 
 def _check_expiry(expire_at: int) -> None:

@@ -339,7 +339,7 @@ async def test_what_makes_no_sense_is_refused(call: Call, code: int) -> None:
         RefreshCall(user="alice", expired=True, session="s"),
     ],
 )
-async def test_sessions_belong_to_transports_that_there_are_not(call: Call) -> None:
+async def test_a_session_that_is_none_is_nobodys(call: Call) -> None:
     async with running() as node:
         alice = await node.subscribed("chat:2")
         await getattr(node.api, call.method)(call)
