@@ -1,6 +1,6 @@
 """The hub's counts as Prometheus metrics, read when they are asked for."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -106,24 +106,42 @@ class HubMetrics(Collector):
             *self._cluster_counters(),
         ):
             yield CounterMetricFamily(PREFIX + name, text, count)
-        counts = self._hub.statistics
-        for name, text, by_code in (
-            ("errors", "Error replies to clients and API calls by code", counts.errors),
-            ("disconnects", "Closes by the server by code", counts.disconnects),
-        ):
-            family = CounterMetricFamily(PREFIX + name, text, labels=["code"])
-            for code, count in sorted(by_code.items()):
-                family.add_metric([str(code)], count)
-            yield family
+        yield from self._labelled()
         yield _histogram("commit_seconds", "How long a commit took", self._commits.seconds)
         yield _histogram("commit_entries", "Entries in a commit", self._commits.entries)
         yield _histogram("bus_lag_seconds", "From a publish on another node to here", self._bus.lag)
+
+    def _labelled(self) -> Iterator[Metric]:
+        counts = self._hub.statistics
+        open_now = GaugeMetricFamily(
+            PREFIX + "wire_connections",
+            "Open connections by transport and format",
+            labels=["wire"],
+        )
+        for wire, number in sorted(counts.connections.items()):
+            open_now.add_metric([wire], number)
+        yield open_now
+        rows: Sequence[tuple[str, str, str, Mapping[str, int] | Mapping[int, int]]] = (
+            ("errors", "Error replies to clients and API calls by code", "code", counts.errors),
+            ("disconnects", "Closes by the server by code", "code", counts.disconnects),
+            ("wire_connects", "Connects by transport and format", "wire", counts.connects_by_wire),
+            ("emulations", "Emulation requests by HTTP status", "status", counts.emulations),
+        )
+        for name, text, label, numbers in rows:
+            family = CounterMetricFamily(PREFIX + name, text, labels=[label])
+            for key, count in sorted((str(key), count) for key, count in numbers.items()):
+                family.add_metric([key], count)
+            yield family
 
     def _gauges(self) -> Sequence[Row]:
         hub = self._hub
         lag_s, hub.loop_lag_s = hub.loop_lag_s, 0.0
         return (
-            ("connections", "Open websockets, connected or not", self._gate.connections),
+            (
+                "connections",
+                "Open websockets and streams, connected or not",
+                self._gate.connections,
+            ),
             ("clients", "Clients that have connected", len(hub.clients)),
             ("channels", "Channels with subscribers on this node", len(hub.delivery)),
             (
@@ -179,7 +197,16 @@ class HubMetrics(Collector):
             ("position_gaps_admitted", "Gaps that retention had eaten", counts.gaps_admitted),
             ("recoveries", "Positions from which clients recovered", counts.recovered),
             ("recoveries_denied", "Positions that could not be recovered", counts.not_recovered),
-            ("handshakes_refused", "Requests for a websocket refused", counts.refused_handshakes),
+            (
+                "handshakes_refused",
+                "Requests for a websocket or a stream refused",
+                counts.refused_handshakes,
+            ),
+            (
+                "emulations_forwarded",
+                "Emulation requests that another node was asked for",
+                counts.emulations_forwarded,
+            ),
         )
 
     def _bus_counters(self) -> Sequence[Row]:
