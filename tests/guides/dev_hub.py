@@ -22,12 +22,12 @@ _SETTING: Final = re.compile(r"REALTIME_|(PORT|REDIS_URL|MONGODB_URI)$")
 class DevHub(HubProcess):
     """Like HubProcess, with the settings of `--dev` in place of those for tests.
 
-    `settings` are variables of the environment, for what a guide sets by them.
+    `variables` are of the environment, for what a guide sets by them; in force at the next start.
     """
 
-    def __init__(self, directory: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, directory: Path, variables: Mapping[str, str] | None = None) -> None:
         super().__init__(directory)
-        self._variables = settings or {}
+        self.variables = dict(variables or {})
 
     @property
     def address(self) -> str:
@@ -42,7 +42,7 @@ class DevHub(HubProcess):
                 cwd=self.directory,
                 env={
                     **{name: os.environ[name] for name in os.environ if not _SETTING.match(name)},
-                    **self._variables,
+                    **self.variables,
                 },
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -59,6 +59,16 @@ class DevHub(HubProcess):
     def secret(self) -> str:
         """What tokens are signed with."""
         return (self.directory / "realtime-dev.db.secret").read_text().strip()
+
+    def token(self, user: str) -> str:
+        """What the route of `--dev` answers to a page."""
+        request = urllib.request.Request(  # noqa: S310 - a hub of our own
+            f"{self.url}/dev/token",
+            data=json.dumps({"user": user}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310
+            return str(json.load(response)["token"])
 
     def call(self, method: str, **parameters: Any) -> Any:
         """Call a method of the server API; the result."""

@@ -108,11 +108,11 @@ def test_a_token_signed_with_a_private_key(tmp_path: Path) -> None:
         write_file("tokens", name, tmp_path, "")
     run(["sh", "-e", "rsa.sh"], tmp_path)
     (token,) = run([sys.executable, "mint_rsa.py", "alice"], tmp_path)
-    settings = {
+    variables = {
         "REALTIME_AUTH__HMAC_SECRET": "a-secret-that-this-token-is-not-signed-with",
         "REALTIME_AUTH__RSA_PUBLIC_KEY": (tmp_path / "public.pem").read_text(),
     }
-    hub = DevHub(tmp_path, settings)
+    hub = DevHub(tmp_path, variables)
     try:
         hub.start()
         (connected,) = ask(hub, {"connect": {"token": token}})

@@ -80,9 +80,9 @@ def _kept(cache: Path, name: str, texts: Mapping[str, str] | None = None) -> Pat
     if not (folder / _DONE).exists():
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(source, folder)
-        for path, text in texts.items():
-            (folder / path).parent.mkdir(exist_ok=True)
-            (folder / path).write_text(text)
+        for name, text in texts.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text(text)
     return folder
 
 
