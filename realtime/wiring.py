@@ -177,7 +177,7 @@ def _make_process(
     outer: list[Routes] = [
         upgrades,
         StreamRoutes(hub, gate, rules),
-        EmulationRoutes(hub, rules),
+        EmulationRoutes(hub, rules, upgrades.http_connections),
         *pages,
     ]
     return Process(

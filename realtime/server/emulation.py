@@ -1,6 +1,6 @@
 """`POST /emulation`: what clients of streams say (protocol 7)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -12,6 +12,7 @@ from realtime.protocol.emulation import read_json, read_protobuf
 from realtime.server.bodies import Refusal, is_protobuf, read_body
 from realtime.server.cors import Cors
 from realtime.server.door_rules import DoorRules
+from realtime.server.gate import HTTP_CONNECTIONS_MAX
 from realtime.server.stream_routes import not_allowed
 
 PATH: Final = "/emulation"
@@ -34,11 +35,20 @@ ANSWERS: Final[Mapping[Outcome, Refusal]] = {
 MALFORMED: Final = Refusal(HTTPStatus.BAD_REQUEST, "The body must have session, node and data.")
 
 
-class EmulationRoutes:
-    """The route, for as long as a transport that needs it is on."""
+KEPT_MAX: Final = HTTP_CONNECTIONS_MAX // 4
+"""With more plain HTTP connections than this none is kept open for a client's next request.
 
-    def __init__(self, hub: Hub, rules: DoorRules) -> None:
+Each client of a stream sends one with every pong; kept connections of a few thousands would fill
+all the room that there is."""
+
+
+class EmulationRoutes:
+    """The route, if a transport that needs it is on. `http_connections` counts those that aiohttp
+    has."""
+
+    def __init__(self, hub: Hub, rules: DoorRules, http_connections: Callable[[], int]) -> None:
         self._hub = hub
+        self._http_connections = http_connections
         self._cors = Cors(rules)
         self._is_on = bool(rules.transports & {"http_stream", "sse"})
 
@@ -62,7 +72,10 @@ class EmulationRoutes:
             self._hub.statistics.emulations[refusal.status] += 1
             return refusal.answer(headers)
         self._hub.statistics.emulations[HTTPStatus.NO_CONTENT] += 1
-        return web.Response(status=HTTPStatus.NO_CONTENT, headers=headers)
+        answer = web.Response(status=HTTPStatus.NO_CONTENT, headers=headers)
+        if self._http_connections() > KEPT_MAX:
+            answer.force_close()
+        return answer
 
     async def _perform(self, request: web.Request) -> Outcome:
         limit = self._hub.settings.client.message_max_bytes

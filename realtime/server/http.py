@@ -1,5 +1,6 @@
 """The aiohttp application behind the door, and the upgrade that reached it."""
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import Iterable
@@ -57,22 +58,32 @@ async def _boundary(request: web.Request, handler: Handler) -> web.StreamRespons
         return web.Response(status=500, text="There was an internal error.\n")
 
 
-def let_go(request: web.Request) -> None:
-    """Take the request's connection from aiohttp, to which this looks as if the client had left.
+def free_transport(request: web.Request) -> asyncio.Transport | None:
+    """The request's transport, if the connection can be taken over: see `let_go`.
 
-    The caller has its transport, and gives it a protocol before anything is waited for. Whatever
-    the route's handler answers afterwards is written to nobody.
+    None where the client has left, or has not read earlier answers: the transport may have told
+    aiohttp that it is full, and would not tell whoever comes next.
     """
     transport = request.transport
+    if transport is None or transport.is_closing() or transport.get_write_buffer_size():
+        return None
+    return transport
+
+
+def let_go(request: web.Request, transport: asyncio.Transport) -> None:
+    """Take the request's connection from aiohttp, to which this looks as if the client had left.
+
+    The caller gives the transport a protocol before anything is waited for. Whatever the route's
+    handler answers afterwards is written to nobody.
+    """
     handler = request.protocol
     # Without its transport aiohttp's handler has nothing to close when it is told to end.
     handler.transport = None
     handler.connection_lost(None)
-    if transport is not None:
-        # Where it was paused for what aiohttp had not read yet. RuntimeError is uvloop's word for
-        # a transport that has just closed.
-        with contextlib.suppress(RuntimeError):
-            transport.resume_reading()
+    # Where it was paused for what aiohttp had not read yet. RuntimeError is uvloop's word for a
+    # transport that has just closed.
+    with contextlib.suppress(RuntimeError):
+        transport.resume_reading()
 
 
 class UpgradeRoute:
@@ -85,6 +96,10 @@ class UpgradeRoute:
     def __init__(self) -> None:
         self.doorway: Doorway | None = None
 
+    def http_connections(self) -> int:
+        """How many connections aiohttp has."""
+        return len(self.doorway.http.connections) if self.doorway is not None else 0
+
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Register the routes."""
         for path in (WEBSOCKET_PATH, UNIDIRECTIONAL_PATH):
@@ -92,7 +107,7 @@ class UpgradeRoute:
 
     async def upgrade(self, request: web.Request) -> web.StreamResponse:
         """Hand the connection over; what is returned is written to nobody."""
-        transport = request.transport
+        transport = free_transport(request)
         if transport is None or self.doorway is None:
             raise web.HTTPServiceUnavailable
         head = b"\r\n".join(
@@ -102,6 +117,6 @@ class UpgradeRoute:
                 b"\r\n",
             ]
         )
-        let_go(request)
+        let_go(request, transport)
         self.doorway.upgrade(transport, head, b"")
         return web.Response()

@@ -17,7 +17,7 @@ from realtime.server.cors import Cors
 from realtime.server.door import CONNECT_PARAMETER
 from realtime.server.door_rules import DoorRules
 from realtime.server.gate import Gate
-from realtime.server.http import let_go
+from realtime.server.http import free_transport, let_go
 from realtime.server.stream import StreamConnection, UnidirectionalStream
 from realtime.server.stream_wires import (
     JSON_HTTP_STREAM,
@@ -37,6 +37,9 @@ NOT_HTTP_1_1: Final = Refusal(
 NO_PROTOBUF: Final = Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Here is JSON only.")
 FULL: Final = Refusal(
     HTTPStatus.SERVICE_UNAVAILABLE, "There are too many connections. Try again later."
+)
+NOT_READ: Final = Refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE, "Earlier answers on this connection have not been read."
 )
 NO_CONNECT: Final = Refusal(
     HTTPStatus.BAD_REQUEST,
@@ -138,14 +141,14 @@ class StreamRoutes:
                 payload.decode()
             except UnicodeDecodeError:
                 raise NOT_UTF8 from None
-        transport = request.transport
-        if transport is None or transport.is_closing():
-            return  # the client has left
+        transport = free_transport(request)
+        if transport is None:
+            raise NOT_READ
         if not self._gate.admit(asyncio.get_running_loop().time()):
             raise FULL
         forwarded_for = request.headers.getall("X-Forwarded-For", [])
         address = self._rules.forwarded(transport, forwarded_for)
-        let_go(request)
+        let_go(request, transport)
         kind = UnidirectionalStream if wire.codec.is_unidirectional else StreamConnection
         connection = kind(
             self._hub,
