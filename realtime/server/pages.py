@@ -1,4 +1,4 @@
-"""The development page: a chat to try the hub in, and the tokens it needs. Loopback only."""
+"""The development page: a chat to try the hub in, its tokens, and the guides. Loopback only."""
 
 from collections.abc import Callable
 from importlib import resources
@@ -28,7 +28,7 @@ class _TokenRequest(msgspec.Struct):
 
 
 class PageRoutes:
-    """`/`, its files, and `POST /dev/token`. `issue` makes a token for a user name."""
+    """`/`, its files, the guides, and `POST /dev/token`. `issue` makes a token for a user name."""
 
     def __init__(self, issue: Callable[[str], str]) -> None:
         self._issue = issue
@@ -39,11 +39,14 @@ class PageRoutes:
             for file in folder.iterdir()
             if file.name[file.name.rfind(".") :] in _TYPES
         }
+        guides = resources.files("realtime") / "guides"
+        self._guides = {file.name: file.read_bytes() for file in guides.iterdir()}
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Register the routes."""
         router.add_get("/", self.index)
         router.add_get("/pages/{name}", self.file)
+        router.add_get("/guides/{name}", self.guide)
         router.add_post("/dev/token", self.token)
 
     async def index(self, request: web.Request) -> web.Response:
@@ -53,6 +56,15 @@ class PageRoutes:
     async def file(self, request: web.Request) -> web.Response:
         """A file of the page."""
         return self._response(request.match_info["name"])
+
+    async def guide(self, request: web.Request) -> web.Response:
+        """A guide for app developers, as text."""
+        body = self._guides.get(request.match_info["name"])
+        if body is None:
+            raise web.HTTPNotFound
+        return web.Response(
+            body=body, content_type="text/plain", charset="utf-8", headers=_SECURITY
+        )
 
     async def token(self, request: web.Request) -> web.Response:
         """A token for whoever asks: development only."""

@@ -23,6 +23,9 @@ from tests.support.programs import require
 CHANNEL: Final = "room:lobby"
 PRESENT_S: Final = 10.0
 
+# The first time, modules and packages are fetched and compiled.
+pytestmark = pytest.mark.timeout(180)
+
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[DevHub]:

@@ -19,6 +19,9 @@ from tests.support.programs import require
 _RUN_S: Final = 20.0
 VIP: Final = "$room:vip"
 
+# The first time, modules and packages are fetched and compiled.
+pytestmark = pytest.mark.timeout(180)
+
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevHub]:

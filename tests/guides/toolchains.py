@@ -16,7 +16,7 @@ from tests.guides.pages import ADDRESS, file
 from tests.support.programs import absent, require
 
 _HERE: Final = Path(__file__).parent
-_FETCH_S: Final = 55.0
+_FETCH_S: Final = 120.0
 _DONE: Final = "done"
 _NODE: Final = "install Node.js 18 or newer with npm"
 _GO: Final = "install Go 1.21 or newer"

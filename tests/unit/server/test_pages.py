@@ -48,6 +48,14 @@ async def test_only_the_pages_files_are_served(client: Client, path: str) -> Non
     assert (await client.get(path)).status == 404
 
 
+async def test_the_guides_are_served_as_text(client: Client) -> None:
+    response = await client.get("/guides/javascript.md")
+    assert response.content_type == "text/plain"
+    assert (await response.text()).startswith("# JavaScript")
+    assert (await client.get("/guides/nothing.md")).status == 404
+    assert (await client.get("/guides/%2e%2e%2ferrors.py")).status == 404
+
+
 async def test_whoever_picks_a_name_gets_a_token(client: Client) -> None:
     response = await client.post("/dev/token", json={"user": " alice "})
     assert await response.json() == {"token": "token of alice"}
