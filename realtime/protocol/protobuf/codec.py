@@ -17,9 +17,9 @@ from realtime.protocol.protobuf import varints
 from realtime.protocol.protobuf.replies import (
     write_error,
     write_info,
+    write_publication,
     write_push,
     write_result,
-    write_tags,
 )
 from realtime.protocol.protobuf.requests import read_command
 from realtime.protocol.replies import PublishResult, Push, Result
@@ -29,6 +29,15 @@ _ID: Final = 0x08
 _PUBLISH: Final = 0x3A
 _CHANNEL: Final = 0x0A
 _DATA: Final = 0x12
+
+# The varints of most lengths, looked up rather than made.
+_LONG: Final = 2048
+_SHORT: Final = tuple(varints.of(number) for number in range(_LONG))
+
+# The reply to a publish: its length and the tag of its id, by how many bytes the id takes; then
+# the id, and an empty result.
+_PUBLISHED_HEADS: Final = tuple(bytes((3 + size, _ID)) for size in range(6))
+_PUBLISHED: Final = b"B\x00"
 
 
 class ProtobufCodec:
@@ -43,9 +52,7 @@ class ProtobufCodec:
         """See Codec. The commands of one binary frame; an empty message is a pong."""
         commands: list[Command] = []
         at, end = 0, len(payload)
-        for _ in range(COMMANDS_PER_FRAME_MAX):
-            if at == end:
-                break
+        while at < end:
             length = payload[at]
             at += 1
             if length > 127:
@@ -58,16 +65,18 @@ class ProtobufCodec:
                 commands.append(command or read_command(payload[at:stop]))
             else:
                 commands.append(PONG)
+            if stop == end:
+                return commands
+            if len(commands) == COMMANDS_PER_FRAME_MAX:
+                break
             at = stop
-        if at != end or not commands:  # too many, cut off, or none
-            raise ConnectionRefused(MALFORMED)
-        return commands
+        raise ConnectionRefused(MALFORMED)  # none, cut off, or too many
 
     def reply(self, id: int, result: Result) -> bytes:
         """See Codec."""
         if type(result) is PublishResult:  # the one reply of the hot path
-            number = varints.of(id)
-            return b"%c\x08%bB\x00" % (3 + len(number), number)
+            number = _SHORT[id] if id < _LONG else varints.of(id)
+            return b"%b%b%b" % (_PUBLISHED_HEADS[len(number)], number, _PUBLISHED)
         return _delimited(write_result(id, result))
 
     def refusal(self, id: int, error: Error) -> bytes:
@@ -75,18 +84,34 @@ class ProtobufCodec:
         return _delimited(write_error(id, error))
 
     def publication(self, entry: Entry) -> bytes:
-        """See Codec. Written by hand: this runs once per publication and wire format."""
+        """See Codec. Written by hand, from the inside out: each part's length comes before it.
+
+        This runs once per publication and wire format.
+        """
         data = entry.data
-        pub = b'"%b%b' % (varints.of(len(data)), data) if data else b""
-        if entry.info is not None:
-            pub += _info_field(entry.info)
+        if not data or entry.tags:
+            return _delimited(write_publication(entry))
+        head, head_size, tail, tail_size = _around(entry.channel, entry.info)
         if entry.offset:
-            pub += b"0" + varints.of(entry.offset)
-        if entry.tags:
-            pub += write_tags(entry.tags)
-        push = b"%b%b%b" % (_push_head(entry.channel), varints.of(len(pub)), pub)
-        size = varints.of(len(push))
-        return b'%b"%b%b' % (varints.of(len(push) + len(size) + 1), size, push)
+            tail = b"%b0%b" % (tail, varints.of(entry.offset))
+            tail_size = len(tail)
+        size = len(data)
+        data_size = _SHORT[size] if size < _LONG else varints.of(size)
+        size += 1 + len(data_size) + tail_size
+        pub_size = _SHORT[size] if size < _LONG else varints.of(size)
+        size += head_size + len(pub_size)
+        push_size = _SHORT[size] if size < _LONG else varints.of(size)
+        size += 1 + len(push_size)
+        reply_size = _SHORT[size] if size < _LONG else varints.of(size)
+        return b'%b"%b%b%b"%b%b%b' % (
+            reply_size,
+            push_size,
+            head,
+            pub_size,
+            data_size,
+            data,
+            tail,
+        )
 
     def push(self, channel: str, push: Push) -> bytes:
         """See Codec."""
@@ -102,16 +127,15 @@ def _delimited(message: bytes) -> bytes:
 
 
 @lru_cache(maxsize=8192)
-def _push_head(channel: str) -> bytes:
-    """A push up to its publication's length. Channels recur, and names are at most 255 bytes."""
+def _around(channel: str, info: ClientInfo | None) -> tuple[bytes, int, bytes, int]:
+    """A push up to its publication's length, what follows the data, and the sizes of both.
+
+    Publishers recur in their channels. Names are at most 255 bytes, infos bounded by their tokens'.
+    """
     name = channel.encode()
-    return b'\x12%b%b"' % (varints.of(len(name)), name) if name else b'"'
-
-
-@lru_cache(maxsize=2048)
-def _info_field(info: ClientInfo) -> bytes:
-    """A publisher's info recurs with each of its messages. Its size is bounded by its tokens'."""
-    return b"*" + _delimited(write_info(info))
+    head = b'\x12%b"' % _delimited(name) if name else b'"'
+    tail = b"*" + _delimited(write_info(info)) if info is not None else b""
+    return head, len(head), tail, len(tail)
 
 
 def _read_publish(data: bytes, at: int, stop: int) -> Command | None:
@@ -120,40 +144,44 @@ def _read_publish(data: bytes, at: int, stop: int) -> Command | None:
     None for any other message, and for one with longer numbers than are read here. Raises
     ConnectionRefused (3501) where the channel is not UTF-8.
     """
+    # Each number is a varint. Where its first byte says that another follows, `- 1` takes that mark
+    # off again. The tags between are looked at last, in one go.
     try:
-        if data[at] != _ID:
-            return None
         id = data[at + 1]
-        at += 2
+        publish_at = at + 2
         if id > 127:
-            following = data[at]
-            at += 1
-            id += (following - 1) << 7
-            if following > 127:
-                id += (data[at] - 1) << 14
-                at += 1
-        if data[at] != _PUBLISH:
-            return None
-        length = data[at + 1]
-        at += 2
+            id += (data[publish_at] - 1) << 7
+            publish_at += 1
+            if id > 16_383:
+                id += (data[publish_at] - 1) << 14
+                publish_at += 1
+        length = data[publish_at + 1]
+        channel_at = publish_at + 2
         if length > 127:
-            length += (data[at] - 1) << 7
-            at += 1
-        if at + length != stop or data[at] != _CHANNEL:
-            return None
-        channel_at = at + 2
-        channel_stop = channel_at + data[at + 1]
-        if channel_stop >= channel_at + 128 or data[channel_stop] != _DATA:
-            return None
-        length = data[channel_stop + 1]
-        at = channel_stop + 2
+            length += (data[channel_at] - 1) << 7
+            channel_at += 1
+        publish_stop = channel_at + length
+        name_at = channel_at + 2
+        data_at = name_at + data[channel_at + 1]
+        length = data[data_at + 1]
+        payload_at = data_at + 2
         if length > 127:
-            length += (data[at] - 1) << 7
-            at += 1
-        if at + length != stop or not length or not id:
+            length += (data[payload_at] - 1) << 7
+            payload_at += 1
+        if (
+            payload_at + length != stop
+            or publish_stop != stop
+            or data[at] != _ID
+            or data[publish_at] != _PUBLISH
+            or data[channel_at] != _CHANNEL
+            or data[data_at] != _DATA
+            or not 0 < length <= 16_383
+            or not 0 < id <= 2_097_151
+            or data_at > name_at + 127
+        ):
             return None
-        channel = data[channel_at:channel_stop].decode()
-        return Command(id, PublishRequest(channel, msgspec.Raw(data[at:stop])))
+        channel = data[name_at:data_at].decode()
+        return Command(id, PublishRequest(channel, msgspec.Raw(data[payload_at:stop])))
     except IndexError:  # the message ends before it is one
         return None
     except UnicodeDecodeError:

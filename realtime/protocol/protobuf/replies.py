@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from realtime.errors import Error
-from realtime.model import ClientInfo
+from realtime.model import ClientInfo, Entry
 from realtime.protocol.protobuf import wire_pb2 as wire
 from realtime.protocol.replies import (
     ConnectResult,
@@ -31,8 +31,11 @@ from realtime.protocol.replies import (
 
 def write_result(id: int, result: Result) -> bytes:
     """The reply to command `id`, without its length."""
-    reply = _RESULTS[type(result)](result)
+    reply = wire.Reply()
     reply.id = id
+    method = getattr(reply, result.method)
+    method.SetInParent()  # a result without fields is told as well
+    _RESULTS[type(result)](method, result)
     return reply.SerializeToString()
 
 
@@ -44,148 +47,155 @@ def write_error(id: int, error: Error) -> bytes:
 
 def write_push(channel: str, push: Push) -> bytes:
     """A push other than a publication, without its length."""
-    message = _PUSHES[type(push)](push)
-    message.channel = channel
-    return wire.Reply(push=message).SerializeToString()
+    reply = wire.Reply()
+    reply.push.channel = channel
+    kind = getattr(reply.push, push.kind)
+    kind.SetInParent()
+    _PUSHES[type(push)](kind, push)
+    return reply.SerializeToString()
 
 
-def write_info(info: ClientInfo | Info) -> bytes:
+def write_publication(entry: Entry) -> bytes:
+    """The push of an entry, without its length."""
+    reply = wire.Reply()
+    reply.push.channel = entry.channel
+    reply.push.pub.SetInParent()
+    _publication(reply.push.pub, Publication.of(entry))
+    return reply.SerializeToString()
+
+
+def write_info(info: ClientInfo) -> bytes:
     """A `ClientInfo`, without its length."""
-    return _info(info).SerializeToString()
+    message = wire.ClientInfo()
+    _info(message, info)
+    return message.SerializeToString()
 
 
-def write_tags(tags: dict[str, str]) -> bytes:
-    """The part of a publication that its tags are."""
-    return wire.Publication(tags=tags).SerializeToString()
+# Each of these fills in a message that is part of another, or is going to be. Fields are set one
+# by one: it takes half the time of a constructor with arguments.
 
 
-def _info(info: ClientInfo | Info) -> wire.ClientInfo:
-    return wire.ClientInfo(
-        user=info.user,
-        client=info.client,
-        conn_info=bytes(info.conn_info),
-        chan_info=bytes(info.chan_info),
-    )
+def _info(message: wire.ClientInfo, info: ClientInfo | Info) -> None:
+    message.user = info.user
+    message.client = info.client
+    message.conn_info = bytes(info.conn_info)
+    message.chan_info = bytes(info.chan_info)
 
 
-def _publication(publication: Publication) -> wire.Publication:
-    return wire.Publication(
-        data=bytes(publication.data),
-        info=_info(publication.info) if publication.info is not None else None,
-        offset=publication.offset,
-        tags=publication.tags,
-    )
+def _publication(message: wire.Publication, publication: Publication) -> None:
+    message.data = bytes(publication.data)
+    message.offset = publication.offset
+    if publication.info is not None:
+        message.info.SetInParent()
+        _info(message.info, publication.info)
+    if publication.tags:
+        message.tags.update(publication.tags)
 
 
-def _subscribe(result: SubscribeResult) -> wire.SubscribeResult:
-    message = wire.SubscribeResult(
-        expires=result.expires,
-        ttl=result.ttl,
-        recoverable=result.recoverable,
-        epoch=result.epoch,
-        recovered=result.recovered,
-        offset=result.offset,
-        positioned=result.positioned,
-        data=bytes(result.data),
-        was_recovering=result.was_recovering,
-    )
-    if result.publications:
-        message.publications.extend(map(_publication, result.publications))
-    return message
+def _subscribe(message: wire.SubscribeResult, result: SubscribeResult) -> None:
+    message.expires = result.expires
+    message.ttl = result.ttl
+    message.recoverable = result.recoverable
+    message.epoch = result.epoch
+    message.recovered = result.recovered
+    message.offset = result.offset
+    message.positioned = result.positioned
+    message.data = bytes(result.data)
+    message.was_recovering = result.was_recovering
+    for publication in result.publications or ():
+        _publication(message.publications.add(), publication)
 
 
-def _connect(result: ConnectResult) -> wire.ConnectResult:
-    message = wire.ConnectResult(
-        client=result.client,
-        version=result.version,
-        expires=result.expires,
-        ttl=result.ttl,
-        data=bytes(result.data),
-        ping=result.ping,
-        pong=result.pong,
-        session=result.session,
-        node=result.node,
-    )
+def _connect(message: wire.ConnectResult, result: ConnectResult) -> None:
+    message.client = result.client
+    message.version = result.version
+    message.expires = result.expires
+    message.ttl = result.ttl
+    message.data = bytes(result.data)
+    message.ping = result.ping
+    message.pong = result.pong
+    message.session = result.session
+    message.node = result.node
     for channel, subscription in (result.subs or {}).items():
-        message.subs[channel].CopyFrom(_subscribe(subscription))
-    return message
+        _subscribe(message.subs[channel], subscription)
 
 
-def _presence(result: PresenceResult) -> wire.PresenceResult:
-    message = wire.PresenceResult()
+def _presence(message: wire.PresenceResult, result: PresenceResult) -> None:
     for client, info in result.presence.items():
-        message.presence[client].CopyFrom(_info(info))
-    return message
+        _info(message.presence[client], info)
 
 
-def _history(result: HistoryResult) -> wire.HistoryResult:
-    return wire.HistoryResult(
-        publications=map(_publication, result.publications),
-        epoch=result.epoch,
-        offset=result.offset,
-    )
+def _presence_stats(message: wire.PresenceStatsResult, result: PresenceStatsResult) -> None:
+    message.num_clients = result.num_clients
+    message.num_users = result.num_users
 
 
-def _presence_stats(result: PresenceStatsResult) -> wire.PresenceStatsResult:
-    return wire.PresenceStatsResult(num_clients=result.num_clients, num_users=result.num_users)
+def _history(message: wire.HistoryResult, result: HistoryResult) -> None:
+    message.epoch = result.epoch
+    message.offset = result.offset
+    for publication in result.publications:
+        _publication(message.publications.add(), publication)
 
 
-def _refresh(result: RefreshResult) -> wire.RefreshResult:
-    return wire.RefreshResult(
-        client=result.client, version=result.version, expires=result.expires, ttl=result.ttl
-    )
+def _refresh(message: wire.RefreshResult, result: RefreshResult) -> None:
+    message.client = result.client
+    message.version = result.version
+    message.expires = result.expires
+    message.ttl = result.ttl
 
 
-def _sub_refresh(result: SubRefreshResult) -> wire.SubRefreshResult:
-    return wire.SubRefreshResult(expires=result.expires, ttl=result.ttl)
+def _sub_refresh(message: wire.SubRefreshResult, result: SubRefreshResult) -> None:
+    message.expires = result.expires
+    message.ttl = result.ttl
 
 
-def _joined(push: Join) -> wire.Push:
-    return wire.Push(join=wire.Join(info=_info(push.info)))
+def _attendance(message: wire.Join | wire.Leave, push: Join | Leave) -> None:
+    message.info.SetInParent()
+    _info(message.info, push.info)
 
 
-def _left(push: Leave) -> wire.Push:
-    return wire.Push(leave=wire.Leave(info=_info(push.info)))
+def _unsubscribed(message: wire.Unsubscribe, push: Unsubscribed) -> None:
+    message.code = push.code
+    message.reason = push.reason
 
 
-def _unsubscribed(push: Unsubscribed) -> wire.Push:
-    return wire.Push(unsubscribe=wire.Unsubscribe(code=push.code, reason=push.reason))
+def _subscribed(message: wire.Subscribe, push: Subscribed) -> None:
+    message.recoverable = push.recoverable
+    message.epoch = push.epoch
+    message.offset = push.offset
+    message.positioned = push.positioned
+    message.data = bytes(push.data)
 
 
-def _subscribed(push: Subscribed) -> wire.Push:
-    message = wire.Subscribe(
-        recoverable=push.recoverable,
-        epoch=push.epoch,
-        offset=push.offset,
-        positioned=push.positioned,
-        data=bytes(push.data),
-    )
-    return wire.Push(subscribe=message)
+def _refreshed(message: wire.Refresh, push: Refreshed) -> None:
+    message.expires = push.expires
+    message.ttl = push.ttl
 
 
-def _refreshed(push: Refreshed) -> wire.Push:
-    return wire.Push(refresh=wire.Refresh(expires=push.expires, ttl=push.ttl))
+def _disconnected(message: wire.Disconnect, push: Disconnected) -> None:
+    message.code = push.code
+    message.reason = push.reason
 
 
-def _disconnected(push: Disconnected) -> wire.Push:
-    return wire.Push(disconnect=wire.Disconnect(code=push.code, reason=push.reason))
+def _nothing(message: wire.PublishResult | wire.UnsubscribeResult, result: Result) -> None:
+    pass
 
 
-# Each writer takes the type that it is listed under.
-_RESULTS: Final[dict[type[Result], Callable[[Any], wire.Reply]]] = {
-    ConnectResult: lambda result: wire.Reply(connect=_connect(result)),
-    SubscribeResult: lambda result: wire.Reply(subscribe=_subscribe(result)),
-    UnsubscribeResult: lambda result: wire.Reply(unsubscribe=wire.UnsubscribeResult()),
-    PublishResult: lambda result: wire.Reply(publish=wire.PublishResult()),
-    PresenceResult: lambda result: wire.Reply(presence=_presence(result)),
-    PresenceStatsResult: lambda result: wire.Reply(presence_stats=_presence_stats(result)),
-    HistoryResult: lambda result: wire.Reply(history=_history(result)),
-    RefreshResult: lambda result: wire.Reply(refresh=_refresh(result)),
-    SubRefreshResult: lambda result: wire.Reply(sub_refresh=_sub_refresh(result)),
+# Each takes the type that it is listed under, and the message that its method or kind has.
+_RESULTS: Final[dict[type[Result], Callable[[Any, Any], None]]] = {
+    ConnectResult: _connect,
+    SubscribeResult: _subscribe,
+    UnsubscribeResult: _nothing,
+    PublishResult: _nothing,
+    PresenceResult: _presence,
+    PresenceStatsResult: _presence_stats,
+    HistoryResult: _history,
+    RefreshResult: _refresh,
+    SubRefreshResult: _sub_refresh,
 }
-_PUSHES: Final[dict[type[Push], Callable[[Any], wire.Push]]] = {
-    Join: _joined,
-    Leave: _left,
+_PUSHES: Final[dict[type[Push], Callable[[Any, Any], None]]] = {
+    Join: _attendance,
+    Leave: _attendance,
     Unsubscribed: _unsubscribed,
     Subscribed: _subscribed,
     Refreshed: _refreshed,

@@ -7,24 +7,18 @@ from realtime.errors import MALFORMED, ConnectionRefused
 LENGTH_BYTES_MAX: Final = 5
 """The most bytes that the length of a message may take: enough for 32 bits."""
 
-
-def encode(number: int) -> bytes:
-    """The shortest varint of a number that is not negative."""
-    encoded = bytearray()
-    while number > 127:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
-
-
-SHORT: Final = tuple(encode(number) for number in range(2048))
-"""The varints of small numbers, looked up rather than made: nearly every length is one."""
+# Looked up rather than made: the last byte of a varint, and any other.
+_LAST: Final = tuple(bytes((number,)) for number in range(128))
+_OTHER: Final = tuple(bytes((number | 0x80,)) for number in range(128))
 
 
 def of(number: int) -> bytes:
-    """The varint of a number that is not negative; fastest for small ones."""
-    return SHORT[number] if number < len(SHORT) else encode(number)
+    """The shortest varint of a number that is not negative."""
+    if number < 1 << 7:
+        return _LAST[number]
+    if number < 1 << 14:
+        return _OTHER[number & 0x7F] + _LAST[number >> 7]
+    return _OTHER[number & 0x7F] + of(number >> 7)
 
 
 def read_length(data: bytes, at: int) -> tuple[int, int]:
@@ -32,9 +26,19 @@ def read_length(data: bytes, at: int) -> tuple[int, int]:
 
     Raises ConnectionRefused (3501) if it takes more than `LENGTH_BYTES_MAX` or ends too early.
     """
-    length = 0
-    for index, byte in enumerate(data[at : at + LENGTH_BYTES_MAX]):
-        length |= (byte & 0x7F) << (7 * index)
-        if byte < 0x80:
-            return length, at + index + 1
+    try:
+        length = data[at]
+        if length < 0x80:
+            return length, at + 1
+        length += (data[at + 1] - 1) << 7
+        if length < 1 << 14:
+            return length, at + 2
+        length = 0
+        for index in range(LENGTH_BYTES_MAX):
+            byte = data[at + index]
+            length |= (byte & 0x7F) << (7 * index)
+            if byte < 0x80:
+                return length, at + index + 1
+    except IndexError:
+        pass
     raise ConnectionRefused(MALFORMED)

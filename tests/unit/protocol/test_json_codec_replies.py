@@ -6,7 +6,6 @@ from typing import Any, Final
 import msgspec
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from realtime import errors
 from realtime.errors import ERRORS, Error
@@ -35,6 +34,7 @@ from realtime.protocol.replies import (
     UnsubscribeResult,
     raw,
 )
+from tests.unit.protocol.reply_values import VALUES
 
 CODEC: Final = JsonCodec()
 INFO: Final = Info("u", "c")
@@ -260,50 +260,10 @@ ALWAYS: Final = {
     "PresenceStatsResult": {"num_clients", "num_users"},
     "HistoryResult": {"publications", "epoch", "offset"},
     "Unsubscribed": {"code", "reason"},
+    "Disconnected": {"code", "reason"},
     "Join": {"info"},
     "Leave": {"info"},
 }
-RAWS: Final = st.sampled_from([b"", b"0", b'""', b"{ }", b"null"]).map(raw)
-TEXTS: Final = st.sampled_from(["", "x", "\n"])
-COUNTS: Final = st.sampled_from([0, 1, 2**63 - 1])
-
-
-def some(kind: type[Any], **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Values of the type, whose fields are zero now and then."""
-    by_type: dict[object, st.SearchStrategy[Any]] = {
-        str: TEXTS,
-        int: COUNTS,
-        bool: st.booleans(),
-        msgspec.Raw: RAWS,
-    }
-    for field in msgspec.structs.fields(kind):
-        if field.name not in fields:
-            fields[field.name] = by_type[field.type]
-    return st.builds(kind, **fields)
-
-
-INFOS: Final = some(Info)
-TAGS: Final = st.one_of(st.none(), st.dictionaries(TEXTS, TEXTS, min_size=1, max_size=2))
-PUBLICATIONS: Final = some(Publication, info=st.one_of(st.none(), INFOS), tags=TAGS)
-PAGES: Final = st.lists(PUBLICATIONS, min_size=1, max_size=2)
-SUBSCRIBED: Final = some(SubscribeResult, publications=st.one_of(st.none(), PAGES))
-VALUES: Final = st.one_of(
-    SUBSCRIBED,
-    some(
-        ConnectResult,
-        subs=st.one_of(st.none(), st.dictionaries(TEXTS, SUBSCRIBED, min_size=1, max_size=2)),
-    ),
-    some(PresenceResult, presence=st.dictionaries(TEXTS, INFOS, max_size=2)),
-    some(PresenceStatsResult),
-    some(HistoryResult, publications=st.lists(PUBLICATIONS, max_size=2)),
-    some(RefreshResult),
-    some(SubRefreshResult),
-    some(Join, info=INFOS),
-    some(Leave, info=INFOS),
-    some(Unsubscribed),
-    some(Subscribed),
-    some(Refreshed),
-)
 
 
 def as_the_rule_has_it(value: object) -> object:
