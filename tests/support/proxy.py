@@ -19,18 +19,21 @@ class Proxy:
     """
 
     def __init__(self, port: int) -> None:
+        self.target = port
+        """Where new connections are carried to."""
         self.refusing = False
         """Whether new connections are closed at once."""
         self.piece_bytes = 0
         """Most bytes that are passed on at a time, both ways; 0 is as they come."""
         self.carried_bytes = 0
         """Bytes passed on from the hub so far."""
-        self._target = port
         self._listener: asyncio.Server
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._cut_at: int | None = None
         self._open: set[asyncio.StreamWriter] = set()
+        self._pairs: dict[asyncio.StreamWriter, asyncio.StreamWriter] = {}
+        self._stranded: set[asyncio.StreamWriter] = set()
         self._serving: set[asyncio.Task[None]] = set()
 
     async def listen(self) -> Self:
@@ -64,6 +67,18 @@ class Proxy:
             _abort(writer)
         return len(writers) // 2
 
+    def strand(self) -> int:
+        """Reset every connection on the client's side alone; how many.
+
+        To the hub each stays open, and nothing comes from it any more, as where a phone has left a
+        network: until the hub closes it.
+        """
+        fresh = self._pairs.keys() - self._stranded
+        for hub_writer in fresh:
+            self._stranded.add(hub_writer)
+            _abort(self._pairs[hub_writer])
+        return len(fresh)
+
     def cut_after(self, count: int) -> None:
         """Reset every connection once the hub has sent `count` more bytes, wherever that falls."""
         self._cut_at = self.carried_bytes + count
@@ -86,7 +101,7 @@ class Proxy:
             # A hub that is down looks like a proxy that refuses.
             with contextlib.suppress(OSError):
                 if not self.refusing:
-                    reader, writer = await asyncio.open_connection("127.0.0.1", self._target)
+                    reader, writer = await asyncio.open_connection("127.0.0.1", self.target)
                     writers.append(writer)
                     await self._carry(client_reader, client_writer, reader, writer)
         finally:
@@ -102,19 +117,25 @@ class Proxy:
     ) -> None:
         pair = {client_writer, hub_writer}
         self._open |= pair
+        self._pairs[hub_writer] = client_writer
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pump_up(client_reader, hub_writer))
                 group.create_task(self._pump_down(hub_reader, client_writer))
+            while hub_writer in self._stranded and await hub_reader.read(_READ_BYTES):
+                pass
         finally:
             self._open -= pair
+            self._stranded.discard(hub_writer)
+            self._pairs.pop(hub_writer, None)
 
     async def _pump_up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(_READ_BYTES):
                 for piece in self._pieces(data):
                     await self._write(piece, writer)
-        _close_both_ways(writer)
+        if writer not in self._stranded:
+            _close_both_ways(writer)
 
     async def _pump_down(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):

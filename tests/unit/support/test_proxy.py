@@ -104,3 +104,60 @@ async def test_a_refusing_proxy_lets_nobody_in(proxy: Proxy) -> None:
     with pytest.raises(ConnectionResetError):
         await asyncio.wait_for(reader.read(), WAIT_S)
     await hang_up(writer)
+
+
+async def test_a_stranded_connection_is_gone_for_the_client_and_open_for_the_server() -> None:
+    came, ended = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.set()
+        with contextlib.suppress(ConnectionResetError):
+            await reader.read()
+        ended.set()
+        await hang_up(writer)
+
+    async with (
+        await asyncio.start_server(serve, "127.0.0.1", 0) as server,
+        open_proxy(server.sockets[0].getsockname()[1]) as proxy,
+    ):
+        reader, writer = await connect(proxy)
+        await asyncio.wait_for(came.wait(), WAIT_S)
+        assert proxy.strand() == 1
+        with contextlib.suppress(ConnectionResetError):
+            assert await asyncio.wait_for(reader.read(), WAIT_S) == b""
+        await hang_up(writer)
+        assert not ended.is_set()
+        proxy.cut()
+        await asyncio.wait_for(ended.wait(), WAIT_S)
+
+
+async def test_what_a_server_says_to_a_stranded_connection_is_lost_until_it_hangs_up(
+    echo_port: int,
+) -> None:
+    came, said, close = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.set()
+        await said.wait()
+        for _ in range(10):
+            writer.write(b"x" * 100_000)
+            await asyncio.wait_for(writer.drain(), WAIT_S)
+        await hang_up(writer)
+        close.set()
+
+    async with (
+        await asyncio.start_server(serve, "127.0.0.1", 0) as server,
+        open_proxy(server.sockets[0].getsockname()[1]) as proxy,
+    ):
+        reader, writer = await connect(proxy)
+        await asyncio.wait_for(came.wait(), WAIT_S)
+        assert proxy.strand() == 1
+        said.set()
+        await asyncio.wait_for(close.wait(), WAIT_S)
+        await hang_up(writer)
+        # The next one gets through, to wherever connections go from now on.
+        proxy.target = echo_port
+        reader, writer = await connect(proxy)
+        writer.write(b"hello")
+        assert await asyncio.wait_for(reader.readexactly(5), WAIT_S) == b"hello"
+        await hang_up(writer)
