@@ -11,7 +11,7 @@ from tests.support.configuration import Sections
 from tests.support.processes import HubProcess
 from tests.support.proxy import Proxy, open_proxy
 from tests.support.sdk import SdkClient
-from tests.support.sdks import Sdks
+from tests.support.sdks import KINDS, Sdks
 from tests.support.server_api import ServerApi, open_api
 
 MakeHub = Callable[[Sections], HubProcess]
@@ -29,8 +29,10 @@ class OpenSdk(Protocol):
         token: str = "",
         tokens: Sequence[str] = (),
         certificate: Path | None = None,
+        *,
+        emulation_at: str = "",
     ) -> SdkClient:
-        """Make a client of the hub at `url`, not connected yet."""
+        """Make a client of the hub at `url`, not connected yet; arguments as for `Sdks.open`."""
         ...
 
 
@@ -101,7 +103,7 @@ def sdks(pytestconfig: pytest.Config) -> Iterator[Sdks]:
         sdks.end()
 
 
-@pytest.fixture(params=["javascript", "python"])
+@pytest.fixture(params=list(KINDS))
 def sdk_name(request: pytest.FixtureRequest) -> str:
     """Which SDK, on which transport, in which format; whoever uses `open_sdk` runs with each."""
     name: str = request.param
@@ -118,8 +120,12 @@ async def open_sdk(sdk_name: str, sdks: Sdks) -> AsyncIterator[OpenSdk]:
         token: str = "",
         tokens: Sequence[str] = (),
         certificate: Path | None = None,
+        *,
+        emulation_at: str = "",
     ) -> SdkClient:
-        client = await sdks.open(sdk_name, url, token, tokens, certificate)
+        client = await sdks.open(
+            sdk_name, url, token, tokens, certificate, emulation_at=emulation_at
+        )
         clients.append(client)
         return client
 

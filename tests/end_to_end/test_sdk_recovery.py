@@ -1,6 +1,7 @@
 """The published SDKs recover what they missed, or are told that they cannot; with each SDK."""
 
 import asyncio
+import json
 
 from tests.end_to_end.conftest import MakeHub, OpenSdk
 from tests.support.processes import HubProcess
@@ -101,8 +102,9 @@ async def miss(proxy: Proxy, api: ServerApi, channel: str, data: list[int]) -> N
     """Publish while no client gets through."""
     proxy.refusing = True
     proxy.cut()
-    for item in data:
-        await api.call("publish", channel=channel, data=item)
+    commands = [{"publish": {"channel": channel, "data": item}} for item in data]
+    answer = await api.post("/api/batch", json.dumps({"commands": commands}))
+    assert answer.text.count('"offset"') == len(data)
     proxy.refusing = False
 
 

@@ -67,20 +67,32 @@ async def test_an_expired_token_is_replaced_and_the_client_connects(
     assert [event["code"] for event in sdk.journal.all("error")] == [109]
 
 
-async def test_a_connection_refreshes_its_token_and_goes_on(
-    hub: HubProcess, open_sdk: OpenSdk, channel: str
+async def test_connections_and_subscriptions_refresh_their_tokens_and_go_on(
+    hub: HubProcess, open_sdk: OpenSdk, room: str
 ) -> None:
+    """Two clients at a time, for it takes a while: one's connection expires, one's subscription."""
+    channel = f"$chat:refreshed-{room}"
     short = connection_token("ann", ttl_s=1)
-    sdk = await open_sdk(hub.websocket_url, short, [connection_token("ann")])
-    await sdk.joined()
-    await sdk.subscribed(channel)
-    await sdk.next("get_token")
-    # Past the time at which the first token's connection would have been closed.
+    ann = await open_sdk(hub.websocket_url, short, [connection_token("ann")])
+    bob = await open_sdk(hub.websocket_url, connection_token("bob"))
+    for sdk, ttl_s, user in ((ann, 600, "ann"), (bob, 1, "bob")):
+        await sdk.joined()
+        short = subscription_token(user, channel, ttl_s=ttl_s)
+        options = SubscribeOptions(token=short, tokens=[subscription_token(user, channel)])
+        await sdk.subscribed(channel, options)
+    await ann.next("get_token")
+    await bob.next("get_token", channel)
+    # Past the time at which the first tokens' owners would have been closed.
     await asyncio.sleep(seconds_left(short) + CLOSE_S + 0.5)
-    await sdk.publish(channel, "still here")
-    assert await sdk.publications(channel, 1) == ["still here"]
-    assert len(sdk.journal.all("connected")) == 1
-    assert len(sdk.journal.all("get_token")) == 1
+    for sdk in (ann, bob):
+        await sdk.publish(channel, "still here")
+        assert await sdk.publications(channel, 1) == ["still here"]
+        assert len(sdk.journal.all("connected")) == 1
+        assert len(sdk.journal.all("subscribed", channel)) == 1
+    asked = [
+        len(sdk.journal.all("get_token", place)) for sdk in (ann, bob) for place in ("", channel)
+    ]
+    assert asked == [1, 0, 0, 1]
 
 
 async def test_a_connection_that_does_not_refresh_is_closed(hub: HubProcess) -> None:
@@ -119,23 +131,6 @@ async def test_an_expired_subscription_token_is_replaced(
     await sdk.subscribed(channel, options)
     assert len(sdk.journal.all("get_token", channel)) == 1
     assert [event["code"] for event in sdk.journal.all("error", channel)] == [109]
-
-
-async def test_a_subscription_refreshes_its_token_and_goes_on(
-    hub: HubProcess, open_sdk: OpenSdk, room: str
-) -> None:
-    sdk = await open_sdk(hub.websocket_url, connection_token("ann"))
-    await sdk.joined()
-    channel = f"$chat:refreshed-{room}"
-    short = subscription_token("ann", channel, ttl_s=1)
-    options = SubscribeOptions(token=short, tokens=[subscription_token("ann", channel)])
-    await sdk.subscribed(channel, options)
-    await sdk.next("get_token", channel)
-    await asyncio.sleep(seconds_left(short) + CLOSE_S + 0.5)
-    await sdk.publish(channel, "still here")
-    assert await sdk.publications(channel, 1) == ["still here"]
-    assert len(sdk.journal.all("subscribed", channel)) == 1
-    assert len(sdk.journal.all("connected")) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""TLS on the one port: sockets of both SDKs, the server API, and who forgot to use it."""
+"""TLS on the one port: every transport of the SDKs, the server API, and who forgot to use it."""
 
 import asyncio
 import ssl
@@ -12,6 +12,7 @@ from tests.support.certificates import Certificate, make_certificate
 from tests.support.configuration import API_KEY
 from tests.support.processes import HubProcess
 from tests.support.raw_socket import HANDSHAKE, open_raw, read_all
+from tests.support.sdks import all_but
 from tests.support.tokens import connection_token
 
 
@@ -34,6 +35,8 @@ def hub(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate) -> I
         hub.end()
 
 
+# Java trusts no file of ours without a key store of its own.
+@pytest.mark.parametrize("sdk_name", all_but("java"), indirect=True)
 async def test_clients_connect_over_tls(
     hub: HubProcess, certificate: Certificate, open_sdk: OpenSdk, channel: str
 ) -> None:

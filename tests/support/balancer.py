@@ -8,6 +8,7 @@ from typing import Final, Self
 
 _READ_BYTES: Final = 65_536
 _CONNECT_S: Final = 2.0
+_CLOSE_POLL_S: Final = 0.05
 
 
 class Balancer:
@@ -47,10 +48,15 @@ class Balancer:
 
     async def close(self) -> None:
         """Stop listening and drop what is open."""
+        # What is accepted from here on was in the queue before.
+        self.refusing = True
         self._listener.close()
-        for writer in list(self._open):
-            writer.transport.abort()
-        await asyncio.gather(*self._serving)
+        # Its task begins a turn later, and one that is about to reach a hub opens a writer yet.
+        await asyncio.sleep(0)
+        while self._serving:
+            for writer in list(self._open):
+                writer.transport.abort()
+            await asyncio.wait(self._serving, timeout=_CLOSE_POLL_S)
 
     async def _serve(
         self, client_reader: asyncio.StreamReader, client_writer: asyncio.StreamWriter

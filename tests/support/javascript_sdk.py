@@ -63,20 +63,26 @@ class JavaScriptSdk(DrivenSdk):
         *,
         transport: Transport = "websocket",
         payloads: Payloads = Payloads.VALUES,
+        emulation_at: str = "",
     ) -> Self:
         """Make a client in the driver that `install`'s command has started.
 
-        `url` is the hub's for websockets, from which the other endpoints follow. Payloads other
-        than VALUES are the SDK's with Protobuf.
+        `url` is the hub's for websockets, from which the other endpoints follow; `emulation_at` is
+        another's, for requests beside the stream. Payloads other than VALUES are the SDK's with
+        Protobuf.
         """
         client = cls(driver, payloads)
-        base = url.replace("ws", "http", 1).removesuffix("/connection/websocket")
         await client.opened(
-            url=url if transport == "websocket" else f"{base}/connection/{transport}",
-            emulation=f"{base}/emulation",
+            url=url if transport == "websocket" else f"{_http(url)}/connection/{transport}",
+            emulation=f"{_http(emulation_at or url)}/emulation",
             transport=transport,
             protobuf=payloads is not Payloads.VALUES,
             token=token,
             tokens=list(tokens),
         )
         return client
+
+
+def _http(websocket_url: str) -> str:
+    """The base of a hub's addresses for HTTP."""
+    return websocket_url.replace("ws", "http", 1).removesuffix("/connection/websocket")

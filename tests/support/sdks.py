@@ -24,6 +24,11 @@ class Kind:
     transport: Transport = "websocket"
     protobuf: bool = False
 
+    @property
+    def is_emulated(self) -> bool:
+        """Whether what the client says comes in requests of its own, beside its stream."""
+        return self.transport != "websocket"
+
 
 KINDS: Final[Mapping[str, Kind]] = {
     "python": Kind("python"),
@@ -35,6 +40,13 @@ KINDS: Final[Mapping[str, Kind]] = {
     "javascript-http_stream-protobuf": Kind("javascript", "http_stream", protobuf=True),
     "java": Kind("java", protobuf=True),
 }
+
+
+def all_but(*names: str) -> list[str]:
+    """The names of the others."""
+    assert set(names) <= set(KINDS)
+    return [name for name in KINDS if name not in names]
+
 
 _COMMANDS: Final[Mapping[Language, Callable[[Path], list[str]]]] = {
     "javascript": javascript_sdk.install,
@@ -66,12 +78,15 @@ class Sdks:
         certificate: Path | None = None,
         *,
         raw: bool = False,
+        emulation_at: str = "",
     ) -> SdkClient:
         """A client of the hub whose address for websockets is `url`, not connected yet.
 
         `name` is one of KINDS. With `raw`, payloads are bytes, which takes Protobuf; otherwise
-        values that are JSON. `certificate` is the one to trust, but for Java. Blocks until a driver
-        is built that was not; where a program is missing gives up on the test as `absent` does.
+        values that are JSON. `certificate` is the one to trust, but for Java. `emulation_at` is the
+        address for websockets of another hub, that is sent what does not go through the stream.
+        Blocks until a driver is built that was not; where a program is missing gives up on the test
+        as `absent` does.
         """
         kind = KINDS[name]
         assert kind.protobuf or not raw, f"{name} has no bytes"
@@ -84,7 +99,13 @@ class Sdks:
         if kind.language == "java":
             return await JavaSdk.open(driver, url, token, tokens, payloads)
         return await JavaScriptSdk.open(
-            driver, url, token, tokens, transport=kind.transport, payloads=payloads
+            driver,
+            url,
+            token,
+            tokens,
+            transport=kind.transport,
+            payloads=payloads,
+            emulation_at=emulation_at,
         )
 
     def driver(self, language: Language, certificate: Path | None = None) -> SdkDriver:
