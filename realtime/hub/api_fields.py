@@ -4,10 +4,9 @@ import base64
 from typing import Final
 
 import msgspec
-import orjson
 
 from realtime.errors import BAD_REQUEST, CommandRefused
-from realtime.protocol.json_codec import compact
+from realtime.protocol.json_codec import compact, read_payload
 
 KEY_MAX: Final = 255
 """The longest idempotency key, user id, token id or pattern, in characters."""
@@ -29,8 +28,6 @@ def either(data: msgspec.Raw, b64data: str, *, is_json: bool = True) -> bytes:
         return compact(given) if is_json else given
     try:
         decoded = base64.b64decode(b64data, validate=True)
-        if is_json:
-            orjson.loads(decoded)
-    except ValueError:  # binascii.Error and JSONDecodeError are ones
+    except ValueError:  # binascii.Error is one
         raise CommandRefused(BAD_REQUEST) from None
-    return compact(decoded) if is_json else decoded
+    return read_payload(decoded) if is_json else decoded

@@ -14,7 +14,8 @@ from realtime.errors import (
 )
 from realtime.hub.api_fields import KEY_MAX, either
 from realtime.hub.hub import Hub
-from realtime.hub.publishing import check_data, digest
+from realtime.hub.payloads import check_data
+from realtime.hub.publishing import digest
 from realtime.model import NewEntry
 from realtime.protocol.calls import (
     BroadcastAnswer,

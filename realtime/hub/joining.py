@@ -17,7 +17,6 @@ from realtime.channels.fanout import Fanout
 from realtime.channels.live import Subscription
 from realtime.channels.rules import Channel
 from realtime.errors import (
-    INAPPROPRIATE_PROTOCOL,
     INSUFFICIENT_STATE,
     INTERNAL,
     PERMISSION_DENIED,
@@ -26,7 +25,6 @@ from realtime.errors import (
     UNSUBSCRIBED_EXPIRED,
     UNSUBSCRIBED_INSUFFICIENT,
     CommandRefused,
-    ConnectionRefused,
     StoreError,
     Unsubscribe,
 )
@@ -36,6 +34,7 @@ from realtime.hub.catching_up import CatchingUp, CaughtUp
 from realtime.hub.client import Client
 from realtime.hub.clock import Clock
 from realtime.hub.delivery import Delivery
+from realtime.hub.payloads import check_format
 from realtime.hub.responder import Responder
 from realtime.model import ClientInfo, Entry, Kind, Position
 from realtime.protocol.replies import Publication, SubscribeResult, Unsubscribed, raw
@@ -121,8 +120,7 @@ class Joining:
         must not be subscribed to the channel. Raises, at once or when awaited: CommandRefused,
         ConnectionRefused.
         """
-        if channel.rules.data_format == "binary" and not client.wire.codec.is_binary:
-            raise ConnectionRefused(INAPPROPRIATE_PROTOCOL)
+        check_format(client, channel.rules)
         live, opening = self._delivery.attach(channel)
         subscription = Subscription(
             client,

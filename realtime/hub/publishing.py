@@ -5,10 +5,8 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from realtime.channels.rules import Channel, ChannelRules, RuleBook
+from realtime.channels.rules import Channel, RuleBook
 from realtime.errors import (
-    BAD_REQUEST,
-    INAPPROPRIATE_PROTOCOL,
     INTERNAL,
     MALFORMED,
     PERMISSION_DENIED,
@@ -21,11 +19,11 @@ from realtime.hub.client import UNANSWERED_MAX, Client
 from realtime.hub.clock import Clock
 from realtime.hub.commits import Commits, Outcome
 from realtime.hub.delivery import Delivery
+from realtime.hub.payloads import check_format, read_published
 from realtime.hub.responder import Responder
 from realtime.hub.statistics import Statistics
 from realtime.model import ClientInfo, Entry, NewEntry
 from realtime.protocol.commands import PublishRequest
-from realtime.protocol.json_codec import compact, read_payload
 from realtime.protocol.replies import PublishResult
 from realtime.stores.base import Appended
 
@@ -70,15 +68,10 @@ class Publishing:
         subscription = client.subscriptions.get(request.channel)
         channel = self._rules.resolve(request.channel)
         rules = channel.rules
-        if rules.data_format == "binary" and not client.wire.codec.is_binary:
-            raise ConnectionRefused(INAPPROPRIATE_PROTOCOL)
+        check_format(client, rules)
         if not self._access.may(client, "publish", channel):
             raise CommandRefused(PERMISSION_DENIED)
-        data = bytes(request.data)
-        if rules.data_format != "binary":
-            # What came as JSON was seen to be JSON when it was decoded.
-            data = read_payload(data) if client.wire.codec.is_binary else compact(data)
-        check_data(data, rules)
+        data = read_published(client, bytes(request.data), rules)
         self._statistics.publications_received += 1
         info = subscription.info if subscription is not None else client.info
         now_ms = self._clock.wall_ms()
@@ -176,14 +169,6 @@ class Publishing:
         """A client id for an entry that came without one; unique over nodes and restarts."""
         self._made += 1
         return f"{self._node}.{self._made}"
-
-
-def check_data(data: bytes, rules: ChannelRules) -> None:
-    """Whether the namespace takes the payload. Raises CommandRefused (107)."""
-    if not data:
-        raise CommandRefused(BAD_REQUEST)
-    if rules.data_format == "json_object" and not data.lstrip(b" \t\r\n").startswith(b"{"):
-        raise CommandRefused(BAD_REQUEST)
 
 
 def digest(data: bytes, tags: Mapping[str, str] | None) -> bytes:

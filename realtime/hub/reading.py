@@ -20,6 +20,7 @@ from realtime.hub.access import Access
 from realtime.hub.client import Client
 from realtime.hub.delivery import Delivery
 from realtime.hub.log_reader import LogReader
+from realtime.hub.payloads import check_format
 from realtime.hub.responder import Responder
 from realtime.model import ClientInfo, Entry
 from realtime.protocol.commands import (
@@ -87,6 +88,7 @@ class Reading:
             raise CommandRefused(NOT_AVAILABLE)
         if not self._access.may(client, "read_history", channel):
             raise CommandRefused(PERMISSION_DENIED)
+        check_format(client, channel.rules)
         return self._reply_history(client, id, channel, request)
 
     async def _reply_history(

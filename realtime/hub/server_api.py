@@ -4,6 +4,7 @@ The backend is trusted: permissions are for clients. What it asks must still mak
 answer is an error of the table.
 """
 
+import base64
 from typing import Final
 
 from realtime.channels.rules import Channel
@@ -21,6 +22,8 @@ from realtime.hub.cluster import channel_counts
 from realtime.hub.hub import Hub
 from realtime.protocol.calls import (
     Answer,
+    BinaryHistoryAnswer,
+    BinaryPublication,
     ChannelAnswer,
     ChannelsAnswer,
     ChannelsCall,
@@ -82,16 +85,17 @@ class ServerApi:
         """How many are subscribed."""
         return await self._hub.reading.how_many(self._resolve(call.channel))
 
-    async def history(self, call: HistoryCall) -> HistoryResult:
+    async def history(self, call: HistoryCall) -> HistoryResult | BinaryHistoryAnswer:
         """A page of the channel's log; -1 is as much as one answer may have.
 
         That is `HISTORY_MAX` entries, and `client.outbox_max_bytes` of them: where the last entry
-        is not the log's end, the next page starts after it.
+        is not the log's end, the next page starts after it. Payloads that need not be JSON are in
+        base64, as `b64data` in place of `data`.
         """
         limit = call.limit if 0 <= call.limit <= HISTORY_MAX else HISTORY_MAX
-        return await self._hub.reading.page(
-            self._resolve(call.channel), limit, call.since, call.reverse
-        )
+        channel = self._resolve(call.channel)
+        page = await self._hub.reading.page(channel, limit, call.since, call.reverse)
+        return _in_base64(page) if channel.rules.data_format == "binary" else page
 
     async def history_remove(self, call: HistoryRemoveCall) -> Answer:
         """Remove the channel's history; its offsets go on."""
@@ -151,3 +155,13 @@ class ServerApi:
     def _resolve(self, name: str) -> Channel:
         require(name)
         return self._hub.rules.resolve(name)
+
+
+def _in_base64(page: HistoryResult) -> BinaryHistoryAnswer:
+    publications = [
+        BinaryPublication(
+            None, base64.b64encode(bytes(item.data)).decode(), item.info, item.offset, item.tags
+        )
+        for item in page.publications
+    ]
+    return BinaryHistoryAnswer(publications, page.epoch, page.offset)

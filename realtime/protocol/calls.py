@@ -8,6 +8,7 @@ from typing import ClassVar
 import msgspec
 
 from realtime.protocol.commands import Int32, Int64, Offset, Since
+from realtime.protocol.replies import Info
 
 EMPTY = msgspec.Raw()
 
@@ -214,6 +215,27 @@ class PublishAnswer(Answer, frozen=True, omit_defaults=True):
 
     offset: int = 0
     epoch: str = ""
+
+
+class BinaryPublication(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An entry of a namespace whose payloads are any bytes: base64 of them, as in a publish.
+
+    `data` is null, and there because typed libraries insist on it.
+    """
+
+    data: None
+    b64data: str = ""
+    info: Info | None = None
+    offset: int = 0
+    tags: dict[str, str] | None = None
+
+
+class BinaryHistoryAnswer(Answer, frozen=True, omit_defaults=True):
+    """A page like `HistoryResult`, of a namespace whose payloads are any bytes."""
+
+    publications: list[BinaryPublication]
+    epoch: str
+    offset: int
 
 
 class BroadcastError(msgspec.Struct, frozen=True):

@@ -9,6 +9,8 @@ from realtime.channels.live import Wire
 from realtime.errors import Disconnect
 from realtime.hub.hub import Hub
 from realtime.protocol.json_codec import JsonCodec
+from realtime.protocol.protobuf import ProtobufCodec
+from tests.support import protobuf_documents
 
 Document = dict[str, Any]
 
@@ -20,6 +22,9 @@ LINES: Final = Wire("lines", JsonCodec(), lambda document: document + b"\n")
 
 OTHER_LINES: Final = Wire("other lines", JsonCodec(), lambda document: b" " + document + b"\n")
 """A second format, for channels whose subscribers do not all share one."""
+
+MESSAGES: Final = Wire("messages", ProtobufCodec(), lambda document: document)
+"""Protobuf messages behind their lengths. In their documents payloads are bytes, as in commands."""
 
 
 class FakeTransport:
@@ -71,10 +76,13 @@ class FakeTransport:
             self.late.append(data)
             return
         self.writes += 1
-        assert data.endswith(b"\n"), "a frame was cut"
-        for line in data.splitlines():
-            self.raw.append(line)
-            self.documents.append(json.loads(line))
+        if self.wire.codec.is_binary:
+            self.raw.extend(protobuf_documents.messages(data))
+            self.documents.extend(protobuf_documents.replies(data))
+        else:
+            assert data.endswith(b"\n"), "a frame was cut"
+            self.raw.extend(data.splitlines())
+            self.documents.extend(map(json.loads, data.splitlines()))
         if self.high_bytes is not None:
             self.held += len(data)
             if self.held > self.high_bytes and not self.full:
@@ -135,11 +143,15 @@ class Peer:
     def send_batch(self, *commands: tuple[str, Document]) -> list[int]:
         """Send several commands in one message, as SDKs do; their ids."""
         numbers, documents = [], []
+        is_binary = self.transport.wire.codec.is_binary
         for method, fields in commands:
             self._last_id += 1
             numbers.append(self._last_id)
-            documents.append(json.dumps({"id": self._last_id, method: fields}))
-        self.send_bytes("\n".join(documents).encode())
+            if is_binary:
+                documents.append(protobuf_documents.frame(self._last_id, **{method: fields}))
+            else:
+                documents.append(json.dumps({"id": self._last_id, method: fields}).encode())
+        self.send_bytes((b"" if is_binary else b"\n").join(documents))
         return numbers
 
     def send_bytes(self, payload: bytes) -> None:

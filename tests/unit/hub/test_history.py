@@ -6,6 +6,7 @@ import pytest
 from realtime.errors import CommandRefused
 from realtime.protocol.calls import HistoryCall, HistoryRemoveCall
 from realtime.protocol.commands import Since
+from realtime.protocol.replies import HistoryResult
 from realtime.settings.schema import ClientSettings
 from tests.support.hub import Node, make_settings, running, settled
 from tests.support.memory_store import EPOCH
@@ -183,6 +184,7 @@ async def test_the_server_api_reads_from_a_position() -> None:
         await stored(node)
         call = HistoryCall(channel="chat:1", limit=2, since=Since(offset=3), reverse=True)
         page = await node.api.history(call)
+        assert isinstance(page, HistoryResult)
         assert [publication.offset for publication in page.publications] == [2, 1]
         assert page.offset == 5
         assert bytes(page.publications[0].data) == b"2"
