@@ -31,7 +31,7 @@ from realtime.server.emulation import EmulationRoutes
 from realtime.server.gate import Gate
 from realtime.server.health import HealthRoutes
 from realtime.server.histogram import Histogram
-from realtime.server.http import Routes, UpgradeRoute, make_application
+from realtime.server.http import AIOHTTP_LOGGER, Routes, UpgradeRoute, make_application
 from realtime.server.logs import configure_logging
 from realtime.server.metrics import (
     LAG_SECONDS,
@@ -393,6 +393,7 @@ def _runner(routes: list[Routes]) -> web.AppRunner:
     return web.AppRunner(
         make_application(routes),
         access_log=None,
+        logger=AIOHTTP_LOGGER,
         keepalive_timeout=HTTP_KEEPALIVE_S,
         shutdown_timeout=HTTP_SHUTDOWN_S,
         handle_signals=False,

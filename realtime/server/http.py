@@ -4,15 +4,31 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Final, Protocol
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from realtime.server.api import BODY_MAX_BYTES
 from realtime.server.door import UNIDIRECTIONAL_PATH, WEBSOCKET_PATH, Doorway
 
 logger = logging.getLogger(__name__)
+
+AIOHTTP_LOGGER: Final = logging.getLogger(f"{__name__}.aiohttp")
+"""What aiohttp logs to; see `_Strangers`."""
+
+
+class _Strangers(logging.Filter):
+    """Drops what aiohttp says of requests that cannot be read: it repeats what was in them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """See logging.Filter."""
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, HttpProcessingError)
+
+
+AIOHTTP_LOGGER.addFilter(_Strangers())
 
 
 class Routes(Protocol):
