@@ -108,7 +108,10 @@ class Connections:
     async def _subscribe(
         self, client: Client, channel: Channel, grant: Grant, since: Position | None
     ) -> None:
-        if channel.name in client.subscriptions or not client.session.is_connected:
+        # Closed between the look-up and this task's turn: nobody would take the subscription away.
+        if client.closed is not None or not client.session.is_connected:
+            return
+        if channel.name in client.subscriptions:
             return
         if self._access.banned(client, channel.name):
             return
