@@ -13,6 +13,8 @@ class SocketlessTransport(asyncio.Transport):
         self.closing = False
         self.aborted = False
         self.reading = True
+        self.unsent_bytes = 0
+        """What the peer has not read."""
         self.limits: tuple[int | None, int | None] = (None, None)
         self.protocol: Any = None
 
@@ -44,6 +46,10 @@ class SocketlessTransport(asyncio.Transport):
     def resume_reading(self) -> None:
         """See asyncio."""
         self.reading = True
+
+    def get_write_buffer_size(self) -> int:
+        """See asyncio."""
+        return self.unsent_bytes
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """See asyncio."""

@@ -110,3 +110,16 @@ def test_an_api_key_must_fit_a_header(tmp_path: Path, key: str) -> None:
     (problem,) = problems(tmp_path, f'[api]\nkeys = ["good", "{key}"]')
     assert problem.startswith("api.keys[1] (FILE): expected letters, digits and signs of ASCII")
     assert "sesame" not in problem
+
+
+def test_clients_need_a_way_in(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, "[server]\ntransports = []")
+    assert problem.startswith("server.transports (FILE): expected one at least")
+
+
+def test_a_transport_must_be_one_that_there_is(tmp_path: Path) -> None:
+    text = '[server]\ntransports = ["websocket", "carrier_pigeon"]'
+    (problem,) = problems(tmp_path, text)
+    assert problem.startswith("server.transports[1] (FILE): expected one of websocket, http_stream")
+    text = '[server]\ntransports = ["uni_sse"]'
+    assert load_text(tmp_path, text).server.transports == ("uni_sse",)
