@@ -10,6 +10,8 @@ import hypothesis
 import pytest
 import uvloop
 
+from tests.support.sdks import Sdks
+
 # A shared machine stalls now and then, so an example has no deadline; the test as a whole has one.
 # In CI the examples are always the same: a run that fails tells something about the change.
 hypothesis.settings.register_profile("default", deadline=None)
@@ -49,3 +51,13 @@ def _nothing_dies_unseen() -> Iterator[None]:
         logger.removeHandler(collector)
     if collector.messages:
         pytest.fail("asyncio complained:\n" + "\n".join(collector.messages), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def sdks(pytestconfig: pytest.Config) -> Iterator[Sdks]:
+    """Every SDK, with the drivers that they need."""
+    sdks = Sdks(pytestconfig.cache.mkdir("packages"))
+    try:
+        yield sdks
+    finally:
+        sdks.end()

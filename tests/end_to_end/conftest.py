@@ -93,16 +93,6 @@ def channel(room: str) -> str:
     return f"chat:{room}"
 
 
-@pytest.fixture(scope="session")
-def sdks(pytestconfig: pytest.Config) -> Iterator[Sdks]:
-    """Every SDK, with the drivers that they need."""
-    sdks = Sdks(pytestconfig.cache.mkdir("packages"))
-    try:
-        yield sdks
-    finally:
-        sdks.end()
-
-
 @pytest.fixture(params=list(KINDS))
 def sdk_name(request: pytest.FixtureRequest) -> str:
     """Which SDK, on which transport, in which format; whoever uses `open_sdk` runs with each."""

@@ -1,9 +1,12 @@
-"""kill -9 of the hub, again and again, while several clients publish: the checker finds nothing."""
+"""kill -9 of the hub, again and again, while several clients publish: the checker finds nothing.
+
+There are clients of every language, transport and format.
+"""
 
 import asyncio
 import itertools
 import random
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, Final
 
 import aiohttp
@@ -12,15 +15,23 @@ import pytest
 from tests.end_to_end.conftest import MakeHub
 from tests.support.checker import Checker
 from tests.support.processes import HubProcess
-from tests.support.python_sdk import PythonSdk
-from tests.support.sdk import SdkError
+from tests.support.sdk import SdkClient, SdkError
+from tests.support.sdks import Sdks
 from tests.support.server_api import ApiError, ServerApi, open_api
 from tests.support.tokens import connection_token
 
 KILLS: Final = 20
 RATE_PER_S: Final = 200
-SDK_PUBLISHERS: Final = 4
-SUBSCRIBERS: Final = 3
+PUBLISHERS: Final = ("python", "python-protobuf", "javascript-http_stream-protobuf", "java")
+SUBSCRIBERS: Final = (
+    "python",
+    "python-protobuf",
+    "javascript",
+    "javascript-sse",
+    "javascript-http_stream",
+    "javascript-http_stream-protobuf",
+    "java",
+)
 CHANNELS: Final = ("chat:one", "chat:two")
 UP_S: Final = (0.2, 0.9)
 """Between which times the hub lives after it has begun to listen."""
@@ -42,7 +53,7 @@ class Load:
 
     async def run(self, name: str, send: Send) -> None:
         """Send from one publisher until `stop`, then wait for what is under way."""
-        interval_s = (SDK_PUBLISHERS + 1) / RATE_PER_S
+        interval_s = (len(PUBLISHERS) + 1) / RATE_PER_S
         due = asyncio.get_running_loop().time()
         async with asyncio.TaskGroup() as group:
             for number in itertools.count():
@@ -58,7 +69,7 @@ class Load:
                     continue
                 return
 
-    def through_sdk(self, sdk: PythonSdk) -> Send:
+    def through_sdk(self, sdk: SdkClient) -> Send:
         """Publish once; what comes of it is an ack, or unknown."""
 
         async def send(channel: str, client_id: str) -> None:
@@ -96,21 +107,19 @@ class Load:
 
 
 @pytest.fixture
-async def sdks() -> AsyncIterator[list[PythonSdk]]:
+async def clients() -> AsyncIterator[list[SdkClient]]:
     """What is put in is closed at last."""
-    sdks: list[PythonSdk] = []
-    yield sdks
-    for sdk in sdks:
+    clients: list[SdkClient] = []
+    yield clients
+    for sdk in clients:
         await sdk.close()
 
 
-async def subscribe(hub: HubProcess, checker: Checker, name: str) -> PythonSdk:
+async def subscribe(sdk: SdkClient, checker: Checker, name: str) -> None:
     """Connect a subscriber of every channel; the checker expects everything from here on."""
-    sdk = PythonSdk(hub.websocket_url, connection_token(name))
     await sdk.joined()
     for channel in CHANNELS:
         checker.entitled(channel, name, after=(await sdk.subscribed(channel))["offset"])
-    return sdk
 
 
 async def kill_again_and_again(hub: HubProcess) -> None:
@@ -121,41 +130,42 @@ async def kill_again_and_again(hub: HubProcess) -> None:
         await asyncio.to_thread(hub.restart)
 
 
-async def settle(checker: Checker, api: ServerApi, subscribers: list[PythonSdk]) -> None:
+async def settle(checker: Checker, api: ServerApi, subscribers: Sequence[SdkClient]) -> None:
     """Read the logs, wait until every subscriber is at their ends, and tell the checker."""
     for channel in CHANNELS:
         stored = await api.log(channel)
         checker.stored(channel, stored)
-        for number, sdk in enumerate(subscribers):
+        for name, sdk in zip(SUBSCRIBERS, subscribers, strict=True):
             async with asyncio.timeout(SETTLE_S):
                 while (await sdk.next("publication", channel))["offset"] < stored[-1].offset:
                     pass
             for event in sdk.journal.all("publication", channel):
                 client_id = event["data"]["id"]
-                checker.received(channel, f"subscriber{number}", event["offset"], client_id)
+                checker.received(channel, name, event["offset"], client_id)
 
 
 @pytest.mark.timeout(150)
 async def test_nothing_acked_is_lost_and_nothing_comes_twice(
-    make_hub: MakeHub, sdks: list[PythonSdk]
+    make_hub: MakeHub, sdks: Sdks, clients: list[SdkClient]
 ) -> None:
     checker = Checker()
     load = Load(checker)
     # What was sent while the hub was away comes all at once; the limit has a test of its own.
     hub = make_hub({"client": {"recovery_max": 10_000}})
     await asyncio.to_thread(hub.start)
-    subscribers = [
-        await subscribe(hub, checker, f"subscriber{number}") for number in range(SUBSCRIBERS)
-    ]
-    sdks += subscribers
+    for name in SUBSCRIBERS:
+        clients.append(await sdks.open(name, hub.websocket_url, connection_token(name)))
+        await subscribe(clients[-1], checker, name)
+    subscribers = tuple(clients)
     async with open_api(hub) as api:
         async with asyncio.TaskGroup() as group:
             group.create_task(load.run("api", load.through_api(api)))
-            for number in range(SDK_PUBLISHERS):
-                sdk = PythonSdk(hub.websocket_url, connection_token(f"publisher{number}"))
-                sdks.append(sdk)
+            for name in PUBLISHERS:
+                token = connection_token(f"publisher-{name}")
+                sdk = await sdks.open(name, hub.websocket_url, token)
+                clients.append(sdk)
                 await sdk.joined()
-                group.create_task(load.run(f"sdk{number}", load.through_sdk(sdk)))
+                group.create_task(load.run(name, load.through_sdk(sdk)))
             await kill_again_and_again(hub)
             # Everyone comes back and something is acked after the last kill, too.
             await asyncio.sleep(1.0)
