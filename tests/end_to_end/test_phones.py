@@ -166,11 +166,13 @@ async def test_friends_see_it_leave_and_join(
         sdk = await open_sdk(proxy.websocket_url, connection_token("ann", device_id=room))
         old = await sdk.joined()
         await sdk.subscribed(channel)
+        counted = await closes(api, 3510)
         assert (await friend.push("join", channel))["info"]["client"] == old
         proxy.strand()
         new = (await sdk.next("connected"))["client"]
         assert (await friend.push("leave", channel))["info"]["client"] == old
         assert (await friend.push("join", channel))["info"]["client"] == new
+        assert await closes(api, 3510) == counted + 1
         assert await present(api, channel, "ann") == [new]
 
 

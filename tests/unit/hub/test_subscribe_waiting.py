@@ -5,7 +5,7 @@ import pytest
 from realtime.protocol.calls import DisconnectCall, SubscribeCall, UnsubscribeCall
 from tests.support.hub import Node, running, settled, until
 from tests.support.memory_store import EPOCH
-from tests.support.peer import Peer, error, offsets, result
+from tests.support.peer import LINES, OTHER_LINES, Peer, error, offsets, result
 
 
 async def stored(node: Node, channel: str, count: int) -> None:
@@ -32,6 +32,23 @@ async def test_a_storm_on_one_channel_costs_two_reads_and_the_head(count: int) -
         for peer, number in zip(peers, numbers, strict=True):
             reply = result(await peer.reply(number), "subscribe")
             assert offsets(reply["publications"]) == [5, 6, 7, 8, 9]
+        assert node.store.calls["read"] <= 1 + 2
+
+
+async def test_a_storm_in_every_format_that_the_server_subscribes_costs_the_same_reads() -> None:
+    """As thousands do that a network's outage cut off."""
+    async with running() as node:
+        await stored(node, "chat:1", 9)
+        peers = [node.peer(wire=wire) for wire in (LINES, OTHER_LINES) for _ in range(50)]
+        node.store.calls.clear()
+        subs = {"chat:1": {"recover": True, "epoch": EPOCH, "offset": 4}}
+        for number, peer in enumerate(peers):
+            token = node.token(f"user{number}", channels=["chat:1"], device_id="phone")
+            peer.send("connect", token=token, subs=subs)
+        for peer in peers:
+            found = result(await peer.reply(1), "connect")["subs"]["chat:1"]
+            assert found["recovered"] is True
+            assert offsets(found["publications"]) == [5, 6, 7, 8, 9]
         assert node.store.calls["read"] <= 1 + 2
 
 
