@@ -1,14 +1,17 @@
 """One connection a device: the newer one replaces the older, on one node."""
 
+import json
 from typing import Any
 
 import msgspec
 import pytest
 
 from realtime.auth.identity import Identity
+from realtime.channels.live import Wire
 from realtime.errors import REPLACED
 from realtime.hub.devices import DIGEST_BYTES, device_of
 from realtime.protocol.commands import ConnectRequest
+from realtime.protocol.unidirectional import UnidirectionalJsonCodec
 from realtime.settings.schema import ClientSettings
 from tests.support.faulty_store import Hold
 from tests.support.hub import Node, make_settings, running, settled, until
@@ -189,6 +192,16 @@ async def test_whatever_transport_carries_them(is_emulated: bool) -> None:
         await old.connect(node.token("alice"), data=PHONE)
         await new.connect(node.token("alice"), data=PHONE)
         assert (old.code, new.code) == (3510, None)
+
+
+async def test_a_listener_without_an_sdk_is_replaced_too() -> None:
+    wire = Wire("bare", UnidirectionalJsonCodec(), lambda document: document + b"\n")
+    async with running() as node:
+        peers = [node.peer(wire=wire, pongs=False) for _ in range(2)]
+        for peer in peers:
+            peer.send_bytes(json.dumps({"token": node.token("alice"), "data": PHONE}).encode())
+        await settled()
+        assert [peer.code for peer in peers] == [3510, None]
 
 
 class TestLimit:
