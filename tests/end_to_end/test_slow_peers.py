@@ -1,15 +1,25 @@
-"""Peers that stop reading or vanish are let go in time, and nobody else feels it."""
+"""Peers that stop reading or vanish are let go in time, in each format; nobody else feels it."""
 
 import asyncio
+import contextlib
 import json
 import socket
 import time
-from typing import Final
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pytest
+from websockets.frames import Opcode
 
 from tests.end_to_end.conftest import MakeHub
+from tests.support.configuration import Sections
 from tests.support.polling import eventually
 from tests.support.processes import HubProcess
-from tests.support.raw_socket import open_upgraded, parse, read_all, text_frame
+from tests.support.protobuf_documents import command, delimited
+from tests.support.protobuf_wire import SUBPROTOCOL, open_protobuf
+from tests.support.raw_socket import frame, open_upgraded, parse, read_all, text_frame
 from tests.support.server_api import ServerApi, open_api
 from tests.support.tokens import connection_token
 from tests.support.wire_client import WireClient, open_wire
@@ -19,15 +29,57 @@ BODY: Final = "x" * 50_000
 # More than the kernel's buffers for one connection take in (net.ipv4.tcp_wmem is 4 MB).
 MESSAGES: Final = 300
 
+BRISK: Final[Sections] = {"client": {"ping_interval_s": 1.0, "pong_timeout_s": 0.5}}
 
-def connect_and_subscribe(connection: socket.socket, user: str) -> None:
-    """Do both in one frame, and read the replies."""
-    connect = {"id": 1, "connect": {"token": connection_token(user)}}
-    subscribe = {"id": 2, "subscribe": {"channel": CHANNEL}}
-    connection.sendall(text_frame(f"{json.dumps(connect)}\n{json.dumps(subscribe)}"))
-    data = b""
-    while b'"id":2' not in data:
-        data += connection.recv(4096)
+Document = dict[str, Any]
+OpenWire = Callable[..., AbstractAsyncContextManager[WireClient]]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format of the wire: clients of it, and what one by hand says first."""
+
+    name: str
+    subprotocol: str
+    open: OpenWire
+    first_words: Callable[[Document, Document], bytes]
+    """A frame of a connect command with the id 1, and a subscribe command with the id 2."""
+    answer: bytes
+    """What is in the reply to the second."""
+
+    def connect_and_subscribe(self, connection: socket.socket, user: str) -> None:
+        """Do both in one frame, and read the replies."""
+        words = self.first_words({"token": connection_token(user)}, {"channel": CHANNEL})
+        connection.sendall(words)
+        data = b""
+        while self.answer not in data:
+            data += connection.recv(4096)
+
+
+def json_words(connect: Document, subscribe: Document) -> bytes:
+    """Both commands, a line each."""
+    commands = ({"id": 1, "connect": connect}, {"id": 2, "subscribe": subscribe})
+    return text_frame("\n".join(map(json.dumps, commands)))
+
+
+def protobuf_words(connect: Document, subscribe: Document) -> bytes:
+    """Both commands, each behind its length."""
+    commands = (command(1, connect=connect), command(2, subscribe=subscribe))
+    return frame(Opcode.BINARY, delimited(*commands))
+
+
+FORMATS: Final = (
+    Format("json", "", open_wire, json_words, b'"id":2'),
+    # The reply's first field, an id of 2, and then its result of a subscribe.
+    Format("protobuf", SUBPROTOCOL, open_protobuf, protobuf_words, b"\x08\x02\x32"),
+)
+
+
+@pytest.fixture(params=FORMATS, ids=lambda each: each.name)
+def wire_format(request: pytest.FixtureRequest) -> Format:
+    """Each format in turn."""
+    found: Format = request.param
+    return found
 
 
 async def read_everything(wire: WireClient) -> list[int]:
@@ -41,12 +93,17 @@ async def flood(api: ServerApi) -> None:
         await api.call("publish", channel=CHANNEL, data=BODY)
 
 
-async def test_who_stops_reading_is_closed_and_the_others_go_on(make_hub: MakeHub) -> None:
+async def test_who_stops_reading_is_closed_and_the_others_go_on(
+    make_hub: MakeHub, wire_format: Format
+) -> None:
     hub = make_hub({"client": {"outbox_max_bytes": 200_000}})
     await asyncio.to_thread(hub.start)
-    with open_upgraded(hub.port, receive_buffer_bytes=4096) as slow:
-        await asyncio.to_thread(connect_and_subscribe, slow, "slow")
-        async with open_api(hub) as api, open_wire(hub.websocket_url, max_queue=None) as wire:
+    with open_upgraded(hub.port, 4096, wire_format.subprotocol) as slow:
+        await asyncio.to_thread(wire_format.connect_and_subscribe, slow, "slow")
+        async with (
+            open_api(hub) as api,
+            wire_format.open(hub.websocket_url, max_queue=None) as wire,
+        ):
             await wire.connect(connection_token("quick"))
             await wire.command("subscribe", channel=CHANNEL)
             async with asyncio.TaskGroup() as group:
@@ -67,9 +124,12 @@ async def test_who_stops_reading_is_closed_and_the_others_go_on(make_hub: MakeHu
     assert "3008" in metrics
 
 
-async def test_a_peer_that_vanishes_is_freed(make_hub: MakeHub) -> None:
-    """It answers no ping and no close, as behind a dead network; ping + pong + 5 s is the limit."""
-    hub = make_hub({"client": {"ping_interval_s": 1.0, "pong_timeout_s": 0.5}})
+async def test_peers_that_vanish_are_freed(make_hub: MakeHub) -> None:
+    """They answer no ping and no close, as behind a dead network; ping + pong + 5 s is the limit.
+
+    One of each format at a time, for it takes a while.
+    """
+    hub = make_hub(BRISK)
     await asyncio.to_thread(hub.start)
     async with open_api(hub) as api:
 
@@ -78,39 +138,49 @@ async def test_a_peer_that_vanishes_is_freed(make_hub: MakeHub) -> None:
             count: int = stats["num_clients"]
             return count
 
-        with open_upgraded(hub.port) as vanished:
-            await asyncio.to_thread(connect_and_subscribe, vanished, "vanished")
-            assert await clients() == 1
+        with contextlib.ExitStack() as stack:
+            vanished = []
+            for each in FORMATS:
+                peer = open_upgraded(hub.port, subprotocol=each.subprotocol)
+                vanished.append(stack.enter_context(peer))
+                await asyncio.to_thread(each.connect_and_subscribe, vanished[-1], each.name)
+            assert await clients() == len(FORMATS)
             sockets = hub.sockets()
             began = time.monotonic()
 
-            async def is_freed() -> bool:
-                return await clients() == 0 and hub.sockets() < sockets
+            async def are_freed() -> bool:
+                return await clients() == 0 and hub.sockets() <= sockets - len(FORMATS)
 
-            await eventually(is_freed, within_s=1.0 + 0.5 + 5.0)
+            await eventually(are_freed, within_s=1.0 + 0.5 + 5.0)
             assert time.monotonic() - began > 0.5
-            closing = list(parse(await asyncio.to_thread(read_all, vanished)))[-1]
-        assert closing.close_code == 3012
+            for peer_socket in vanished:
+                closing = list(parse(await asyncio.to_thread(read_all, peer_socket)))[-1]
+                assert closing.close_code == 3012
 
 
-async def test_who_answers_pings_stays(make_hub: MakeHub) -> None:
-    hub = make_hub({"client": {"ping_interval_s": 1.0, "pong_timeout_s": 0.5}})
+async def test_who_answers_pings_stays_and_who_does_not_is_told(make_hub: MakeHub) -> None:
+    """One of each kind in each format at a time."""
+    hub = make_hub(BRISK)
     await asyncio.to_thread(hub.start)
-    async with open_wire(hub.websocket_url) as wire:
-        connected = await wire.connect(connection_token("ann"))
-        assert (connected["connect"]["ping"], connected["connect"]["pong"]) == (1, True)
-        for _ in range(3):
-            await wire.ping()
-        assert "presence_stats" in await wire.command("presence_stats", channel="chat:x")
 
+    async def answer(each: Format) -> None:
+        async with each.open(hub.websocket_url) as wire:
+            connected = await wire.connect(connection_token("ann"))
+            assert (connected["connect"]["ping"], connected["connect"]["pong"]) == (1, True)
+            for _ in range(3):
+                await wire.ping()
+            assert "presence_stats" in await wire.command("presence_stats", channel="chat:x")
 
-async def test_who_does_not_answer_a_ping_is_told(make_hub: MakeHub) -> None:
-    hub = make_hub({"client": {"ping_interval_s": 1.0, "pong_timeout_s": 0.5}})
-    await asyncio.to_thread(hub.start)
-    async with open_wire(hub.websocket_url) as wire:
-        await wire.connect(connection_token("ann"))
-        wire.answers_pings = False
-        assert await wire.closed() == (3012, "no pong")
+    async def be_silent(each: Format) -> None:
+        async with each.open(hub.websocket_url) as wire:
+            await wire.connect(connection_token("ann"))
+            wire.answers_pings = False
+            assert await wire.closed() == (3012, "no pong")
+
+    async with asyncio.TaskGroup() as group:
+        for each in FORMATS:
+            group.create_task(answer(each))
+            group.create_task(be_silent(each))
 
 
 async def test_connections_that_come_and_go_leave_nothing_behind(

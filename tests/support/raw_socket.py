@@ -71,10 +71,13 @@ def open_raw(port: int, receive_buffer_bytes: int = 0) -> Iterator[socket.socket
 
 
 @contextlib.contextmanager
-def open_upgraded(port: int, receive_buffer_bytes: int = 0) -> Iterator[socket.socket]:
+def open_upgraded(
+    port: int, receive_buffer_bytes: int = 0, subprotocol: str = ""
+) -> Iterator[socket.socket]:
     """A connection whose websocket handshake is done."""
+    asked = f"Sec-WebSocket-Protocol: {subprotocol}\r\n" if subprotocol else ""
     with open_raw(port, receive_buffer_bytes) as connection:
-        connection.sendall(HANDSHAKE)
+        connection.sendall(HANDSHAKE.removesuffix(b"\r\n") + asked.encode() + b"\r\n")
         head = b""
         # Byte by byte: what follows the head belongs to the caller.
         while not head.endswith(b"\r\n\r\n"):
