@@ -31,7 +31,7 @@ from realtime.server.emulation import EmulationRoutes
 from realtime.server.gate import Gate
 from realtime.server.health import HealthRoutes
 from realtime.server.histogram import Histogram
-from realtime.server.http import AIOHTTP_LOGGER, Routes, UpgradeRoute, make_application
+from realtime.server.http import Routes, UpgradeRoute, make_runner
 from realtime.server.logs import configure_logging
 from realtime.server.metrics import (
     LAG_SECONDS,
@@ -42,7 +42,7 @@ from realtime.server.metrics import (
 )
 from realtime.server.pages import PageRoutes
 from realtime.server.parent import Parent, Place
-from realtime.server.process import HTTP_KEEPALIVE_S, HTTP_SHUTDOWN_S, Process, finished
+from realtime.server.process import Process, finished
 from realtime.server.stopping import run_until_stopped
 from realtime.server.stream_routes import StreamRoutes
 from realtime.settings.broker_url import broker_kind
@@ -184,8 +184,8 @@ def _make_process(
         server,
         hub=hub,
         gate=gate,
-        public=_runner(outer if is_split else outer + inner),
-        internal=_runner(inner) if is_split else None,
+        public=make_runner(outer if is_split else outer + inner),
+        internal=make_runner(inner) if is_split else None,
         doorway=doorway,
         reload=reload,
         parent=parent,
@@ -386,15 +386,3 @@ def _database(settings: Settings) -> str:
     if database is None:
         raise SettingsError(["store.url: a database in memory is gone with its process"])
     return str(database)
-
-
-def _runner(routes: list[Routes]) -> web.AppRunner:
-    # No access log: a query may carry an API key.
-    return web.AppRunner(
-        make_application(routes),
-        access_log=None,
-        logger=AIOHTTP_LOGGER,
-        keepalive_timeout=HTTP_KEEPALIVE_S,
-        shutdown_timeout=HTTP_SHUTDOWN_S,
-        handle_signals=False,
-    )

@@ -12,6 +12,7 @@ from aiohttp.typedefs import Handler
 
 from realtime.server.api import BODY_MAX_BYTES
 from realtime.server.door import UNIDIRECTIONAL_PATH, WEBSOCKET_PATH, Doorway
+from realtime.server.process import HTTP_SHUTDOWN_S
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,27 @@ class Routes(Protocol):
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Register them."""
         ...
+
+
+HTTP_KEEPALIVE_S: Final = 15.0
+"""How long an idle HTTP connection stays open: there is room for few of them."""
+
+HTTP_LINGERING_S: Final = 2.0
+"""How long the rest of a body is read that was refused: a client may look for the answer last."""
+
+
+def make_runner(routes: Iterable[Routes]) -> web.AppRunner:
+    """What runs an application that serves these routes."""
+    # No access log: a query may carry an API key.
+    return web.AppRunner(
+        make_application(routes),
+        access_log=None,
+        logger=AIOHTTP_LOGGER,
+        keepalive_timeout=HTTP_KEEPALIVE_S,
+        lingering_time=HTTP_LINGERING_S,
+        shutdown_timeout=HTTP_SHUTDOWN_S,
+        handle_signals=False,
+    )
 
 
 def make_application(routes: Iterable[Routes]) -> web.Application:

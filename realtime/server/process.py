@@ -28,9 +28,6 @@ BACKLOG: Final = 4096
 TLS_HANDSHAKE_S: Final = 10.0
 """How long a TLS handshake may take."""
 
-HTTP_KEEPALIVE_S: Final = 15.0
-"""How long an idle HTTP connection stays open: there is room for few of them."""
-
 HTTP_SHUTDOWN_S: Final = 5.0
 """How long requests under way may take when the process ends."""
 

@@ -245,7 +245,7 @@ def test_silence_between_two_pings_ends_no_connection() -> None:
 
 
 def test_idle_connections_to_hubs_are_closed_by_the_proxy_first() -> None:
-    from realtime.server.process import HTTP_KEEPALIVE_S
+    from realtime.server.http import HTTP_KEEPALIVE_S
 
     nginx = (CONFIG / "nginx.conf").read_text(encoding="utf-8")
     for seconds in re.findall(r"\n\s+keepalive_timeout (\d+)s;", nginx):

@@ -11,7 +11,7 @@ from realtime.server.door import Doorway
 from realtime.server.door_rules import TRANSPORTS, DoorRules
 from realtime.server.emulation import EmulationRoutes
 from realtime.server.gate import Gate
-from realtime.server.http import AIOHTTP_LOGGER, Routes, UpgradeRoute, make_application
+from realtime.server.http import Routes, UpgradeRoute, make_runner
 from realtime.server.stream_routes import StreamRoutes
 from realtime.settings.schema import ClientSettings
 from tests.support.hub import Node, make_settings, running, settled
@@ -108,7 +108,7 @@ async def stream_house(
             StreamRoutes(node.hub, gate, rules),
             EmulationRoutes(node.hub, rules, upgrades.http_connections),
         ]
-        runner = web.AppRunner(make_application(routes), access_log=None, logger=AIOHTTP_LOGGER)
+        runner = make_runner(routes)
         await runner.setup()
         assert runner.server is not None  # made by `setup`
         upgrades.doorway = Doorway(node.hub, gate, rules, runner.server)
