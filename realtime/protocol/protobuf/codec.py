@@ -56,7 +56,12 @@ class ProtobufCodec:
             length = payload[at]
             at += 1
             if length > 127:
-                length, at = varints.read_length(payload, at - 1)
+                following = payload[at] if at < end else 128
+                if following > 127:
+                    length, at = varints.read_length(payload, at - 1)
+                else:  # two bytes: messages are rarely so long that they need another
+                    length += (following - 1) << 7
+                    at += 1
             stop = at + length
             if stop > end:
                 break

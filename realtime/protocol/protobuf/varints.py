@@ -18,7 +18,9 @@ def of(number: int) -> bytes:
         return _LAST[number]
     if number < 1 << 14:
         return _OTHER[number & 0x7F] + _LAST[number >> 7]
-    return _OTHER[number & 0x7F] + of(number >> 7)
+    if number < 1 << 21:
+        return _OTHER[number & 0x7F] + _OTHER[number >> 7 & 0x7F] + _LAST[number >> 14]
+    return _OTHER[number & 0x7F] + _OTHER[number >> 7 & 0x7F] + of(number >> 14)
 
 
 def read_length(data: bytes, at: int) -> tuple[int, int]:
@@ -26,19 +28,9 @@ def read_length(data: bytes, at: int) -> tuple[int, int]:
 
     Raises ConnectionRefused (3501) if it takes more than `LENGTH_BYTES_MAX` or ends too early.
     """
-    try:
-        length = data[at]
-        if length < 0x80:
-            return length, at + 1
-        length += (data[at + 1] - 1) << 7
-        if length < 1 << 14:
-            return length, at + 2
-        length = 0
-        for index in range(LENGTH_BYTES_MAX):
-            byte = data[at + index]
-            length |= (byte & 0x7F) << (7 * index)
-            if byte < 0x80:
-                return length, at + index + 1
-    except IndexError:
-        pass
+    length = 0
+    for index, byte in enumerate(data[at : at + LENGTH_BYTES_MAX]):
+        length |= (byte & 0x7F) << (7 * index)
+        if byte < 0x80:
+            return length, at + index + 1
     raise ConnectionRefused(MALFORMED)
