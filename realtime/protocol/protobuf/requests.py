@@ -43,7 +43,9 @@ def read_command(data: bytes) -> Command:
     """The command of one message. Raises ConnectionRefused (3501) if there is none in it."""
     try:
         message = _parse(data)
-    except DecodeError:  # broken structure, nested too deeply, or text that is not UTF-8
+    except (DecodeError, UnicodeDecodeError):
+        # Broken structure, nested too deeply, or text that is not UTF-8: for that the library has
+        # an error of its own where its part in C is missing.
         raise ConnectionRefused(MALFORMED) from None
     has = message.HasField
     for method, read in _READERS:

@@ -1,5 +1,9 @@
 """Bytes that are no commands: refused with 3501, and with nothing else."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -9,6 +13,7 @@ from realtime.protocol.commands import PONG, Command, SubscribeRequest
 from realtime.protocol.protobuf import ProtobufCodec
 from tests.support.protobuf_documents import command, delimited, frame, varint
 
+ROOT: Final = Path(__file__).resolve().parents[3]
 PUBLISH: Final = command(7, publish={"channel": "news", "data": b"hi"})
 
 
@@ -113,3 +118,22 @@ def test_a_message_of_json_is_refused_like_any_other_bytes() -> None:
 def test_a_frame_that_goes_on_after_its_last_command_is_refused() -> None:
     assert refused(frame(1, connect={}) + b"\x05")
     assert refused(frame(1, connect={}) + b"\xff")
+
+
+def test_without_the_library_s_part_in_c_text_that_is_not_utf_8_is_refused_too() -> None:
+    """Where no wheel fits a machine the library is Python alone, with errors of its own."""
+    program = (
+        "from google.protobuf.internal.api_implementation import Type\n"
+        "from realtime.errors import ConnectionRefused\n"
+        "from realtime.protocol.protobuf import ProtobufCodec\n"
+        "try:\n"
+        "    ProtobufCodec().decode(b'\\x07\\x08\\x01\\x22\\x03\\x0a\\x01\\xff')\n"
+        "except ConnectionRefused as refusal:\n"
+        "    print(Type(), refusal.disconnect.code)\n"
+    )
+    environment = {**os.environ, "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "python"}
+    words = [sys.executable, "-c", program]
+    said = subprocess.run(
+        words, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
+    )
+    assert said.stdout == "python 3501\n"
