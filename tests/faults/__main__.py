@@ -5,6 +5,7 @@ Exit codes: 0 every promise was kept, 1 one was broken, 2 it could not run, 130 
 
 import argparse
 import asyncio
+import contextlib
 import signal
 import sys
 import tempfile
@@ -21,9 +22,11 @@ from tests.faults.catalogue import SCENARIOS, STEADY
 from tests.faults.rig import open_rig
 from tests.faults.run import RATE_PER_S, Run
 from tests.faults.scenario import Scenario
+from tests.faults.verdict import Verdict
 from tests.support.mongo_servers import MongoFailed
 from tests.support.processes import HubFailed
 from tests.support.redis_servers import RedisFailed
+from tests.support.sdks import Sdks
 
 CANNOT_RUN: Final = 2
 INTERRUPTED: Final = 130
@@ -64,28 +67,39 @@ async def _run(chosen: Sequence[Scenario], arguments: argparse.Namespace) -> boo
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     is_good = True
-    for scenario in chosen:
-        with tempfile.TemporaryDirectory(prefix="realtime-faults-") as folder:
-            async with open_rig(
-                Path(folder),
-                nodes=arguments.nodes,
-                proxied=scenario.proxied,
-                sabotage=arguments.sabotage,
-            ) as rig:
-                run = Run(
-                    rig,
-                    scenario,
-                    seed=arguments.seed,
-                    seconds=arguments.seconds,
-                    rate=arguments.rate,
-                )
-                verdict = await run.perform()
-        print(verdict.line(), flush=True)  # noqa: T201 - a command's words
-        if arguments.verbose or not verdict.is_good:
-            for line in verdict.details():
-                print(f"  {line}", flush=True)  # noqa: T201 - a command's words
-        is_good = is_good and verdict.is_good
+    with contextlib.ExitStack() as stack:
+        sdks = None
+        if arguments.every_sdk:
+            cache = stack.enter_context(tempfile.TemporaryDirectory(prefix="realtime-sdks-"))
+            sdks = Sdks(Path(cache))
+            stack.callback(sdks.end)
+        for scenario in chosen:
+            verdict = await _perform(scenario, arguments, sdks)
+            print(verdict.line(), flush=True)  # noqa: T201 - a command's words
+            if arguments.verbose or not verdict.is_good:
+                for line in verdict.details():
+                    print(f"  {line}", flush=True)  # noqa: T201 - a command's words
+            is_good = is_good and verdict.is_good
     return is_good
+
+
+async def _perform(scenario: Scenario, arguments: argparse.Namespace, sdks: Sdks | None) -> Verdict:
+    with tempfile.TemporaryDirectory(prefix="realtime-faults-") as folder:
+        async with open_rig(
+            Path(folder),
+            nodes=arguments.nodes,
+            proxied=scenario.proxied,
+            sabotage=arguments.sabotage,
+        ) as rig:
+            run = Run(
+                rig,
+                scenario,
+                seed=arguments.seed,
+                seconds=arguments.seconds,
+                rate=arguments.rate,
+                sdks=sdks,
+            )
+            return await run.perform()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -103,6 +117,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--sabotage", choices=sorted(SABOTAGES), default="", help="run hubs that break a promise"
+    )
+    parser.add_argument(
+        "--every-sdk",
+        action="store_true",
+        help="clients of every SDK, transport and format, which takes Node and Java;"
+        " without it they are of Python's, over websockets",
     )
     parser.add_argument("--list", action="store_true", help="name the scenarios")
     parser.add_argument("--verbose", action="store_true", help="tell how publishes ended")

@@ -5,10 +5,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from tests.faults.clients import Clients
 from tests.support.checker import Checker
-from tests.support.python_sdk import PythonSdk
-from tests.support.sdk import Event
-from tests.support.tokens import connection_token
+from tests.support.sdk import Event, SdkClient
 
 SUBSCRIBERS: Final = 6
 
@@ -18,9 +17,9 @@ _POLL_S: Final = 0.02
 class Listener:
     """One SDK client, subscribed to every channel from before the first message."""
 
-    def __init__(self, name: str, url: str, checker: Checker) -> None:
+    def __init__(self, name: str, sdk: SdkClient, checker: Checker) -> None:
         self.name = name
-        self.sdk = PythonSdk(url, connection_token(name))
+        self.sdk = sdk
         self.positions: dict[str, int] = {}
         """The offset up to which it has everything, or was told that it has not, by channel."""
         self.denied: list[str] = []
@@ -74,15 +73,19 @@ class Listener:
 
 
 class Audience:
-    """`SUBSCRIBERS` listeners behind one address."""
+    """`SUBSCRIBERS` listeners behind one address, once they have joined."""
 
-    def __init__(self, url: str, checker: Checker) -> None:
-        self.listeners = [
-            Listener(f"subscriber{number}", url, checker) for number in range(SUBSCRIBERS)
-        ]
+    def __init__(self, clients: Clients, checker: Checker) -> None:
+        self.listeners: list[Listener] = []
+        self._clients = clients
+        self._checker = checker
 
     async def join(self, channels: Sequence[str]) -> None:
         """Connect and subscribe all of them."""
+        for number in range(SUBSCRIBERS):
+            name = f"subscriber{number}"
+            sdk = await self._clients.subscriber(number, name)
+            self.listeners.append(Listener(name, sdk, self._checker))
         async with asyncio.TaskGroup() as group:
             for listener in self.listeners:
                 group.create_task(listener.join(channels))

@@ -11,11 +11,10 @@ from typing import Any, Final
 
 import aiohttp
 
+from tests.faults.clients import Clients
 from tests.support.checker import Checker
-from tests.support.python_sdk import PythonSdk
-from tests.support.sdk import SdkError
+from tests.support.sdk import SdkClient, SdkError
 from tests.support.server_api import ApiError, ServerApi
-from tests.support.tokens import connection_token
 
 SDK_PUBLISHERS: Final = 6
 API_PUBLISHERS: Final = 3
@@ -37,14 +36,14 @@ Send = Callable[[str, str], Coroutine[Any, Any, None]]
 class Load:
     """`rate` messages a second of all publishers together, each with a name of its own.
 
-    SDK publishers come through `url` and take `sdk_channels` in turn; API publishers begin each
+    SDK publishers are made by `clients` and take `sdk_channels` in turn; API publishers begin each
     with another hub, go to the next where one fails, and take `api_channels` in turn.
     """
 
     def __init__(
         self,
         checker: Checker,
-        url: str,
+        clients: Clients,
         apis: Sequence[ServerApi],
         *,
         rate: float,
@@ -58,12 +57,12 @@ class Load:
         self.acked_at: list[float] = []
         """When each ack came, by the monotonic clock."""
         self._checker = checker
-        self._url = url
+        self._clients = clients
         self._apis = apis
         self._interval_s = (SDK_PUBLISHERS + API_PUBLISHERS) / rate
         self._sdk_channels = sdk_channels
         self._api_channels = api_channels
-        self._sdks: list[PythonSdk] = []
+        self._sdks: list[SdkClient] = []
         self._stopped = asyncio.Event()
 
     @contextlib.asynccontextmanager
@@ -71,7 +70,7 @@ class Load:
         """Publish while the block runs; then wait for what is under way, which is bounded."""
         try:
             for number in range(SDK_PUBLISHERS):
-                sdk = PythonSdk(self._url, connection_token(f"publisher{number}"))
+                sdk = await self._clients.publisher(number, f"publisher{number}")
                 self._sdks.append(sdk)
                 await sdk.joined()
             async with asyncio.TaskGroup() as group:
@@ -127,7 +126,7 @@ class Load:
                     async with asyncio.timeout_at(due):
                         await self._stopped.wait()
 
-    def _through_sdk(self, sdk: PythonSdk) -> Send:
+    def _through_sdk(self, sdk: SdkClient) -> Send:
         """Publish once; what comes of it is an ack, or unknown."""
 
         async def send(channel: str, client_id: str) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tests.faults.audience import Audience
+from tests.faults.clients import Clients
 from tests.faults.load import Load
 from tests.faults.resources import Held, held, leaks
 from tests.faults.retained import retained_log
@@ -17,6 +18,7 @@ from tests.faults.scenario import Scenario, Site
 from tests.faults.threads import in_thread
 from tests.faults.verdict import Verdict
 from tests.support.checker import Checker, Stored
+from tests.support.sdks import Sdks
 from tests.support.server_api import ServerApi, open_api
 
 RATE_PER_S: Final = 120.0
@@ -57,6 +59,8 @@ class Run:
     seed: int = 1
     seconds: float = 0.0
     rate: float = RATE_PER_S
+    sdks: Sdks | None = None
+    """Makes clients of every SDK, transport and format; without it they are of Python's SDK."""
     patience_s: float = 0.0
     """Where not 0: how long is waited for what is missing, instead of what is usual."""
     checker: Checker = field(default_factory=Checker)
@@ -91,14 +95,14 @@ class Run:
         channels, brief = self._names("chat"), self._names("brief") if self.scenario.forgets else []
         hot, one, two, _ = channels
         busy = [hot, one, hot, two]
-        url = self.rig.balancer.websocket_url
-        audience = Audience(url, self.checker)
+        clients = Clients(self.rig.balancer.websocket_url, self.sdks)
+        audience = Audience(clients, self.checker)
         stack.push_async_callback(audience.close)
         await audience.join([*channels, *brief])
         apis = [await stack.enter_async_context(open_api(hub)) for hub in self.rig.hubs]
         load = Load(
             self.checker,
-            url,
+            clients,
             apis,
             rate=self.rate,
             sdk_channels=busy,

@@ -1,5 +1,5 @@
 """Every scenario, briefly: what an operator's three hubs survive. `python -m tests.faults` is the
-same for longer, and with other seeds."""
+same for longer, and with other seeds. Clients are of every language, transport and format."""
 
 from pathlib import Path
 
@@ -8,14 +8,17 @@ import pytest
 from tests.faults.catalogue import SCENARIOS
 from tests.faults.rig import open_rig
 from tests.faults.run import Run
+from tests.support.sdks import Sdks
 
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", SCENARIOS)
-async def test_nothing_is_lost_repeated_or_out_of_order(name: str, tmp_path: Path) -> None:
+async def test_nothing_is_lost_repeated_or_out_of_order(
+    name: str, tmp_path: Path, sdks: Sdks
+) -> None:
     scenario = SCENARIOS[name]
     async with open_rig(tmp_path, nodes=3, proxied=scenario.proxied) as rig:
-        verdict = await Run(rig, scenario, seconds=scenario.brief_seconds).perform()
+        verdict = await Run(rig, scenario, seconds=scenario.brief_seconds, sdks=sdks).perform()
     # pytest shows it where the test fails.
     print(verdict.line(), *verdict.details(), sep="\n")  # noqa: T201
     assert verdict.findings == ()
