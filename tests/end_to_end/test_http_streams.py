@@ -210,6 +210,7 @@ def test_garbage_is_not_repeated_in_the_log(hub: HubProcess) -> None:
     offset = hub.log_bytes
     with open_raw(hub.port) as connection:
         connection.sendall(b"GET /connection/init HTTP/1.1\r\nHost: hub\r\n\r\n")
+        connection.recv(4096)
         connection.sendall(b"planted-garbage \xff\r\n\r\n")
         read_all(connection)
     with open_raw(hub.port) as connection:
