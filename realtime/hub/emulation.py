@@ -7,10 +7,11 @@ client reconnects and recovers: nothing is performed twice for it.
 """
 
 import asyncio
+import contextlib
 import hmac
 import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, Literal
 
 import msgspec
@@ -32,6 +33,11 @@ HELD_MAX: Final = 256
 
 ANSWER_TIMEOUT_S: Final = 2.0
 """How long another node may take to answer."""
+
+LOOK_INTERVAL_S: Final = 1.0
+LOOK_TIMEOUT_S: Final = 1.0
+"""How often, at most, the leases are read for the sake of a node that is not known, and how long
+that may take. A hub that has just started has clients before the others have heard of it."""
 
 FORWARDED_HOLD_S: Final = 1.5
 """`HOLD_S` for a request that another node waits for: its answer must be in time."""
@@ -90,7 +96,8 @@ class Emulation:
     """Performs emulation requests, and asks other nodes for theirs.
 
     `received` performs a payload like a message of the client. `lives` answers whether a hub is
-    alive, by the id of its lease; a node on its own knows no others.
+    alive, by the id of its lease, and `look` has the leases read anew; a node on its own knows no
+    others. `now` is in monotonic seconds.
     """
 
     def __init__(
@@ -102,6 +109,8 @@ class Emulation:
         peers: Peers,
         statistics: Statistics,
         lives: Callable[[str], bool],
+        look: Callable[[], Awaitable[None]],
+        now: Callable[[], float],
     ) -> None:
         self._node = node
         self._clients = clients
@@ -109,6 +118,10 @@ class Emulation:
         self._peers = peers
         self._statistics = statistics
         self._lives = lives
+        self._look = look
+        self._now = now
+        self._looked_at = -LOOK_INTERVAL_S
+        self._looking = asyncio.Lock()
         self._held: dict[Client, _Held] = {}
         self._waiting = 0
         self._numbers = itertools.count(1)
@@ -223,7 +236,7 @@ class Emulation:
     # Between nodes.
 
     async def _ask(self, address: str, lease: str, session: str, payload: bytes) -> Outcome:
-        if not self._lives(lease):
+        if not self._lives(lease) and not await self._lives_after_all(lease):
             return "unknown"
         if len(payload) > FORWARDED_MAX_BYTES:
             return "too_long"
@@ -242,6 +255,16 @@ class Emulation:
             return "busy"
         finally:
             del self._asked[number]
+
+    async def _lives_after_all(self, lease: str) -> bool:
+        """Look again, unless someone has just now: names may be guessed, too."""
+        async with self._looking:
+            if not self._lives(lease) and self._now() - self._looked_at >= LOOK_INTERVAL_S:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_TIMEOUT_S):
+                        await self._look()
+                self._looked_at = self._now()
+        return self._lives(lease)
 
     async def _told(self, word: Emulate) -> None:
         key = (word.asker, word.id)

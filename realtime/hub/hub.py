@@ -165,6 +165,7 @@ class Hub:
             unconnected=self._unconnected,
             insufficient=self._insufficient,
             lives=self._lives,
+            look=self._look,
         )
 
     def _watching(self, position_check_s: float) -> Watching:
@@ -372,6 +373,10 @@ class Hub:
             return False
         info = self.cluster.member.lease.infos.get(lease)
         return info is not None and info.role == "hub"
+
+    async def _look(self) -> None:
+        if self.cluster is not None:
+            await self.cluster.newest_infos()
 
     def _living(self) -> frozenset[str]:
         return self.cluster.member.lease.living if self.cluster is not None else frozenset()

@@ -1,7 +1,7 @@
 """How the hub's use cases are put together, and from what."""
 
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 
 from realtime.auth.revocations import Revocations
@@ -58,9 +58,9 @@ class Surroundings:
 
     `heads` is the store's ear for other nodes' entries, where several write to it.
     `spawn` hosts a coroutine in a task that has a parent. `lives` answers whether another hub is
-    alive, by the id of its lease. `rescheduled`: a client's next deadline
-    may have moved. `unconnected`: its connect was refused. `insufficient`: a subscription lost its
-    continuity.
+    alive, by the id of its lease, and `look` has the leases read anew. `rescheduled`: a client's
+    next deadline may have moved. `unconnected`: its connect was refused. `insufficient`: a
+    subscription lost its continuity.
     """
 
     node: str
@@ -84,6 +84,7 @@ class Surroundings:
     unconnected: Callable[[Client], None]
     insufficient: Callable[[Subscription], None]
     lives: Callable[[str], bool]
+    look: Callable[[], Awaitable[None]]
 
 
 class UseCases:
@@ -250,6 +251,8 @@ class UseCases:
             peers=self.peers,
             statistics=around.statistics,
             lives=around.lives,
+            look=around.look,
+            now=around.clock.monotonic,
         )
 
     def _make_dispatch(self, around: Surroundings) -> Dispatch:

@@ -87,6 +87,18 @@ async def test_pongs_by_way_of_another_node_keep_a_client(
                 await ann.ping()
 
 
+async def test_a_hub_that_has_just_started_is_known_when_it_has_clients(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with hub_cluster(tmp_path_factory.mktemp("cluster"), 2, starts=False) as cluster:
+        here, there = cluster.hubs
+        cluster.init()
+        await asyncio.to_thread(there.start)
+        await asyncio.to_thread(here.start)
+        async with crossed(cluster, "http_stream") as ann:
+            assert (await ann.command("rpc", method="x"))["error"]["code"] == 108
+
+
 async def test_who_is_nowhere_is_told_so_at_once(
     cluster: HubCluster, apis: list[ServerApi]
 ) -> None:
@@ -103,7 +115,9 @@ async def test_who_is_nowhere_is_told_so_at_once(
         assert await ann.say({}, session=session) == 204
 
 
-async def test_what_is_malformed_is_refused_wherever_it_comes(cluster: HubCluster) -> None:
+async def test_what_is_malformed_is_refused_wherever_it_comes(
+    cluster: HubCluster, apis: list[ServerApi]
+) -> None:
     there = cluster.hubs[1]
     async with crossed(cluster, "http_stream") as ann, aiohttp.ClientSession() as session:
         asked = {"session": ann.told["session"], "node": ann.told["node"]}

@@ -262,6 +262,39 @@ async def test_a_node_that_is_not_alive_is_not_asked() -> None:
         assert await client.say(pair.here, {}) == "unknown"
 
 
+async def test_a_node_that_has_just_started_is_looked_for_once_in_a_while() -> None:
+    async with two_nodes() as pair:
+        client = await streamed(pair.here)
+        know_each_other(pair)
+        emulation = pair.there.hub.emulation
+        looks = 0
+        lives, emulation._lives = emulation._lives, lambda lease: False
+
+        async def look() -> None:
+            nonlocal looks
+            looks += 1
+            await asyncio.sleep(0)
+            if looks == 2:
+                emulation._lives = lives
+
+        emulation._look = look
+        said = await asyncio.gather(*(client.say(pair.there, {}) for _ in range(5)))
+        assert said == ["unknown"] * 5
+        assert looks == 1
+        pair.there.clock.move(1.0)
+        said = await asyncio.gather(*(client.say(pair.there, {}) for _ in range(5)))
+        assert said == ["taken"] * 5
+        assert looks == 2
+
+
+async def test_looking_is_not_waited_for_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOOK_TIMEOUT_S", 0.01)
+    async with two_nodes() as pair:
+        client = await streamed(pair.here)
+        pair.there.hub.emulation._look = lambda: asyncio.sleep(60)
+        assert await client.say(pair.there, {}) == "unknown"
+
+
 async def test_a_node_that_was_called_dead_is_found_under_its_new_lease() -> None:
     async with two_nodes() as pair:
         know_each_other(pair)
