@@ -68,7 +68,7 @@ async def test_others_are_pinged_as_before() -> None:
     async with running(SETTINGS) as node:
         phone, _ = await named(node, "swift")
         browser, _ = await named(node, "js")
-        await pass_time(node, browser, 100)
+        await pass_time(node, browser, 110)
         assert pings(phone) == 0
         assert pings(browser) in (4, 5)
 
