@@ -15,7 +15,7 @@ from tests.support.sdk import Payloads
 from tests.support.sdk_driver import DrivenSdk, SdkDriver
 
 _SOURCE: Final = Path(__file__).with_name("java")
-_BUILD_S: Final = 120
+_BUILD_S: Final = 50
 _HINT: Final = "install a JDK 17 or newer, and Maven (default-jdk-headless, maven)"
 _GOALS: Final = ("compiler:compile", "dependency:copy-dependencies")
 
