@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 
@@ -9,6 +10,7 @@ from tests.end_to_end.conftest import OpenSdk
 from tests.support.configuration import HMAC_SECRET, Sections
 from tests.support.processes import HubProcess
 from tests.support.sdk import Person, SubscribeOptions
+from tests.support.sdks import KINDS, Language, Sdks
 from tests.support.server_api import ServerApi
 from tests.support.tokens import connection_token, seconds_left, subscription_token
 from tests.support.wire_client import open_wire
@@ -67,32 +69,46 @@ async def test_an_expired_token_is_replaced_and_the_client_connects(
     assert [event["code"] for event in sdk.journal.all("error")] == [109]
 
 
+@pytest.mark.parametrize("language", get_args(Language))
 async def test_connections_and_subscriptions_refresh_their_tokens_and_go_on(
-    hub: HubProcess, open_sdk: OpenSdk, room: str
+    hub: HubProcess, sdks: Sdks, room: str, language: Language
 ) -> None:
-    """Two clients at a time, for it takes a while: one's connection expires, one's subscription."""
-    channel = f"$chat:refreshed-{room}"
+    """All of a language at a time, for each waits for seconds."""
+    async with asyncio.TaskGroup() as group:
+        for name, kind in KINDS.items():
+            if kind.language == language:
+                group.create_task(refresh_and_go_on(hub, sdks, name, f"$chat:{room}-{name}"))
+
+
+async def refresh_and_go_on(hub: HubProcess, sdks: Sdks, name: str, channel: str) -> None:
+    """Two clients: ann's connection expires, bob's subscription does."""
     short = connection_token("ann", ttl_s=1)
-    ann = await open_sdk(hub.websocket_url, short, [connection_token("ann")])
-    bob = await open_sdk(hub.websocket_url, connection_token("bob"))
-    for sdk, ttl_s, user in ((ann, 600, "ann"), (bob, 1, "bob")):
-        await sdk.joined()
-        short = subscription_token(user, channel, ttl_s=ttl_s)
-        options = SubscribeOptions(token=short, tokens=[subscription_token(user, channel)])
-        await sdk.subscribed(channel, options)
-    await ann.next("get_token")
-    await bob.next("get_token", channel)
-    # Past the time at which the first tokens' owners would have been closed.
-    await asyncio.sleep(seconds_left(short) + CLOSE_S + 0.5)
-    for sdk in (ann, bob):
-        await sdk.publish(channel, "still here")
-        assert await sdk.publications(channel, 1) == ["still here"]
-        assert len(sdk.journal.all("connected")) == 1
-        assert len(sdk.journal.all("subscribed", channel)) == 1
-    asked = [
-        len(sdk.journal.all("get_token", place)) for sdk in (ann, bob) for place in ("", channel)
-    ]
-    assert asked == [1, 0, 0, 1]
+    ann = await sdks.open(name, hub.websocket_url, short, [connection_token("ann")])
+    bob = await sdks.open(name, hub.websocket_url, connection_token("bob"))
+    try:
+        for sdk, ttl_s, user in ((ann, 600, "ann"), (bob, 1, "bob")):
+            await sdk.joined()
+            short = subscription_token(user, channel, ttl_s=ttl_s)
+            options = SubscribeOptions(token=short, tokens=[subscription_token(user, channel)])
+            await sdk.subscribed(channel, options)
+        await ann.next("get_token")
+        await bob.next("get_token", channel)
+        # Past the time at which the first tokens' owners would have been closed.
+        await asyncio.sleep(seconds_left(short) + CLOSE_S + 0.5)
+        for sdk in (ann, bob):
+            await sdk.publish(channel, "still here")
+            assert await sdk.publications(channel, 1) == ["still here"]
+            assert len(sdk.journal.all("connected")) == 1
+            assert len(sdk.journal.all("subscribed", channel)) == 1
+        asked = [
+            len(sdk.journal.all("get_token", place))
+            for sdk in (ann, bob)
+            for place in ("", channel)
+        ]
+        assert asked == [1, 0, 0, 1]
+    finally:
+        await ann.close()
+        await bob.close()
 
 
 async def test_a_connection_that_does_not_refresh_is_closed(hub: HubProcess) -> None:
