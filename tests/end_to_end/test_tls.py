@@ -13,6 +13,7 @@ from tests.support.configuration import API_KEY
 from tests.support.processes import HubProcess
 from tests.support.raw_socket import HANDSHAKE, open_raw, read_all
 from tests.support.sdks import all_but
+from tests.support.stream_client import KINDS, Kind, open_stream
 from tests.support.tokens import connection_token
 
 
@@ -62,6 +63,19 @@ async def test_the_server_api_is_there_over_tls(hub: HubProcess, certificate: Ce
         assert response.status == 200
         assert "result" in await response.json()
     # aiohttp closes TLS connections a turn of the loop later.
+    await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_streams_flow_over_tls(
+    hub: HubProcess, certificate: Certificate, kind: Kind, channel: str
+) -> None:
+    trust = ssl.create_default_context(cafile=certificate.certificate)
+    async with open_stream(hub.url, kind, connection_token("ann"), trust=trust) as ann:
+        await ann.command("subscribe", channel=channel)
+        # More than one TLS record (16 KB) each way.
+        await ann.command("publish", channel=channel, data="x" * 50_000)
+        assert (await ann.push("pub", channel))["data"] == "x" * 50_000
     await asyncio.sleep(0.05)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final, Literal
@@ -117,13 +118,18 @@ async def open_stream(
     *,
     emulation_url: str = "",
     headers: Mapping[str, str] | None = None,
+    trust: ssl.SSLContext | None = None,
     **connect: Any,
 ) -> AsyncIterator[StreamClient]:
     """A stream of the hub at `url` whose connect has succeeded; other arguments are its fields."""
     said = json.dumps({"id": 1, "connect": {"token": token, **connect}})
     # Each client has connections of its own: others' are not reused when a test counts them.
     async with (
-        aiohttp.ClientSession(timeout=_TIMEOUT, headers=headers) as session,
+        aiohttp.ClientSession(
+            timeout=_TIMEOUT,
+            headers=headers,
+            connector=aiohttp.TCPConnector(ssl=trust if trust is not None else True),
+        ) as session,
         ask(session, url, kind, said) as answer,
     ):
         assert answer.status == 200, await answer.text()
