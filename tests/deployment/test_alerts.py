@@ -24,7 +24,11 @@ _METRIC: Final = re.compile(r"\brealtime_[a-z_]+")
 _SERIES: Final = re.compile(r"^(realtime_[a-z_]+?)(?:\{[^}]*\})? ", re.M)
 _SUFFIXES: Final = ("_bucket", "_count", "_sum")
 # A label that only ever has some values, and those not from the start.
-_LATE: Final = {"realtime_errors_total", "realtime_disconnects_total"}
+_LATE: Final = {
+    "realtime_errors_total",
+    "realtime_disconnects_total",
+    "realtime_emulations_total",
+}
 
 
 def rules() -> list[dict[str, Any]]:

@@ -165,6 +165,8 @@ class Node:
             "outboxes with frames": fanout._outboxes,
             "audiences with frames": fanout._audiences,
             "entries before the store": len(hub.commits),
+            "emulation requests": len(hub.emulation),
+            "held clients": hub.emulation._held,
             "reads": len(hub.reading._reader._reads),
             "reads' beginnings": hub.reading._reader._least,
         }
@@ -178,6 +180,7 @@ class Node:
         await settled()
         leaks = self.leaks()
         assert not leaks, leaks
+        assert not +self.hub.statistics.connections, "a connection is counted that is gone"
         late = [peer for peer in self.peers if peer.transport.late]
         assert not late, f"written after the close: {[peer.transport.late for peer in late]}"
 

@@ -19,6 +19,7 @@ from realtime.server.metrics import (
 from realtime.settings.schema import ClientSettings
 from tests.support.hub import make_settings, running, settled, until
 from tests.support.memory_nodes import MemoryCluster, MemorySharedStore
+from tests.support.peer import OTHER_LINES
 
 
 def samples(text: bytes) -> dict[str, float]:
@@ -222,3 +223,28 @@ async def test_commits_that_fail_are_seen() -> None:
         node.store.fail("append")
         assert await alice.refused("publish", channel="chat:1", data=1) == 100
         assert samples(metrics.render())["realtime_commits_failing"] == 1
+
+
+async def test_connections_are_counted_by_transport_and_requests_by_status() -> None:
+    async with running() as node:
+        gate = Gate(connections_max=10, connection_rate=0)
+        metrics = HubMetrics(node.hub, gate, CommitHistograms())
+        await node.connected("alice")
+        gone = node.peer(wire=OTHER_LINES)
+        await gone.connect(node.token("bob"))
+        node.peer(wire=OTHER_LINES)
+        gone.leave()
+        gone.leave()
+        node.hub.statistics.emulations.update({204: 3, 404: 1})
+        node.hub.statistics.emulations_forwarded = 2
+        found = samples(metrics.render())
+    expected = {
+        "realtime_wire_connections{lines}": 1,
+        "realtime_wire_connections{other lines}": 1,
+        "realtime_wire_connects_total{lines}": 1,
+        "realtime_wire_connects_total{other lines}": 1,
+        "realtime_emulations_total{204}": 3,
+        "realtime_emulations_total{404}": 1,
+        "realtime_emulations_forwarded_total": 2,
+    }
+    assert {name: found.get(name) for name in expected} == expected
