@@ -13,7 +13,7 @@ from tests.support.configuration import NAMESPACES, Sections
 from tests.support.processes import HubProcess
 from tests.support.proxy import Proxy
 from tests.support.sdk import SdkClient, SdkError, SubscribeOptions
-from tests.support.sdks import KINDS, Sdks
+from tests.support.sdks import KINDS, Sdks, installed
 from tests.support.server_api import open_api
 from tests.support.tokens import connection_token
 from tests.support.wire_client import open_wire
@@ -79,7 +79,8 @@ async def test_any_bytes_arrive_as_they_were_sent(
 ) -> None:
     """Each SDK publishes each payload; every SDK gets them all, at the same offsets."""
     channel = f"bytes:{room}"
-    clients = [await open_client(name, hub.websocket_url, raw=True) for name in PROTOBUF]
+    there = installed(PROTOBUF)
+    clients = [await open_client(name, hub.websocket_url, raw=True) for name in there]
     for client in clients:
         await client.subscribed(channel)
     sent = [payload for _ in clients for payload in ANY_BYTES]
@@ -120,11 +121,12 @@ async def test_any_bytes_outlive_the_hub(
     channel = f"bytes:{room}"
     hub = make_hub(CHANGES)
     await asyncio.to_thread(hub.start)
-    writer = await open_client("java", hub.websocket_url, raw=True)
+    there = installed(PROTOBUF)
+    writer = await open_client(there[-1], hub.websocket_url, raw=True)
     for payload in ANY_BYTES:
         await writer.publish(channel, payload)
     await asyncio.to_thread(hub.restart)
-    for name in PROTOBUF:
+    for name in there:
         reader = await open_client(name, hub.websocket_url, raw=True)
         page = await reader.history(channel, limit=100)
         assert page.entries == list(enumerate(ANY_BYTES, 1))
@@ -158,8 +160,8 @@ async def test_all_formats_see_the_same_offsets_and_the_same_bytes(
     hub: HubProcess, open_client: OpenClient, channel: str
 ) -> None:
     """A Protobuf SDK says what bytes it got; of a JSON client the frame is looked at."""
-    raw = [await open_client(name, hub.websocket_url, raw=True) for name in PROTOBUF]
-    parsed = [await open_client(name, hub.websocket_url, raw=False) for name in JSON]
+    raw = [await open_client(name, hub.websocket_url, raw=True) for name in installed(PROTOBUF)]
+    parsed = [await open_client(name, hub.websocket_url, raw=False) for name in installed(JSON)]
     for client in (*raw, *parsed):
         await client.subscribed(channel)
     async with open_wire(hub.websocket_url) as wire:

@@ -121,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--every-sdk",
         action="store_true",
-        help="clients of every SDK, transport and format, which takes Node and Java;"
+        help="clients of every SDK, transport and format, as far as there are Node and Java;"
         " without it they are of Python's, over websockets",
     )
     parser.add_argument("--list", action="store_true", help="name the scenarios")

@@ -1,11 +1,11 @@
-"""Which SDKs the clients of a run are of: every transport and format, or what needs no driver."""
+"""Which SDKs the clients of a run are of: all that the machine has, or what needs no driver."""
 
 from collections.abc import Sequence
 from typing import Final
 
 from tests.support.python_sdk import PythonSdk
 from tests.support.sdk import Payloads, SdkClient
-from tests.support.sdks import Sdks
+from tests.support.sdks import Sdks, installed
 from tests.support.tokens import connection_token
 
 SUBSCRIBERS: Final[Sequence[str]] = (
@@ -45,7 +45,8 @@ class Clients:
     async def _open(self, names: Sequence[str], number: int, user: str) -> SdkClient:
         token = connection_token(user)
         if self._sdks is not None:
-            return await self._sdks.open(names[number % len(names)], self._url, token)
+            there = installed(names)
+            return await self._sdks.open(there[number % len(there)], self._url, token)
         return PythonSdk(
             self._url, token, payloads=Payloads.JSON if number % 2 else Payloads.VALUES
         )

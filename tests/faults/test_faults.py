@@ -1,5 +1,6 @@
 """Every scenario, briefly: what an operator's three hubs survive. `python -m tests.faults` is the
-same for longer, and with other seeds. Clients are of every language, transport and format."""
+same for longer, and with other seeds. Clients are of every language, transport and format that this
+machine has."""
 
 from pathlib import Path
 

@@ -1,6 +1,8 @@
 """Every published SDK that the tests drive, on each transport and with each format, by name."""
 
 import contextlib
+import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +49,25 @@ def all_but(*names: str) -> list[str]:
     assert set(names) <= set(KINDS)
     return [name for name in KINDS if name not in names]
 
+
+def installed(names: Sequence[str]) -> list[str]:
+    """Those of the names whose language this machine has, for tests that take any mixture of SDKs.
+
+    In CI that is all of them: one that is missing fails whoever opens it. Elsewhere the tests with
+    one SDK say in sight what is missing.
+    """
+    return [
+        name
+        for name in names
+        if os.environ.get("CI") or all(map(shutil.which, _PROGRAMS[KINDS[name].language]))
+    ]
+
+
+_PROGRAMS: Final[Mapping[Language, Sequence[str]]] = {
+    "python": (),
+    "javascript": ("node", "npm"),
+    "java": ("java", "mvn"),
+}
 
 _COMMANDS: Final[Mapping[Language, Callable[[Path], list[str]]]] = {
     "javascript": javascript_sdk.install,
