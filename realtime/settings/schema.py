@@ -117,9 +117,9 @@ class ServerSettings:
     tls_key: Annotated[str, NotEmpty()] | None = None
     """Path of the PEM file with the certificate's private key."""
     connections_max: Annotated[int, Range(1, 10_000_000)] = 10_000
-    """Connections at once; one more gets 503 before the websocket handshake."""
+    """Websockets and streams at once; one more gets 503 before anything is begun for it."""
     connection_rate: Rate = 0.0
-    """Websocket handshakes a second; one more gets 503. 0 is no limit."""
+    """Websockets and streams that may begin in a second; one more gets 503. 0 is no limit."""
     drain_s: Annotated[float, Range(0, 3_600)] = 10.0
     """Seconds over which connections are closed when the hub is told to stop."""
 
@@ -206,7 +206,7 @@ class ClientSettings:
     pong_timeout_s: Annotated[float, Range(0.1, 3_600)] = 8.0
     """Seconds to wait for the answer to a ping; less than any interval between pings."""
     message_max_bytes: Annotated[int, Range(1_024, 67_108_864)] = 65_536
-    """Longest websocket message that is taken from a client."""
+    """Longest message that is taken from a client, on a websocket or in a request."""
     channels_max: Annotated[int, Range(1, 100_000)] = 128
     """Channels that a connection may be subscribed to."""
     outbox_max_bytes: Annotated[int, Range(1_024, 1_073_741_824)] = 1_048_576
