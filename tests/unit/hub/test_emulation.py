@@ -10,6 +10,7 @@ from realtime.brokers.memory import MemoryBroker
 from realtime.hub import emulation as module
 from realtime.hub.emulation import FORWARDED_MAX_BYTES, Emulate, Emulation, Outcome
 from tests.support.hub import Node, running, settled, until
+from tests.support.memory_nodes import MemoryCluster, MemorySharedStore
 from tests.support.peer import Peer
 from tests.unit.hub.pair import Pair, two_nodes
 
@@ -304,6 +305,29 @@ async def test_a_node_that_was_called_dead_is_found_under_its_new_lease() -> Non
         assert await client.say(pair.here, {}) == "taken"
         client.node = f"{pair.here.hub.node}.another"
         assert await client.say(pair.there, {}) == "unknown"
+
+
+class _SharedStore(MemorySharedStore):
+    """A store that other nodes work on too, as far as a hub can tell."""
+
+    async def check_epoch(self) -> str:
+        """See `SharedStore`."""
+        return self.epoch
+
+    def heard(self, channel: str, offset: int) -> None:
+        """See `HeadHints`."""
+
+
+async def test_clients_are_told_of_the_new_lease_of_a_node_that_was_called_dead() -> None:
+    store = _SharedStore(MemoryCluster())
+    async with running(store=store, shared=store) as node:
+        assert (await streamed(node)).node == node.hub.node
+        shared = node.hub.cluster
+        assert shared is not None
+        shared.member.lease._node = "the-next"
+        shared._reborn(node.hub.node)
+        assert (await streamed(node)).node == f"{node.hub.node}.the-next"
+        shared.member.lease._node = node.hub.node
 
 
 async def test_what_the_bus_loses_is_answered_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
