@@ -7,6 +7,7 @@ restart of them, they are run by the end-to-end tests.
 import asyncio
 import contextlib
 import re
+import tomllib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -233,14 +234,18 @@ async def opened(proxied: Proxied) -> tuple[asyncio.StreamReader, asyncio.Stream
 
 
 def test_silence_between_two_pings_ends_no_connection() -> None:
+    production = tomllib.loads((CONFIG / "production.toml").read_text(encoding="utf-8"))
     client = ClientSettings()
-    silence_s = client.ping_interval_s + client.pong_timeout_s
+    longest_s = max(client.ping_interval_s, *production["client"]["ping_intervals_s"].values())
+    silence_s = longest_s + client.pong_timeout_s
     nginx = (CONFIG / "nginx.conf").read_text(encoding="utf-8")
     haproxy = (CONFIG / "haproxy.cfg").read_text(encoding="utf-8")
     (location,) = re.findall(r"location /connection/ \{(.*?)\n        \}", nginx, re.S)
     found = re.findall(r"proxy_(?:read|send)_timeout (\d+)s;", location)
     found += re.findall(r"timeout tunnel (\d+)s", haproxy)
-    assert len(found) == 3
+    streams = re.findall(r"^    timeout (?:client|server) (\d+)s", haproxy, re.M)
+    found += [seconds for seconds in streams if seconds != "30"]  # the defaults, of the API
+    assert len(found) == 5
     assert all(float(seconds) >= 2 * silence_s for seconds in found)
 
 
