@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Final, Self
 
 _READ_BYTES: Final = 65_536
+_CLOSE_POLL_S: Final = 0.05
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 """socket(7), SO_LINGER: on, for no time."""
 
@@ -85,10 +86,15 @@ class Proxy:
 
     async def close(self) -> None:
         """Stop listening and reset what is open."""
+        # What is accepted from here on was in the queue before.
+        self.refusing = True
         self._listener.close()
         self.resume()
-        self.cut()
-        await asyncio.gather(*self._serving)
+        # Its task begins a turn later, and one that is about to reach the hub opens a writer yet.
+        await asyncio.sleep(0)
+        while self._serving:
+            self.cut()
+            await asyncio.wait(self._serving, timeout=_CLOSE_POLL_S)
 
     async def _serve(
         self, client_reader: asyncio.StreamReader, client_writer: asyncio.StreamWriter
