@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.guides.pages import ADDRESS, file
+from tests.support.kept import one_at_a_time
 from tests.support.programs import absent, require
 
 _HERE: Final = Path(__file__).parent
@@ -26,6 +27,7 @@ HUB_PROPERTY: Final = "hub"
 """Java's system property with the address of the hub: compiling for each would take too long."""
 
 
+@one_at_a_time
 def node_modules(cache: Path) -> Path:
     """The folder `node_modules` with what `javascript/package-lock.json` names."""
     require("node", _NODE)
@@ -47,6 +49,7 @@ def go_build(source: Path) -> Path:
     return binary
 
 
+@one_at_a_time
 def kotlin_classes(cache: Path) -> list[str]:
     """Compile the Kotlin programs of the guides at once; the command to run one, but for its name.
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Self
 
+from tests.support.kept import one_at_a_time
 from tests.support.programs import absent, require
 from tests.support.sdk import Payloads
 from tests.support.sdk_driver import DrivenSdk, SdkDriver
@@ -23,6 +24,7 @@ _GOALS: Final = ("compiler:compile", "dependency:copy-dependencies")
 _MACHINE: Final = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Xmx256m")
 
 
+@one_at_a_time
 def build(cache: Path) -> list[str]:
     """Compile the driver beside the libraries that `java/pom.xml` names; the command to start it.
 

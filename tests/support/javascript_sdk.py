@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal, Self
 
+from tests.support.kept import one_at_a_time
 from tests.support.programs import absent, require
 from tests.support.sdk import Payloads
 from tests.support.sdk_driver import DrivenSdk, SdkDriver
@@ -21,6 +22,7 @@ _HINT: Final = "install Node.js 18 or newer with npm"
 Transport = Literal["websocket", "http_stream", "sse"]
 
 
+@one_at_a_time
 def install(cache: Path) -> list[str]:
     """Install the packages of `javascript/package-lock.json` beside a copy of the driver.
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from tests.support.kept import one_at_a_time
 from tests.support.programs import absent, require
 
 Scheme = Literal["light", "dark"]
@@ -153,6 +154,7 @@ async def open_windows(driver: Path) -> AsyncIterator[Windows]:
             await process.wait()
 
 
+@one_at_a_time
 def install(cache: Path) -> Path:
     """Install `playwright-core` as `package-lock.json` pins it, beside a copy of the driver.
 
