@@ -160,6 +160,8 @@ def _read_publish(data: bytes, at: int, stop: int) -> Command | None:
             if id > 16_383:
                 id += (data[publish_at] - 1) << 14
                 publish_at += 1
+        if data[publish_at] != _PUBLISH:
+            return None
         length = data[publish_at + 1]
         channel_at = publish_at + 2
         if length > 127:
@@ -173,16 +175,18 @@ def _read_publish(data: bytes, at: int, stop: int) -> Command | None:
         if length > 127:
             length += (data[payload_at] - 1) << 7
             payload_at += 1
+        # A third byte of a length would be taken for what follows: the payload's makes it too long,
+        # the publish's shows here, in the place of a tag or of a length's only byte otherwise.
         if (
             payload_at + length != stop
             or publish_stop != stop
             or data[at] != _ID
-            or data[publish_at] != _PUBLISH
             or data[channel_at] != _CHANNEL
             or data[data_at] != _DATA
             or not 0 < length <= 16_383
             or not 0 < id <= 2_097_151
             or data_at > name_at + 127
+            or data[channel_at - 1] > 127
         ):
             return None
         channel = data[name_at:data_at].decode()

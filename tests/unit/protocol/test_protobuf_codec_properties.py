@@ -14,7 +14,7 @@ from realtime.protocol.json_codec import JsonCodec, compact, read_payload
 from realtime.protocol.protobuf import ProtobufCodec
 from realtime.protocol.protobuf.requests import read_command
 from realtime.protocol.replies import HistoryResult, Publication, Result
-from tests.support.protobuf_documents import command, delimited, frame, messages, replies
+from tests.support.protobuf_documents import command, delimited, frame, messages, replies, varint
 from tests.unit.protocol.json_documents import DOCUMENTS, SPACED, parsed
 from tests.unit.protocol.reply_values import VALUES
 
@@ -72,6 +72,40 @@ def decoded(data: bytes) -> list[Command] | None:
 def test_whatever_bytes_come_are_commands_or_refused_as_malformed(data: bytes) -> None:
     for read in decoded(data) or []:
         assert 0 <= read.id < 2**32
+
+
+@st.composite
+def stretched(draw: st.DrawFn) -> bytes:
+    """A publish whose numbers and lengths may take more bytes than they need, or not be its own."""
+
+    def number(value: int) -> bytes:
+        value = max(0, value + draw(st.sampled_from((0,) * 6 + (-1, 1, -(127 << 7), 127 << 7))))
+        written = bytearray(varint(value))
+        for _ in range(draw(st.sampled_from((0, 0, 0, 1, 2)))):
+            written[-1] |= 0x80
+            written.append(0)
+        return bytes(written)
+
+    channel = b"a" * draw(st.sampled_from((0, 1, 10, 100, 127, 128)))
+    data = b"\x00" * draw(st.sampled_from((0, 1, 127, 128, 300, 16_300, 16_383, 16_384)))
+    publish = b"\x0a" + number(len(channel)) + channel + b"\x12" + number(len(data)) + data
+    id = draw(st.sampled_from((1, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152)))
+    return b"\x08" + number(id) + b"\x3a" + number(len(publish)) + publish
+
+
+def _length_of_three_bytes() -> bytes:
+    """A publish whose length, 16,407, is read as 151 and more where its third byte is not seen."""
+    publish = b"\x0a\x64" + b"a" * 100 + b"\x12\xac\x7f" + b"x" * 16_300
+    return b"\x08\x01\x3a" + varint(len(publish))[:1] + b"\x80" + publish
+
+
+@given(stretched())
+@example(_length_of_three_bytes())
+@example(b"\x08\x01\x3a\x05\x0a\x00\x12\x81\x80")
+def test_a_publish_with_lengths_of_any_size_is_read_alike(message: bytes) -> None:
+    test_the_short_way_of_a_publish_is_as_good_as_the_long_one.hypothesis.inner_test(  # type: ignore[attr-defined]
+        message, True
+    )
 
 
 @given(st.one_of(mutated(), st.binary(max_size=30)), st.booleans())
