@@ -9,6 +9,10 @@ from typing import ClassVar, Final
 from realtime.errors import MALFORMED, ConnectionRefused
 from realtime.protocol.commands import PONG, Command, Request, SendRequest
 
+KEPT_INFO_BYTES_MAX: Final = 512
+"""The longest user id and infos of a publisher, together, that codecs keep as they are written:
+those of thousands are kept, and as long as tokens may be they would fill memory."""
+
 COMMANDS_PER_FRAME_MAX: Final = 1024
 """More commands in one frame than any SDK batches; beyond it the frame is refused."""
 

@@ -31,6 +31,7 @@ from realtime.protocol.commands import (
 )
 from realtime.protocol.envelope import (
     COMMANDS_PER_FRAME_MAX,
+    KEPT_INFO_BYTES_MAX,
     PRECEDENCE,
     PingRequest,
     command,
@@ -137,10 +138,18 @@ def _publication_head(channel: str) -> bytes:
     return b'{"push":{"channel":%b,"pub":{"data":' % orjson.dumps(channel)
 
 
-@lru_cache(maxsize=2048)
 def _info_member(info: ClientInfo) -> bytes:
-    """A publisher's info recurs with each of its messages. Its size is bounded by its tokens'."""
+    if len(info.conn_info) + len(info.chan_info) + len(info.user) <= KEPT_INFO_BYTES_MAX:
+        return _kept_info_member(info)
+    return _new_info_member(info)
+
+
+def _new_info_member(info: ClientInfo) -> bytes:
     return b',"info":' + _encode(Info.of(info))
+
+
+# A publisher's info recurs with each of its messages.
+_kept_info_member = lru_cache(maxsize=2048)(_new_info_member)
 
 
 def _command(envelope: _Envelope) -> Command:

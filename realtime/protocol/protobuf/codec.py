@@ -12,7 +12,7 @@ import msgspec
 from realtime.errors import MALFORMED, ConnectionRefused, Error
 from realtime.model import ClientInfo, Entry
 from realtime.protocol.commands import PONG, Command, PublishRequest
-from realtime.protocol.envelope import COMMANDS_PER_FRAME_MAX
+from realtime.protocol.envelope import COMMANDS_PER_FRAME_MAX, KEPT_INFO_BYTES_MAX
 from realtime.protocol.protobuf import varints
 from realtime.protocol.protobuf.replies import (
     write_error,
@@ -96,7 +96,14 @@ class ProtobufCodec:
         data = entry.data
         if not data or entry.tags:
             return _delimited(write_publication(entry))
-        head, head_size, tail, tail_size = _around(entry.channel, entry.info)
+        info = entry.info
+        if (
+            info is None
+            or len(info.conn_info) + len(info.chan_info) + len(info.user) <= KEPT_INFO_BYTES_MAX
+        ):
+            head, head_size, tail, tail_size = _kept_around(entry.channel, info)
+        else:
+            head, head_size, tail, tail_size = _around(entry.channel, info)
         if entry.offset:
             tail = b"%b0%b" % (tail, varints.of(entry.offset))
             tail_size = len(tail)
@@ -131,16 +138,19 @@ def _delimited(message: bytes) -> bytes:
     return varints.of(len(message)) + message
 
 
-@lru_cache(maxsize=8192)
 def _around(channel: str, info: ClientInfo | None) -> tuple[bytes, int, bytes, int]:
     """A push up to its publication's length, what follows the data, and the sizes of both.
 
-    Publishers recur in their channels. Names are at most 255 bytes, infos bounded by their tokens'.
+    Names are at most 255 bytes, infos bounded by their tokens'.
     """
     name = channel.encode()
     head = b'\x12%b"' % _delimited(name) if name else b'"'
     tail = b"*" + _delimited(write_info(info)) if info is not None else b""
     return head, len(head), tail, len(tail)
+
+
+# Publishers recur in their channels.
+_kept_around = lru_cache(maxsize=8192)(_around)
 
 
 def _read_publish(data: bytes, at: int, stop: int) -> Command | None:
