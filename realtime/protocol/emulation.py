@@ -43,6 +43,7 @@ def read_protobuf(body: bytes) -> EmulationRequest:
     """Read the message. Raises ValueError."""
     try:
         asked = _Message.FromString(body)
-    except DecodeError:
+    # UnicodeDecodeError: without its part in C the library has no error of its own for it.
+    except (DecodeError, UnicodeDecodeError):
         raise ValueError("not an emulation request") from None
     return EmulationRequest(asked.session, asked.data, asked.node)

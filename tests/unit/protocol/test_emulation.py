@@ -1,8 +1,16 @@
 """Bodies of emulation requests, in literals (protocol 7)."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
 import pytest
 
 from realtime.protocol.emulation import EmulationRequest, read_json, read_protobuf
+
+ROOT: Final = Path(__file__).resolve().parents[3]
 
 
 def test_a_json_body_has_its_commands_in_a_text() -> None:
@@ -43,3 +51,20 @@ def test_what_is_no_json_body_is_refused(body: bytes) -> None:
 def test_what_is_no_protobuf_body_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match="not an emulation request"):
         read_protobuf(body)
+
+
+def test_without_the_library_s_part_in_c_text_that_is_not_utf_8_is_refused_too() -> None:
+    """A UnicodeDecodeError is a ValueError as well, so it is the text that tells."""
+    program = (
+        "from realtime.protocol.emulation import read_protobuf\n"
+        "try:\n"
+        "    read_protobuf(b'\\x0a\\x01\\xff')\n"
+        "except ValueError as error:\n"
+        "    print(type(error).__name__, error)\n"
+    )
+    environment = {**os.environ, "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "python"}
+    words = [sys.executable, "-c", program]
+    said = subprocess.run(
+        words, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
+    )
+    assert said.stdout == "ValueError not an emulation request\n"
