@@ -103,7 +103,7 @@ class Orders:
     async def _subscribe_here(self, call: SubscribeCall) -> None:
         since = call.recover_since
         await self._connections.subscribe(
-            Target(call.user, call.client),
+            _target(call),
             self._rules.resolve(call.channel),
             _grant(call),
             Position(since.epoch, since.offset) if since is not None else None,
@@ -128,7 +128,7 @@ class Orders:
 
     async def _refresh_here(self, call: RefreshCall) -> None:
         self._connections.refresh(
-            Target(call.user, call.client),
+            _target(call),
             float(call.expire_at),
             either(call.info, ""),
         )
@@ -246,6 +246,11 @@ class Orders:
         if expire_at and expire_at * 1000 <= now_ms:
             raise CommandRefused(BAD_REQUEST)
         return expire_at * 1000
+
+
+def _target(call: SubscribeCall | RefreshCall) -> Target:
+    """Whose connections are meant; a hub of an earlier version tells of a session as it is."""
+    return Target(call.user, named_by(call.client, call.session))
 
 
 def _check_expiry(expire_at: int) -> None:

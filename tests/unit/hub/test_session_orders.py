@@ -4,6 +4,7 @@ import pytest
 
 from realtime.errors import CommandRefused
 from realtime.hub.connections import NOBODY, named_by
+from realtime.hub.orders import RefreshOrder, SubscribeOrder
 from realtime.model import Revocation
 from realtime.protocol.calls import (
     DisconnectCall,
@@ -134,3 +135,21 @@ def test_a_name_is_an_id_or_an_id_and_a_mark() -> None:
     for client, session in (("d", "c.secret"), ("", "c"), ("", "."), ("", ".s"), ("c", "c.")):
         assert named_by(client, session) == NOBODY
     assert Revocation(client=named_by("", "c.\udcff")).client
+
+
+async def test_an_order_of_an_earlier_versions_hub_reaches_no_other_session() -> None:
+    """It tells of the session as it was asked, where later ones tell of its mark."""
+    async with two_nodes() as pair:
+        one, two = await streamed(pair.here), await streamed(pair.here)
+        tell = pair.there.hub.peers.tell
+        for session in ("no-such.session", two.client.session_id):
+            subscribe = SubscribeCall(user="alice", channel="chat:1", session=session)
+            tell("subscribe", SubscribeOrder(subscribe))
+            refresh = RefreshCall(user="alice", session=session, expire_at=4_000_000_000)
+            tell("refresh", RefreshOrder(refresh))
+        await two.push("subscribe", "chat:1")
+        await two.push("refresh")
+        await settled()
+        assert not one.client.subscriptions
+        assert not one.pushes("refresh")
+        assert len(two.pushes("refresh")) == 1
