@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import hmac
 import itertools
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from typing import Final, Literal
 
@@ -42,8 +42,14 @@ that may take. A hub that has just started has clients before the others have he
 FORWARDED_HOLD_S: Final = 1.5
 """`HOLD_S` for a request that another node waits for: its answer must be in time."""
 
+FORWARDED_EACH_MAX: Final = 16
+FORWARDED_NODE_MAX: Final = 128
 FORWARDED_MAX: Final = 256
-"""Requests that other nodes are asked for, at once."""
+"""Requests that other nodes are asked for, at once: of one session, of one node, and of all.
+
+Whether there is such a session only its node knows, and sessions may be guessed: the bound of a
+node is there so that one that does not answer leaves room for the others.
+"""
 
 FORWARDED_MAX_BYTES: Final = BODY_MAX_BYTES * 3 // 4 - 1024
 """The longest payload that the bus carries; there it is base64 within JSON."""
@@ -95,9 +101,9 @@ class _Request:
 class Emulation:
     """Performs emulation requests, and asks other nodes for theirs.
 
-    `received` performs a payload like a message of the client. `lives` answers whether a hub is
-    alive, by the id of its lease, and `look` has the leases read anew; a node on its own knows no
-    others. `now` is in monotonic seconds.
+    `received` performs a payload like a message of the client. `address_of` answers what another
+    hub is called on the bus, by the id of its lease; None for one that is not alive. `look` has the
+    leases read anew; a node on its own knows no others. `now` is in monotonic seconds.
     """
 
     def __init__(
@@ -108,7 +114,7 @@ class Emulation:
         received: Callable[[Client, bytes], None],
         peers: Peers,
         statistics: Statistics,
-        lives: Callable[[str], bool],
+        address_of: Callable[[str], str | None],
         look: Callable[[], Awaitable[None]],
         now: Callable[[], float],
     ) -> None:
@@ -117,7 +123,7 @@ class Emulation:
         self._received = received
         self._peers = peers
         self._statistics = statistics
-        self._lives = lives
+        self._address_of = address_of
         self._look = look
         self._now = now
         self._looked_at = -LOOK_INTERVAL_S
@@ -126,6 +132,10 @@ class Emulation:
         self._waiting = 0
         self._numbers = itertools.count(1)
         self._asked: dict[int, asyncio.Future[Outcome]] = {}
+        self._asked_by: Counter[str] = Counter()
+        """How many of them there are, by session."""
+        self._asked_of: Counter[str] = Counter()
+        """The same by the address that was asked."""
         self._heeded: dict[tuple[str, int], None] = {}
         peers.on("emulate", Emulate, self._told)
         peers.on("emulated", Emulated, self._answered)
@@ -143,7 +153,7 @@ class Emulation:
         address, _, lease = node.partition(LEASE_SEPARATOR)
         if not node or address == self._node:
             return await self._take(session, payload, HOLD_S)
-        return await self._ask(address, lease or address, session, payload)
+        return await self._ask(lease or address, session, payload)
 
     # What the transport and the hub say of a client.
 
@@ -235,17 +245,21 @@ class Emulation:
 
     # Between nodes.
 
-    async def _ask(self, address: str, lease: str, session: str, payload: bytes) -> Outcome:
-        if not self._lives(lease) and not await self._lives_after_all(lease):
+    async def _ask(self, lease: str, session: str, payload: bytes) -> Outcome:
+        # What the caller says of the address may be anything: words to it might reach nobody.
+        address = self._address_of(lease) or await self._look_for(lease)
+        if address is None:
             return "unknown"
         if len(payload) > FORWARDED_MAX_BYTES:
             return "too_long"
-        if len(self._asked) >= FORWARDED_MAX:
+        if not self._may_ask(address, session):
             return "busy"
         self._statistics.emulations_forwarded += 1
         number = next(self._numbers)
         answer = asyncio.get_running_loop().create_future()
         self._asked[number] = answer
+        self._asked_by[session] += 1
+        self._asked_of[address] += 1
         try:
             self._peers.tell("emulate", Emulate(number, self._node, session, payload), to=address)
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
@@ -255,16 +269,26 @@ class Emulation:
             return "busy"
         finally:
             del self._asked[number]
+            _forget_one(self._asked_by, session)
+            _forget_one(self._asked_of, address)
 
-    async def _lives_after_all(self, lease: str) -> bool:
+    def _may_ask(self, address: str, session: str) -> bool:
+        return (
+            self._asked_by[session] < FORWARDED_EACH_MAX
+            and self._asked_of[address] < FORWARDED_NODE_MAX
+            and len(self._asked) < FORWARDED_MAX
+        )
+
+    async def _look_for(self, lease: str) -> str | None:
         """Look again, unless someone has just now: names may be guessed, too."""
         async with self._looking:
-            if not self._lives(lease) and self._now() - self._looked_at >= LOOK_INTERVAL_S:
+            is_due = self._now() - self._looked_at >= LOOK_INTERVAL_S
+            if is_due and self._address_of(lease) is None:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_TIMEOUT_S):
                         await self._look()
                 self._looked_at = self._now()
-        return self._lives(lease)
+        return self._address_of(lease)
 
     async def _told(self, word: Emulate) -> None:
         key = (word.asker, word.id)
@@ -280,6 +304,12 @@ class Emulation:
         answer = self._asked.get(word.id)
         if answer is not None and not answer.done():
             answer.set_result(word.outcome)
+
+
+def _forget_one(counts: Counter[str], key: str) -> None:
+    counts[key] -= 1
+    if not counts[key]:
+        del counts[key]
 
 
 def _is_utf8(payload: bytes) -> bool:

@@ -164,7 +164,7 @@ class Hub:
             rescheduled=self._rescheduled,
             unconnected=self._unconnected,
             insufficient=self._insufficient,
-            lives=self._lives,
+            address_of=self._address_of,
             look=self._look,
         )
 
@@ -233,6 +233,7 @@ class Hub:
             num_users=self.clients.user_count(),
             num_channels=len(self.delivery),
             num_subs=sum(live.count() for live in self.delivery),
+            address=self.node,
         )
 
     # What the process calls.
@@ -368,11 +369,11 @@ class Hub:
             self.delivery.received, control=self.peers.received, resumed=self.watching.doubt
         )
 
-    def _lives(self, lease: str) -> bool:
+    def _address_of(self, lease: str) -> str | None:
         if self.cluster is None:
-            return False
+            return None
         info = self.cluster.member.lease.infos.get(lease)
-        return info is not None and info.role == "hub"
+        return (info.address or lease) if info is not None and info.role == "hub" else None
 
     async def _look(self) -> None:
         if self.cluster is not None:

@@ -57,10 +57,10 @@ class Surroundings:
     """What a node gives its use cases: contracts, shared state, and ways back to the node.
 
     `heads` is the store's ear for other nodes' entries, where several write to it.
-    `spawn` hosts a coroutine in a task that has a parent. `lives` answers whether another hub is
-    alive, by the id of its lease, and `look` has the leases read anew. `rescheduled`: a client's
-    next deadline may have moved. `unconnected`: its connect was refused. `insufficient`: a
-    subscription lost its continuity.
+    `spawn` hosts a coroutine in a task that has a parent. `address_of` answers what another
+    hub is called on the bus, by the id of its lease, None for one that is not alive; `look` has the
+    leases read anew. `rescheduled`: a client's next deadline may have moved. `unconnected`: its
+    connect was refused. `insufficient`: a subscription lost its continuity.
     """
 
     node: str
@@ -83,7 +83,7 @@ class Surroundings:
     rescheduled: Callable[[Client], None]
     unconnected: Callable[[Client], None]
     insufficient: Callable[[Subscription], None]
-    lives: Callable[[str], bool]
+    address_of: Callable[[str], str | None]
     look: Callable[[], Awaitable[None]]
 
 
@@ -250,7 +250,7 @@ class UseCases:
             received=self.dispatch.received,
             peers=self.peers,
             statistics=around.statistics,
-            lives=around.lives,
+            address_of=around.address_of,
             look=around.look,
             now=around.clock.monotonic,
         )

@@ -12,7 +12,8 @@ class NodeInfo(msgspec.Struct, frozen=True, gc=False):
     """What a node says of itself with each beat (protocol 5.2, `info`).
 
     `started_ms`: milliseconds since 1970. `uptime` is in seconds. `version` is the program's.
-    `role` is "hub", or "worker" for a process without clients.
+    `role` is "hub", or "worker" for a process without clients. `address` is what a hub is called on
+    the bus; "" is the id of its lease, as where a hub does not say.
     """
 
     name: str
@@ -24,6 +25,7 @@ class NodeInfo(msgspec.Struct, frozen=True, gc=False):
     num_users: int = 0
     num_channels: int = 0
     num_subs: int = 0
+    address: str = ""
 
 
 class NodeLease(msgspec.Struct, frozen=True, gc=False):
