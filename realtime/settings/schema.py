@@ -60,7 +60,8 @@ class ChannelOptions:
     channel_regex: str = ""
     """What a channel's name after the namespace must match, somewhere; "" is anything."""
     data_format: DataFormat = "json"
-    """What may be published: any JSON, JSON objects only, or any bytes (for Protobuf clients)."""
+    """What may be published: any JSON, JSON objects only, or any bytes (for Protobuf clients).
+    Must not change from "binary" while there is history: those bytes would break JSON clients."""
     subscribe: tuple[Grant, ...] = ()
     """Who may subscribe. Like every list here: empty is only admins and the server API."""
     publish: tuple[Grant, ...] = ()
