@@ -48,7 +48,7 @@ def write_result(id: int, result: Result) -> bytes:
         written = _text(_CLIENT, result.client) + _connected(
             result.version, result.expires, result.ttl, result.ping, result.pong
         )
-        if result.session:
+        if result.session or result.node:
             written += _text(_SESSION, result.session) + _text(_NODE, result.node)
     elif type(result) is SubscribeResult and result.data is EMPTY and not result.publications:
         written = _subscribed(
