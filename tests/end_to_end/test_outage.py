@@ -49,7 +49,7 @@ async def everybody_comes(phones: list[Phone], hub: HubProcess) -> float:
 async def test_thousands_come_back_in_the_same_second_and_have_missed_nothing(
     make_hub: MakeHub,
 ) -> None:
-    """Half of them speak JSON, half Protobuf, in the same rooms."""
+    """Half speak Protobuf, the others JSON, a tenth of all over HTTP streams; in the same rooms."""
     hub = make_hub({})
     await asyncio.to_thread(hub.start)
     rooms = [f"chat:{number}" for number in range(ROOMS)]
@@ -58,6 +58,7 @@ async def test_thousands_come_back_in_the_same_second_and_have_missed_nothing(
             connection_token(f"user{number}", device_id="phone"),
             rooms[number % ROOMS],
             protobuf=number // ROOMS % 2 == 1,
+            streams=number // ROOMS % 10 == 0,
         )
         for number in range(PHONES)
     ]

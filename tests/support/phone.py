@@ -1,4 +1,5 @@
-"""A phone of one channel, in JSON or Protobuf, that costs a test's process little: for thousands.
+"""A phone of one channel, in JSON or Protobuf or over an HTTP stream, that costs a test's process
+little: for thousands.
 
 It trusts the hub: no check of the handshake's key, no fragments, no limits.
 """
@@ -30,6 +31,8 @@ class Phone:
     token: str
     channel: str
     protobuf: bool = False
+    streams: bool = False
+    """Whether it comes over an HTTP stream, in JSON, and speaks in requests of their own."""
     epoch: str = ""
     offset: int = 0
     recovered: int = 0
@@ -39,18 +42,31 @@ class Phone:
     close_code: int | None = None
     """What the hub closed with at last."""
     _line: "_Line | None" = None
+    _requests: "_Requests | None" = None
 
     async def come(self, port: int) -> None:
         """Connect and subscribe, from where it was; raises where either is refused."""
         self._line = line = _Line(self)
         async with asyncio.timeout(CONNECT_S):
-            await asyncio.get_running_loop().create_connection(lambda: line, "127.0.0.1", port)
+            loop = asyncio.get_running_loop()
+            await loop.create_connection(lambda: line, "127.0.0.1", port)
+            if self.streams:
+                self._requests = requests = _Requests(await line.told)
+                await loop.create_connection(lambda: requests, "127.0.0.1", port)
+                requests.say(self.commands().partition(b"\n")[2].decode())
             await line.subscribed
 
     def drop(self) -> None:
         """Be gone without a word, as far as the hub is concerned: a reset."""
         assert self._line is not None
         self._line.reset()
+        if self._requests is not None:
+            self._requests.reset()
+
+    def pong(self) -> None:
+        """Answer a ping, where that takes a request."""
+        if self._requests is not None:
+            self._requests.say("{}")
 
     # What the line asks.
 
@@ -89,6 +105,7 @@ class _Line(asyncio.Protocol):
     """One connection of a phone."""
 
     def __init__(self, phone: Phone) -> None:
+        self.told: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
         self.subscribed = asyncio.get_running_loop().create_future()
         self._phone = phone
         self._buffer = b""
@@ -97,6 +114,11 @@ class _Line(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See base."""
         self._transport = cast(asyncio.Transport, transport)
+        if self._phone.streams:
+            self._transport.write(
+                _post("connection/http_stream", self._phone.commands().partition(b"\n")[0])
+            )
+            return
         path = "/connection/websocket" + "?format=protobuf" * self._phone.protobuf
         self._transport.write(
             b"GET %b HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -106,14 +128,13 @@ class _Line(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See base."""
-        if not self.subscribed.done():
-            self.subscribed.set_exception(ConnectionError(self._phone.close_code or exc))
+        waiting = self.told if self._phone.streams and not self.told.done() else self.subscribed
+        if not waiting.done():
+            waiting.set_exception(ConnectionError(self._phone.close_code or exc))
 
     def reset(self) -> None:
         """Hang up."""
-        connection: socket.socket = self._transport.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self._transport.abort()
+        _reset(self._transport)
 
     def data_received(self, data: bytes) -> None:
         """See base."""
@@ -123,11 +144,18 @@ class _Line(asyncio.Protocol):
             if not end:
                 self._buffer = head
                 return
+            if b" 200 " in head and self._phone.streams:
+                self._upgraded = True
+                self._chunks(data)
+                return
             if b" 101 " not in head:
                 self.subscribed.set_exception(ConnectionError(head.decode()))
                 return
             self._upgraded = True
             self._send(self._phone.commands())
+        if self._phone.streams:
+            self._chunks(data)
+            return
         at, size = 0, len(data)
         while size - at >= 2:
             start, length = at + 2, data[at + 1]
@@ -140,6 +168,18 @@ class _Line(asyncio.Protocol):
             self._frame(data[at] & 0xF, data[start : start + length])
             at = start + length
         self._buffer = data[at:]
+
+    def _chunks(self, data: bytes) -> None:
+        while True:
+            length, end, rest = data.partition(b"\r\n")
+            size = int(length, 16) if end else 0
+            if not end or len(rest) < size + 2:
+                break
+            for document in rest[:size].split(b"\n"):
+                if document:
+                    self._json(document)
+            data = rest[size + 2 :]
+        self._buffer = data
 
     def _frame(self, opcode: int, payload: bytes) -> None:
         if opcode == _CLOSE:
@@ -158,7 +198,14 @@ class _Line(asyncio.Protocol):
     def _json(self, line: bytes) -> None:
         reply = json.loads(line)
         if not reply:
-            self._send(b"{}")
+            if self._phone.streams:
+                self._phone.pong()
+            else:
+                self._send(b"{}")
+        elif "connect" in reply and self._phone.streams:
+            self.told.set_result(reply["connect"])
+        elif "disconnect" in reply.get("push", ()):
+            self._phone.close_code = reply["push"]["disconnect"]["code"]
         elif "error" in reply:
             self._refused(reply["error"]["code"])
         elif "subscribe" in reply:
@@ -200,3 +247,36 @@ class _Line(asyncio.Protocol):
             else b"%c\xfe%b" % (opcode, size.to_bytes(2, "big"))
         )
         self._transport.write(head + b"\0\0\0\0" + payload)
+
+
+class _Requests(asyncio.Protocol):
+    """The connection for what a phone of a stream says. What is answered is not looked at."""
+
+    def __init__(self, told: dict[str, str]) -> None:
+        self._told = told
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See base."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def say(self, commands: str) -> None:
+        """Send a request."""
+        body = {"session": self._told["session"], "node": self._told["node"], "data": commands}
+        self._transport.write(_post("emulation", json.dumps(body).encode()))
+
+    def reset(self) -> None:
+        """Hang up."""
+        _reset(self._transport)
+
+
+def _post(path: str, body: bytes) -> bytes:
+    return (
+        b"POST /%b HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        b"Content-Length: %d\r\n\r\n%b" % (path.encode(), len(body), body)
+    )
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    connection: socket.socket = transport.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    transport.abort()
