@@ -10,7 +10,7 @@ import hypothesis
 import pytest
 import uvloop
 
-from tests.support.sdks import Sdks
+from tests.support.sdks import LEFT_OUT, Sdks
 
 # A shared machine stalls now and then, so an example has no deadline; the test as a whole has one.
 # In CI the examples are always the same: a run that fails tells something about the change.
@@ -24,6 +24,12 @@ def pytest_asyncio_loop_factories(
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Run asynchronous tests and fixtures on the loop that the hub runs on."""
     return {"uvloop": uvloop.new_event_loop}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which SDKs this machine lacks, where tests of a mixture have gone on without them."""
+    if LEFT_OUT:
+        terminalreporter.write_line(f"mixtures of SDKs were without {', '.join(sorted(LEFT_OUT))}")
 
 
 class _Collector(logging.Handler):

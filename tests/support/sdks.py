@@ -53,14 +53,20 @@ def all_but(*names: str) -> list[str]:
 def installed(names: Sequence[str]) -> list[str]:
     """Those of the names whose language this machine has, for tests that take any mixture of SDKs.
 
-    In CI that is all of them: one that is missing fails whoever opens it. Elsewhere the tests with
-    one SDK say in sight what is missing.
+    In CI that is all of them: one that is missing fails whoever opens it. Elsewhere those that are
+    left out are in `LEFT_OUT`, and said at the end of the run.
     """
-    return [
+    there = [
         name
         for name in names
         if os.environ.get("CI") or all(map(shutil.which, _PROGRAMS[KINDS[name].language]))
     ]
+    LEFT_OUT.update(set(names) - set(there))
+    return there
+
+
+LEFT_OUT: Final[set[str]] = set()
+"""SDKs that mixtures were without."""
 
 
 _PROGRAMS: Final[Mapping[Language, Sequence[str]]] = {
