@@ -89,8 +89,11 @@ class Gate:
         self._arriving.pop(connection, None)
 
     def leaving(self, connection: Overdue, now: float) -> None:
-        """We closed the connection; it must end soon."""
-        self._leaving[connection] = now + CLOSE_TIMEOUT_S
+        """The connection is closing, whoever began it; it must end soon. Idempotent.
+
+        A transport that closes waits, without an end, for a peer to read what was written to it.
+        """
+        self._leaving.setdefault(connection, now + CLOSE_TIMEOUT_S)
 
     def left(self, connection: Overdue) -> None:
         """It did."""

@@ -86,10 +86,10 @@ class StreamConnection(asyncio.Protocol):
         if transport.is_closing():
             return
         push = self.wire.codec.push("", Disconnected(disconnect.code, disconnect.reason))
+        self._gate.leaving(self, asyncio.get_running_loop().time())
         # RuntimeError is uvloop's word for a transport that has just closed.
         with contextlib.suppress(RuntimeError):
             transport.write(last + self.wire.frame(push) + LAST_CHUNK)
-            self._gate.leaving(self, asyncio.get_running_loop().time())
         transport.close()
 
     def pause_reading(self) -> None:
@@ -125,7 +125,8 @@ class StreamConnection(asyncio.Protocol):
             self._hub.resumed(self._client)
 
     def eof_received(self) -> bool:
-        """The peer is done with us; have the transport closed."""
+        """The peer is done with us; have the transport closed, and aborted if nobody reads on."""
+        self._gate.leaving(self, asyncio.get_running_loop().time())
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -206,7 +206,11 @@ class WebsocketConnection(asyncio.Protocol):
         self._hub.resumed(self._client)
 
     def eof_received(self) -> bool:
-        """The peer sends no more; a websocket is over then, so have the transport closed."""
+        """The peer sends no more; a websocket is over then, so have the transport closed.
+
+        It may not read either, and the transport would wait for it.
+        """
+        self._gate.leaving(self, asyncio.get_running_loop().time())
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -228,8 +232,8 @@ class WebsocketConnection(asyncio.Protocol):
 
     def _write_last(self, frames: bytes) -> None:
         """Write what ends the conversation; the gate aborts a peer that does not take it."""
+        self._gate.leaving(self, asyncio.get_running_loop().time())
         # RuntimeError is uvloop's word for a transport that has just closed.
         with contextlib.suppress(RuntimeError):
             if frames and not self._transport.is_closing():
                 self._transport.write(frames)
-                self._gate.leaving(self, asyncio.get_running_loop().time())

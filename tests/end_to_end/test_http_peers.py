@@ -103,6 +103,33 @@ async def test_who_stops_reading_is_closed_and_the_others_go_on(
     assert "realtime_slow_closes_total 1.0" in metrics
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_who_says_goodbye_and_never_reads_is_freed(make_hub: MakeHub, transport: str) -> None:
+    """Half-closed while what it was sent fills all buffers on the way."""
+    hub = make_hub({})
+    await asyncio.to_thread(hub.start)
+    async with open_api(hub) as api:
+        assert await member_count(api) == 0  # on a connection that stays
+        sockets = hub.sockets()
+        with open_raw(hub.port, receive_buffer_bytes=4096) as half:
+            await asyncio.to_thread(begin, half, transport, CHANNEL)
+
+            async def is_full() -> bool:
+                await api.call("publish", channel=CHANNEL, data=BODY)
+                return "realtime_outboxes_paused 1.0" in (await api.request("GET", "/metrics")).text
+
+            await eventually(is_full, within_s=30.0)
+            assert hub.sockets() > sockets
+            half.shutdown(socket.SHUT_WR)
+
+            async def is_freed() -> bool:
+                metrics = (await api.request("GET", "/metrics")).text
+                gone = f'realtime_wire_connections{{wire="json-{transport}"}} 0.0' in metrics
+                return gone and hub.sockets() <= sockets
+
+            await eventually(is_freed, within_s=3.0 + 5.0)
+
+
 @pytest.fixture
 def network() -> Iterator[Network]:
     """A network that can be cut."""

@@ -255,6 +255,26 @@ async def test_a_peer_that_does_not_answer_a_close_is_ended_by_the_gate() -> Non
         transport.protocol.connection_lost(None)
 
 
+async def test_a_peer_that_says_no_more_and_does_not_read_is_ended_by_the_gate() -> None:
+    async with opened() as house:
+        transport = house.websocket()
+        assert transport.protocol.eof_received() is False
+        transport.close()  # as asyncio does
+        house.gate.sweep(asyncio.get_running_loop().time() + CLOSE_TIMEOUT_S)
+        assert transport.aborted
+        transport.protocol.connection_lost(None)
+
+
+async def test_a_peer_that_closes_a_closing_transport_is_ended_by_the_gate() -> None:
+    async with opened() as house:
+        transport = house.websocket()
+        transport.close()
+        transport.protocol.data_received(client_frame(CLOSE, b"\x03\xe8"))
+        house.gate.sweep(asyncio.get_running_loop().time() + CLOSE_TIMEOUT_S)
+        assert transport.aborted
+        transport.protocol.connection_lost(None)
+
+
 async def test_a_close_of_the_peer_is_echoed_behind_what_was_queued() -> None:
     async with opened() as house:
         transport = house.websocket()

@@ -95,6 +95,16 @@ def test_who_does_not_answer_a_close_in_time_is_ended() -> None:
     assert (silent.aborted, polite.aborted) == (1, 0)
 
 
+def test_who_is_said_to_leave_twice_has_no_more_time() -> None:
+    gate = open_gate()
+    silent, late = Connection(), Connection()
+    gate.leaving(silent, 0.0)
+    gate.leaving(late, 0.5)
+    gate.leaving(silent, 1.0)
+    gate.sweep(CLOSE_TIMEOUT_S)
+    assert (silent.aborted, late.aborted) == (1, 0)
+
+
 def test_leaving_is_harmless_for_who_never_came() -> None:
     gate = open_gate()
     gate.arrived(Connection())

@@ -226,6 +226,20 @@ async def test_a_close_is_a_push_and_the_end_of_the_answer(
         transport.protocol.connection_lost(None)
 
 
+@pytest.mark.parametrize("request_bytes", ALL)
+async def test_a_peer_that_says_no_more_and_does_not_read_is_ended_by_the_gate(
+    request_bytes: bytes,
+) -> None:
+    async with stream_house() as house:
+        transport, _ = await house.streaming(request_bytes)
+        assert transport.protocol.eof_received() is False
+        transport.close()  # as asyncio does
+        transport.protocol.close(SHUTDOWN)
+        house.gate.sweep(asyncio.get_running_loop().time() + CLOSE_TIMEOUT_S)
+        assert transport.aborted
+        transport.protocol.connection_lost(None)
+
+
 async def test_a_refused_connect_is_answered_or_closes_as_the_client_can_hear_it() -> None:
     async with stream_house() as house:
         expired = house.node.token("ann", ttl_s=-100)
