@@ -13,6 +13,10 @@ FIRST_EVENT: Final = b"2\r\n\r\n\r\n"
 """What an event stream begins with: an empty line, so that its reader sees that it flows."""
 
 
+STAY_AWAY: Final = b"10\r\nretry: 3600000\n\n\r\n"
+"""Has an EventSource wait for an hour before it asks again; else it does after a few seconds."""
+
+
 def frame_line(document: bytes) -> bytes:
     """A JSON document and a line break."""
     return b"%x\r\n%b\n\r\n" % (len(document) + 1, document)

@@ -15,8 +15,9 @@ from realtime.errors import Disconnect
 from realtime.hub.client import Client
 from realtime.hub.hub import Hub
 from realtime.protocol.replies import Disconnected
-from realtime.server.chunks import LAST_CHUNK
+from realtime.server.chunks import LAST_CHUNK, STAY_AWAY
 from realtime.server.gate import CLOSE_TIMEOUT_S, Gate
+from realtime.server.stream_wires import JSON_UNI_SSE
 from realtime.server.websocket import WRITE_HIGH_BYTES, WRITE_LOW_BYTES
 
 IGNORED_MAX_BYTES: Final = 64 * 1024
@@ -160,6 +161,12 @@ class UnidirectionalStream(StreamConnection):
         super().__init__(hub, gate, transport, wire, address=address, head=head)
         # As a websocket that does not answer: a pong's time, and that of a close.
         _free_half_open(transport, hub.settings.client.pong_timeout_s + CLOSE_TIMEOUT_S)
+
+    def close(self, disconnect: Disconnect, last: bytes = b"") -> None:
+        """As any stream; a browser, which knows nothing of codes, is told whether to come back."""
+        if self.wire is JSON_UNI_SSE and not disconnect.reconnects:
+            last += STAY_AWAY
+        super().close(disconnect, last)
 
 
 def _free_half_open(transport: asyncio.Transport, timeout_s: float) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from aiohttp.web import RequestHandler
 
-from realtime.errors import SHUTDOWN
+from realtime.errors import SHUTDOWN, Disconnect
 from realtime.server.gate import CLOSE_TIMEOUT_S
 from realtime.server.stream import IGNORED_MAX_BYTES, StreamConnection, UnidirectionalStream
 from realtime.server.websocket import WRITE_HIGH_BYTES, WRITE_LOW_BYTES
@@ -27,6 +27,7 @@ HTTP_STREAM = post("/connection/http_stream", CONNECT)
 SSE = get(f"/connection/sse?cf_connect={quote(CONNECT)}")
 UNI_HTTP_STREAM = post("/connection/uni_http_stream", b"{}")
 UNI_SSE = get("/connection/uni_sse?cf_connect=%7B%7D")
+REPLACED = Disconnect(3510, "replaced")
 ALL = (HTTP_STREAM, SSE, UNI_HTTP_STREAM, UNI_SSE)
 
 
@@ -223,6 +224,29 @@ async def test_a_close_is_a_push_and_the_end_of_the_answer(
         # A peer that does not take it is not waited for.
         house.gate.sweep(asyncio.get_running_loop().time() + CLOSE_TIMEOUT_S + 0.1)
         assert transport.aborted
+        transport.protocol.connection_lost(None)
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "disconnect", "stays_away"),
+    [
+        (UNI_SSE, REPLACED, True),
+        (UNI_SSE, SHUTDOWN, False),
+        (UNI_HTTP_STREAM, REPLACED, False),
+        (SSE, REPLACED, False),
+    ],
+)
+async def test_a_browser_that_only_listens_is_told_not_to_come_back(
+    request_bytes: bytes, disconnect: Disconnect, stays_away: bool
+) -> None:
+    async with stream_house() as house:
+        transport, _ = await house.streaming(request_bytes)
+        (client,) = house.node.hub.clients
+        house.node.hub.responder.close(client, disconnect)
+        *_, retry, said, last = (b"", *chunks(transport.take()))
+        assert (retry == b"retry: 3600000\n\n") is stays_away
+        assert str(disconnect.code).encode() in said
+        assert last == b""
         transport.protocol.connection_lost(None)
 
 
