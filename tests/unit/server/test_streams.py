@@ -162,6 +162,16 @@ async def test_a_stream_may_come_on_a_connection_that_served_http_before() -> No
         transport.protocol.connection_lost(None)
 
 
+async def test_a_connection_that_was_paused_is_read_again_once_it_is_a_stream() -> None:
+    async with stream_house() as house:
+        transport = house.knock(HTTP_STREAM + get("/connection/init") * 40)
+        assert not transport.reading  # aiohttp has read ahead enough
+        await settled()
+        assert isinstance(transport.protocol, StreamConnection)
+        assert transport.reading
+        transport.protocol.connection_lost(None)
+
+
 async def test_a_connection_whose_answers_were_not_read_is_not_taken_over() -> None:
     async with stream_house() as house:
         transport = house.knock(get("/connection/init"))
