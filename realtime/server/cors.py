@@ -15,6 +15,9 @@ MAX_AGE_S: Final = 600
 _METHODS: Final = "GET, POST, OPTIONS"
 _VARY: Final = {"Vary": "Origin"}
 
+_OTHER_SITES: Final = frozenset({"cross-site", "same-site"})
+"""What browsers call others in Sec-Fetch-Site; `same-site` is another host of the same domain."""
+
 _HEADER_NAMES: Final = re.compile(r"[-_0-9A-Za-z]+(?: ?, ?[-_0-9A-Za-z]+)*")
 _HEADER_NAMES_MAX: Final = 512
 
@@ -32,6 +35,8 @@ class Cors:
         """
         origins = request.headers.getall("Origin", [])
         if not origins:
+            if self._is_foreign(request):
+                raise web.HTTPForbidden(text="This origin may not connect.\n", headers=_VARY)
             return _VARY
         if len(origins) > 1:
             raise web.HTTPBadRequest(text="The Origin header came more than once.\n")
@@ -43,6 +48,15 @@ class Cors:
             "Access-Control-Allow-Credentials": "true",
             **_VARY,
         }
+
+    def _is_foreign(self, request: web.Request) -> bool:
+        """Whether a page of another site makes a browser ask, without wanting to read the answer.
+
+        An image's GET, say: its address is enough to connect and to publish, and it has no Origin.
+        Programs send no such header, nor do browsers where the hub is reached over bare HTTP.
+        """
+        site = request.headers.get("Sec-Fetch-Site", "").strip().lower()
+        return site in _OTHER_SITES and "*" not in self._rules.origins("")
 
     def preflight(self, request: web.Request) -> web.Response:
         """The answer to OPTIONS: whatever headers a page wants to send, it may. Raises as above."""

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from tests.end_to_end.conftest import MakeHub
 from tests.support.programs import require
+from tests.support.server_api import open_api
 from tests.support.tokens import connection_token
 
 # Starting Chromium on a machine that may be busy.
@@ -68,6 +69,14 @@ const following = () => new Promise((resolve, reject) => {
     resolve(connect.subs[channel].publications.map((each) => each.data));
   };
 });
+const image = () => new Promise((resolve) => {
+  const said = `{"id":1,"connect":{"token":"${token}"}}\\n` +
+    `{"id":2,"publish":{"channel":"${channel}","data":"from an image"}}`;
+  const picture = new Image();
+  picture.onload = picture.onerror = () => resolve("ended");
+  setTimeout(() => resolve("goes on"), 5000);
+  picture.src = hub + "/connection/sse?cf_connect=" + encodeURIComponent(said);
+});
 const refusal = async () => {
   const answer = await post("/emulation", { session: "a.b", node: "", data: "{}" });
   return [answer.status, await answer.text()];
@@ -76,6 +85,7 @@ const refusal = async () => {
   await attempt("conversation", conversation);
   await attempt("following", following);
   await attempt("refusal", refusal);
+  await attempt("image", image);
   await fetch("/report", { method: "POST", body: JSON.stringify(told) });
 })();
 """
@@ -145,15 +155,22 @@ async def test_a_page_of_another_site(make_hub: MakeHub, tmp_path: Path, is_allo
             "TOKEN", json.dumps(connection_token("ann")), 1
         )
         told = await visited(f"{origin}/", site, tmp_path / "profile")
+    async with open_api(hub) as api:
+        history = await api.call("history", channel="chat:page", limit=10)
+    published = [each["data"] for each in history["publications"]]
+    # Nothing by the image: that may say who asks, and no page of another site may read the answer.
+    assert published == (["from a page"] if is_allowed else [])
     if is_allowed:
         assert told == {
             "conversation": [[204, 204], "from a page"],
             "following": ["from a page"],
             "refusal": [404, "There is no such session.\n"],
+            "image": "ended",
         }
     else:
         assert told == {
             "conversation": "TypeError: Failed to fetch",
             "following": "refused",
             "refusal": "TypeError: Failed to fetch",
+            "image": "ended",
         }

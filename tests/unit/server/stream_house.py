@@ -73,6 +73,17 @@ def get(target: str, *headers: str) -> bytes:
     return "\r\n".join([f"GET {target} HTTP/1.1", "Host: hub", *headers, "\r\n"]).encode()
 
 
+def status(answer: bytes) -> int:
+    """Of an answer."""
+    return int(answer.split(b" ", 2)[1])
+
+
+def headers(answer: bytes) -> dict[str, str]:
+    """Of an answer, by lower-case name."""
+    lines = answer.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+    return {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+
+
 def chunks(body: bytes) -> Iterator[bytes]:
     """The chunks of a body, each with its length checked; b"" is the last one."""
     while body:

@@ -6,22 +6,11 @@ import pytest
 
 from realtime.server import bodies
 from tests.support.hub import settled
-from tests.unit.server.stream_house import CONNECT, get, post, stream_house
+from tests.unit.server.stream_house import CONNECT, get, headers, post, status, stream_house
 
 PAGE = "Origin: https://app.example.com"
 ORIGINS = ("https://app.example.com",)
 STREAMS = ("http_stream", "sse", "uni_http_stream", "uni_sse")
-
-
-def status(answer: bytes) -> int:
-    """Of an answer."""
-    return int(answer.split(b" ", 2)[1])
-
-
-def headers(answer: bytes) -> dict[str, str]:
-    """Of an answer, by lower-case name."""
-    lines = answer.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
-    return {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
 
 
 @pytest.mark.parametrize(
@@ -184,6 +173,37 @@ async def test_other_pages_are_refused_everywhere(origin: str, code: int) -> Non
             answer = await house.asked(request)
             assert status(answer) == code
             assert "access-control-allow-origin" not in headers(answer)
+
+
+@pytest.mark.parametrize("origins", [(), ORIGINS])
+async def test_an_image_of_another_site_performs_nothing(origins: tuple[str, ...]) -> None:
+    async with stream_house(origins=origins) as house:
+        for site in ("cross-site", "same-site"):
+            for request in (
+                get("/connection/sse?cf_connect=%7B%7D", f"Sec-Fetch-Site: {site}"),
+                get("/connection/uni_sse?cf_connect=%7B%7D", f"Sec-Fetch-Site: {site}"),
+                get("/connection/uni_http_stream?cf_connect=%7B%7D", f"Sec-Fetch-Site: {site}"),
+                post("/emulation", b'{"session":"a.b","data":"{}"}', f"Sec-Fetch-Site: {site}"),
+            ):
+                assert status(await house.asked(request)) == 403
+        assert house.gate.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("origins", "lines"),
+    [
+        ((), ("Sec-Fetch-Site: same-origin",)),
+        ((), ("Sec-Fetch-Site: none",)),
+        (("*",), ("Sec-Fetch-Site: cross-site",)),
+        (ORIGINS, (PAGE, "Sec-Fetch-Site: cross-site")),
+    ],
+)
+async def test_who_may_come_may_do_so_from_any_site(
+    origins: tuple[str, ...], lines: tuple[str, ...]
+) -> None:
+    async with stream_house(origins=origins) as house:
+        stream, _ = await house.streaming(get("/connection/uni_sse?cf_connect=%7B%7D", *lines))
+        stream.protocol.connection_lost(None)
 
 
 async def test_without_a_list_the_hubs_own_pages_may_come() -> None:
