@@ -11,6 +11,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from realtime.server.api import BODY_MAX_BYTES
+from realtime.server.bodies import BODIES, Bodies
 from realtime.server.door import UNIDIRECTIONAL_PATH, WEBSOCKET_PATH, Doorway
 from realtime.server.process import HTTP_SHUTDOWN_S
 
@@ -64,6 +65,7 @@ def make_runner(routes: Iterable[Routes]) -> web.AppRunner:
 def make_application(routes: Iterable[Routes]) -> web.Application:
     """An application that serves these routes."""
     application = web.Application(client_max_size=BODY_MAX_BYTES, middlewares=[_boundary])
+    application[BODIES] = Bodies()
     application.on_response_prepare.append(_anonymous)
     application.on_response_prepare.append(_brief)
     for group in routes:

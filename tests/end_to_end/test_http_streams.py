@@ -8,6 +8,7 @@ from typing import Final
 import aiohttp
 import pytest
 
+from realtime.server.gate import HTTP_CONNECTIONS_MAX
 from tests.end_to_end.conftest import MakeHub
 from tests.support.polling import eventually
 from tests.support.processes import HubProcess
@@ -251,3 +252,20 @@ async def test_bodies_that_do_not_come_keep_nobody_out(hub: HubProcess, path: st
     for writer in writers:
         writer.close()
         await writer.wait_closed()
+
+
+async def test_more_slow_bodies_than_connections_for_them_keep_nobody_out(hub: HubProcess) -> None:
+    half = request("http_stream", connect("http_stream"))[:-10]
+    writers = []
+    for _ in range(HTTP_CONNECTIONS_MAX + 100):
+        _, writer = await asyncio.open_connection("127.0.0.1", hub.port)
+        writer.write(half)
+        writers.append(writer)
+    async with asyncio.timeout(5), open_api(hub) as api:
+        assert (await api.request("GET", "/health")).status == 200
+        async with open_stream(hub.url, "http_stream", connection_token("ann")) as ann:
+            assert (await ann.command("rpc", method="x"))["error"]["code"] == 108
+    for writer in writers:
+        writer.transport.abort()
+    # asyncio tells of an aborted connection a turn of the loop later.
+    await asyncio.sleep(0.05)

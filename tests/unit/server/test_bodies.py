@@ -1,0 +1,40 @@
+"""Bodies that are slow or compressed, and requests that cannot be read at all."""
+
+import pytest
+
+from realtime.server import bodies
+from tests.support.hub import settled
+from tests.unit.server.stream_house import CONNECT, post, status, stream_house
+
+
+@pytest.mark.parametrize("path", ["/connection/http_stream", "/emulation"])
+async def test_one_slow_body_too_many_ends_the_oldest(
+    monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(bodies, "READING_MAX", 3)
+    async with stream_house() as house:
+        slow = []
+        for _ in range(3):
+            slow.append(house.knock(post(path, CONNECT)[:-5]))
+            await settled()
+        assert [each.take() for each in slow] == [b"", b"", b""]
+        # Neither those that are whole nor those that have gone count.
+        slow.pop(1).protocol.connection_lost(None)
+        await settled()
+        for _ in range(3):
+            quick, _ = await house.streaming(post("/connection/http_stream", CONNECT))
+            quick.protocol.connection_lost(None)
+        slow.append(house.knock(post(path, CONNECT)[:-5]))
+        await settled()
+        assert [each.closing for each in slow] == [False, False, False]
+        slow.append(house.knock(post(path, CONNECT)[:-5]))
+        await settled()
+        assert [each.closing for each in slow] == [True, False, False, False]
+        answer = slow[0].take()
+        assert status(answer) == 408
+        assert answer.endswith(b"The request's body took too long.\n")
+        slow[0].protocol.connection_lost(None)
+        await settled()
+        assert len(house.http.connections) == 3
+        for each in slow[1:]:
+            each.protocol.connection_lost(None)
