@@ -31,6 +31,7 @@ from realtime.protocol.calls import (
     UnbanCall,
     UnsubscribeCall,
 )
+from realtime.server.bodies import ENCODED, is_encoded
 
 logger = logging.getLogger(__name__)
 
@@ -234,7 +235,9 @@ class ApiRoutes:
 
 
 async def _read(request: web.Request) -> bytes:
-    """The body, as valid UTF-8. Raises the HTTP answer for one that is not."""
+    """The body, as valid UTF-8. Raises the HTTP answer for one that is not, or is compressed."""
+    if is_encoded(request):
+        raise web.HTTPUnsupportedMediaType(text=f"{ENCODED.text}\n")
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             body = await request.read()

@@ -58,6 +58,12 @@ def _cut(request: web.Request) -> None:
         transport.close()
 
 
+def is_encoded(request: web.Request) -> bool:
+    """Whether the body is compressed, which nobody here undoes."""
+    encodings = ",".join(request.headers.getall("Content-Encoding", [])).lower().split(",")
+    return any(encoding.strip() not in ("", "identity") for encoding in encodings)
+
+
 def is_protobuf(request: web.Request) -> bool:
     """Whether the body says so; aiohttp says it of one that says nothing, too."""
     return request.content_type == PROTOBUF_TYPE and "Content-Type" in request.headers
@@ -76,8 +82,18 @@ class Refusal(Exception):
         return web.Response(status=self.status, text=f"{self.text}\n", headers=headers)
 
 
+ENCODED: Final = Refusal(
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The request's body must not be compressed."
+)
+
+
 async def read_body(request: web.Request, max_bytes: int) -> bytes:
-    """The whole body. Raises Refusal for one that is too long or takes too long, or that breaks."""
+    """The whole body, which is not compressed.
+
+    Raises Refusal for one that is, that is too long or takes too long, or that breaks.
+    """
+    if is_encoded(request):
+        raise ENCODED
     too_long = Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request's body is too long.")
     if (request.content_length or 0) > max_bytes:
         raise too_long

@@ -57,6 +57,8 @@ def make_runner(routes: Iterable[Routes]) -> web.AppRunner:
         logger=AIOHTTP_LOGGER,
         keepalive_timeout=HTTP_KEEPALIVE_S,
         lingering_time=HTTP_LINGERING_S,
+        # A body of a few kilobytes could become one of many megabytes, before any limit is asked.
+        auto_decompress=False,
         shutdown_timeout=HTTP_SHUTDOWN_S,
         handle_signals=False,
     )

@@ -192,6 +192,13 @@ async def test_a_body_of_the_wrong_shape_is_107(body: bytes) -> None:
         )
 
 
+async def test_a_compressed_body_is_not_read() -> None:
+    async with served() as api:
+        for path in ("/api/info", "/api"):
+            status, text = await api.post(path, b"{}", **{"Content-Encoding": "gzip"})
+            assert (status, text) == (415, "The request's body must not be compressed.\n")
+
+
 async def test_an_unknown_method_is_104() -> None:
     async with served() as api:
         status, answer = await api.post("/api/nothing")

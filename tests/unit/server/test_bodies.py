@@ -1,5 +1,8 @@
 """Bodies that are slow or compressed, and requests that cannot be read at all."""
 
+import time
+import zlib
+
 import pytest
 
 from realtime.server import bodies
@@ -38,3 +41,25 @@ async def test_one_slow_body_too_many_ends_the_oldest(
         assert len(house.http.connections) == 3
         for each in slow[1:]:
             each.protocol.connection_lost(None)
+
+
+@pytest.mark.parametrize("encoding", ["deflate", "gzip", "br", "identity, gzip", "x"])
+@pytest.mark.parametrize("path", ["/connection/http_stream", "/emulation"])
+async def test_a_compressed_body_is_not_read(path: str, encoding: str) -> None:
+    async with stream_house() as house:
+        body = zlib.compress(CONNECT)
+        answer = await house.asked(post(path, body, f"Content-Encoding: {encoding}"))
+        assert status(answer) == 415
+        assert answer.endswith(b"The request's body must not be compressed.\n")
+        plain = post("/connection/http_stream", CONNECT, "Content-Encoding: Identity")
+        stream, _ = await house.streaming(plain)
+        stream.protocol.connection_lost(None)
+
+
+async def test_a_compressed_body_is_not_inflated_for_anybody() -> None:
+    async with stream_house() as house:
+        bomb = zlib.compress(b" " * 60_000_000, 9)
+        began = time.process_time()
+        request = post("/nowhere", bomb, "Content-Encoding: deflate")
+        assert status(await house.asked(request)) == 404
+        assert time.process_time() - began < 0.05
