@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 from realtime.server.api import BODY_MAX_BYTES
 from realtime.server.bodies import BODIES, Bodies
 from realtime.server.door import UNIDIRECTIONAL_PATH, WEBSOCKET_PATH, Doorway
+from realtime.server.handling import Runner
 from realtime.server.process import HTTP_SHUTDOWN_S
 
 logger = logging.getLogger(__name__)
@@ -51,16 +52,15 @@ HTTP_LINGERING_S: Final = 2.0
 def make_runner(routes: Iterable[Routes]) -> web.AppRunner:
     """What runs an application that serves these routes."""
     # No access log: a query may carry an API key.
-    return web.AppRunner(
+    return Runner(
         make_application(routes),
+        shutdown_timeout=HTTP_SHUTDOWN_S,
         access_log=None,
         logger=AIOHTTP_LOGGER,
         keepalive_timeout=HTTP_KEEPALIVE_S,
         lingering_time=HTTP_LINGERING_S,
         # A body of a few kilobytes could become one of many megabytes, before any limit is asked.
         auto_decompress=False,
-        shutdown_timeout=HTTP_SHUTDOWN_S,
-        handle_signals=False,
     )
 
 

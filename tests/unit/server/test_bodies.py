@@ -7,7 +7,8 @@ import pytest
 
 from realtime.server import bodies
 from tests.support.hub import settled
-from tests.unit.server.stream_house import CONNECT, post, status, stream_house
+from tests.unit.server.stream_house import CONNECT, get, headers, post, status, stream_house
+from tests.unit.server.transport import SocketlessTransport
 
 
 @pytest.mark.parametrize("path", ["/connection/http_stream", "/emulation"])
@@ -63,3 +64,26 @@ async def test_a_compressed_body_is_not_inflated_for_anybody() -> None:
         request = post("/nowhere", bomb, "Content-Encoding: deflate")
         assert status(await house.asked(request)) == 404
         assert time.process_time() - began < 0.05
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_what_cannot_be_read_is_answered_without_a_name_or_an_echo(is_first: bool) -> None:
+    async with stream_house() as house:
+        # As on a listener without a door.
+        transport = house.knock() if not is_first else SocketlessTransport()
+        if is_first:
+            transport.protocol = house.http()
+            transport.protocol.connection_made(transport)
+        else:
+            transport.protocol.data_received(get("/connection/init"))
+            await settled()
+            transport.take()
+        transport.protocol.data_received(b"GET / HTTP/1.1\r\nHost: a\r\nsecret word: 1\r\n\r\n")
+        await settled()
+        answer = transport.take()
+        assert status(answer) == 400
+        assert answer.endswith(b"\r\n\r\nThe request is not well-formed.\n")
+        assert "server" not in headers(answer)
+        assert b"secret" not in answer
+        assert transport.closing
+        transport.protocol.connection_lost(None)
