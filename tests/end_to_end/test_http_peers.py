@@ -263,7 +263,7 @@ async def test_who_asks_for_much_and_reads_nothing_is_held_back(make_hub: MakeHu
                 assert time.monotonic() - began < SLOWEST_S
         statuses = {task.result() for task in posts}
         assert statuses <= {204, 404, 503}
-        assert len(statuses) > 1, statuses
+        assert 503 in statuses, statuses
         assert hub.rss_kb() - rss_kb < 60_000
 
 
