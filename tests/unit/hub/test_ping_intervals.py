@@ -79,7 +79,7 @@ async def test_a_client_that_vanished_is_freed_in_interval_and_timeout_and_count
 ) -> None:
     async with running(SETTINGS) as node:
         peer, _ = await named(node, name)
-        await node.advance(INTERVALS.get(name, 25.0) + 4.0 + 1.0)
+        await node.advance(INTERVALS.get(name, 25.0) + 4.0 + 3.0)
         assert peer.code == 3012
         assert node.hub.statistics.disconnects == {3012: 1}
 
