@@ -11,7 +11,7 @@ import pytest
 
 from realtime.settings.kinds import SECTIONS
 from realtime.settings.schema import ServerSettings
-from tests.guides.pages import ADDRESS, blocks, pages
+from tests.guides.pages import ADDRESS, blocks, file, pages
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 HERE: Final = Path(__file__).parent
@@ -91,6 +91,9 @@ def test_the_versions_that_pages_name_are_those_that_are_run() -> None:
         found = re.search(rf"<artifactId>{artifact}</artifactId>\s*<version>(.+)</version>", maven)
         assert found is not None
         assert found[1] in pages()[page]
+    kotlin = re.search(r"<kotlin.version>(.+)</kotlin.version>", maven)
+    assert kotlin is not None
+    assert file("kotlin", "pom.xml").count(f"<version>{kotlin[1]}</version>") == 2
 
 
 def _go_version(module: str, name: str) -> str:

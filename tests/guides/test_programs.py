@@ -2,26 +2,34 @@
 
 The same play for all: it hears itself, is suspended while the hub is killed and a message is
 published, and recovers it; then the hub loses its database, and the program reloads; at last it is
-disconnected for good and says so.
+disconnected for good and says so. Then: a program that is started before its hub, and one for a
+channel that stores nothing.
 """
 
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
+from websockets.sync.client import connect
 
 from tests.guides.dev_hub import DevHub
 from tests.guides.pages import write_file
 from tests.guides.running import Program
-from tests.guides.toolchains import HUB_PROPERTY, go_build, kotlin_classes
+from tests.guides.toolchains import CHANNEL_PROPERTY, HUB_PROPERTY, go_build, kotlin_classes
 from tests.support.programs import require
 
 CHANNEL: Final = "room:lobby"
+EPHEMERAL: Final = "typing:lobby"
 PRESENT_S: Final = 10.0
+FIRST_PUBLISH_S: Final = 5.5
+"""Longer than any of the SDKs waits for a subscription before it gives up on a publish."""
+
+LANGUAGES: Final = ("JavaScript", "Python", "Go", "Kotlin")
+Start = Callable[..., Program]
 
 # The first time, modules and packages are fetched and compiled.
 pytestmark = pytest.mark.timeout(180)
@@ -45,6 +53,39 @@ def programs() -> Iterator[list[Program]]:
     yield started
     for program in started:
         program.end()
+
+
+@pytest.fixture
+def start(
+    hub: DevHub, programs: list[Program], tmp_path: Path, request: pytest.FixtureRequest
+) -> Start:
+    """Start the program of a language as its page says, in place of CHANNEL for another one."""
+
+    def start(language: str, channel: str = CHANNEL) -> Program:
+        if language == "JavaScript":
+            modules = request.getfixturevalue("javascript")
+            program = start_node("javascript", "app.mjs", tmp_path, hub, modules, channel)
+        elif language == "Python":
+            path = write_file("python", "app.py", tmp_path, hub.address)
+            use(path, channel)
+            program = Program([sys.executable, "-u", str(path)], cwd=tmp_path)
+        elif language == "Go":
+            source = write_file("go", "main.go", tmp_path, hub.address)
+            use(source, channel)
+            program = Program([str(go_build(source))], cwd=tmp_path)
+        else:
+            java, *options = kotlin_classes(request.getfixturevalue("cache"))
+            properties = [f"-D{HUB_PROPERTY}={hub.address}", f"-D{CHANNEL_PROPERTY}={channel}"]
+            program = Program([java, *properties, *options, "AppKt"], cwd=tmp_path)
+        programs.append(program)
+        return program
+
+    return start
+
+
+def use(path: Path, channel: str) -> None:
+    """Have the program in a file use another channel."""
+    path.write_text(path.read_text().replace(CHANNEL, channel))
 
 
 def play(hub: DevHub, program: Program, language: str) -> None:
@@ -76,33 +117,50 @@ def play(hub: DevHub, program: Program, language: str) -> None:
     program.wait_for("closed 3503 force disconnect")
 
 
-def test_the_javascript_program(
-    hub: DevHub, programs: list[Program], tmp_path: Path, javascript: Path
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_program_of_a_page(hub: DevHub, start: Start, language: str) -> None:
+    play(hub, start(language), language)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_program_that_is_started_before_its_hub_sends_its_message_once(
+    hub: DevHub, start: Start, language: str
 ) -> None:
-    programs.append(start_node("javascript", "app.mjs", tmp_path, hub, javascript))
-    play(hub, programs[0], "JavaScript")
+    """It says meanwhile why it is not there."""
+    hub.kill9()
+    program = start(language)
+    program.wait_for("trying again")
+    time.sleep(FIRST_PUBLISH_S)  # the SDK gives up on the publish, and nothing tells of it
+    hub.start()
+    program.wait_for(f"1 hello from {language}", timeout_s=30.0)
+    assert program.count("hello from") == 1, program.output
+    assert [entry["offset"] for entry in stored(hub)] == [1]
 
 
-def test_the_python_program(hub: DevHub, programs: list[Program], tmp_path: Path) -> None:
-    path = write_file("python", "app.py", tmp_path, hub.address)
-    programs.append(Program([sys.executable, "-u", str(path)], cwd=tmp_path))
-    play(hub, programs[0], "Python")
-
-
-def test_the_go_program(hub: DevHub, programs: list[Program], tmp_path: Path) -> None:
-    source = write_file("go", "main.go", tmp_path, hub.address)
-    binary = go_build(source)
-    programs.append(Program([str(binary)], cwd=tmp_path))
-    play(hub, programs[0], "Go")
-
-
-def test_the_kotlin_program(
-    hub: DevHub, programs: list[Program], tmp_path: Path, cache: Path
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_message_that_was_stored_twice_under_one_id_is_shown_once(
+    hub: DevHub, start: Start, language: str
 ) -> None:
-    java, *options = kotlin_classes(cache)
-    command = [java, f"-D{HUB_PROPERTY}={hub.address}", *options, "AppKt"]
-    programs.append(Program(command, cwd=tmp_path))
-    play(hub, programs[0], "Kotlin")
+    """As after a publish whose acknowledgement was lost: the same user, the same id."""
+    program = start(language)
+    program.wait_for(f"1 hello from {language}")
+    (entry,) = stored(hub)
+    wire_publish(hub, entry["data"])
+    hub.call("publish", channel=CHANNEL, data={"text": "the end"})
+    program.wait_for("3 the end")
+    assert program.count("hello from") == 1, program.output
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_program_shows_every_message_of_a_channel_that_stores_nothing(
+    hub: DevHub, start: Start, language: str
+) -> None:
+    program = start(language, EPHEMERAL)
+    program.wait_for(f"0 hello from {language}")
+    hub.call("publish", channel=EPHEMERAL, data={"text": "one"})
+    hub.call("publish", channel=EPHEMERAL, data={"text": "two"})
+    program.wait_for("0 one")
+    program.wait_for("0 two")
 
 
 def test_the_javascript_program_where_websockets_are_off(
@@ -166,11 +224,35 @@ def test_what_the_page_tells_curl(hub: DevHub, programs: list[Program], tmp_path
     assert programs[2].count('"offset":1') == 1
 
 
-def start_node(page: str, name: str, folder: Path, hub: DevHub, modules: Path) -> Program:
+def start_node(
+    page: str, name: str, folder: Path, hub: DevHub, modules: Path, channel: str = CHANNEL
+) -> Program:
     """Start a program of a page with `node_modules` beside it."""
     (folder / "node_modules").symlink_to(modules)
-    write_file(page, name, folder, hub.address)
+    use(write_file(page, name, folder, hub.address), channel)
     return Program(["node", name], cwd=folder)
+
+
+def stored(hub: DevHub) -> list[dict[str, Any]]:
+    """What the channel's log holds, oldest first."""
+    publications = hub.call("history", channel=CHANNEL, limit=50)["publications"]
+    assert isinstance(publications, list)
+    return publications
+
+
+def wire_publish(hub: DevHub, data: Mapping[str, Any]) -> None:
+    """Publish as alice, the user of the programs, over a connection of its own."""
+    commands: list[dict[str, Any]] = [
+        {"id": 1, "connect": {"token": hub.token("alice")}},
+        {"id": 2, "publish": {"channel": CHANNEL, "data": data}},
+    ]
+    with connect(hub.websocket_url) as socket:
+        for command in commands:
+            socket.send(json.dumps(command))
+            reply: dict[str, Any] = {}
+            while reply.get("id") != command["id"]:
+                reply = json.loads(socket.recv(timeout=PRESENT_S))
+            assert "error" not in reply
 
 
 def wait_for_presence(hub: DevHub) -> None:

@@ -26,6 +26,9 @@ _JAVA: Final = "install a JDK 17 or newer and Maven"
 HUB_PROPERTY: Final = "hub"
 """Java's system property with the address of the hub: compiling for each would take too long."""
 
+CHANNEL_PROPERTY: Final = "channel"
+"""The same for the channel, which is the pages' one otherwise."""
+
 
 @one_at_a_time
 def node_modules(cache: Path) -> Path:
@@ -53,7 +56,8 @@ def go_build(source: Path) -> Path:
 def kotlin_classes(cache: Path) -> list[str]:
     """Compile the Kotlin programs of the guides at once; the command to run one, but for its name.
 
-    The one that connects takes the hub's address from the property HUB_PROPERTY.
+    The one that connects takes the hub's address from the property HUB_PROPERTY, and its channel
+    from CHANNEL_PROPERTY.
     """
     java = require("java", _JAVA)
     maven = require("mvn", _JAVA)
@@ -62,7 +66,7 @@ def kotlin_classes(cache: Path) -> list[str]:
         "src/App.kt": app.replace(
             f'const val HUB = "{ADDRESS}"',
             f'val HUB: String = System.getProperty("{HUB_PROPERTY}")',
-        ),
+        ).replace('"room:lobby"', f'System.getProperty("{CHANNEL_PROPERTY}")'),
         "src/Mint.kt": file("tokens", "Mint.kt"),
     }
     folder = _kept(cache, "kotlin", sources)
