@@ -46,7 +46,8 @@ def order(
     loaded = load_settings(arguments, needs=(API_KEY,))
     settings = loaded.settings
     if not settings.api.keys and not settings.auth.insecure:
-        raise SettingsError(["api.keys: not set; the hub takes orders only with a key"])
+        hint = "" if arguments.dev else " (beside `realtime serve --dev`: --dev)"
+        raise SettingsError([f"api.keys: not set; the hub takes orders only with a key{hint}"])
     if loaded.origins.get("api.keys") == ORIGIN:
         # Made for this process alone; one that is kept has its file's name as origin.
         raise SettingsError(

@@ -1,5 +1,6 @@
 """Ports that several processes listen on together."""
 
+import errno
 import os
 import socket
 from collections.abc import Sequence
@@ -57,6 +58,8 @@ def reserve(host: str, port: int) -> Reservation:
 def cannot_listen(host: str, port: int, error: OSError, key: str = "port") -> OSError:
     """The error as an operator understands it; `key` of the section `server` names the port."""
     why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+    if error.errno == errno.EADDRINUSE and key == "port":
+        why += "; --port takes another"
     return OSError(f"server.{key}: cannot listen on {host}:{port}: {why}")
 
 

@@ -55,6 +55,15 @@ def test_a_refusal_ends_with_1_and_says_why(
     assert capsys.readouterr() == ("", f"realtime: not revoked: {why}\n")
 
 
+def test_without_a_key_the_option_for_a_hub_of_dev_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("REALTIME_API__KEYS", raising=False)
+    assert main(["revoke", "bob"]) == 2
+    assert "(beside `realtime serve --dev`: --dev)" in capsys.readouterr().err
+
+
 def test_a_redirect_does_not_get_the_key(hub: Hub, capsys: Output) -> None:
     hub.status, hub.headers = 307, {"Location": f"http://127.0.0.1:{hub.port}/elsewhere"}
     assert main(["revoke", "bob"]) == 1

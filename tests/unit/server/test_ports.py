@@ -1,12 +1,13 @@
 """A port that is reserved for several processes."""
 
 import contextlib
+import errno
 import socket
 from collections.abc import Iterator
 
 import pytest
 
-from realtime.server.ports import Reservation, reserve
+from realtime.server.ports import Reservation, cannot_listen, reserve
 
 
 @pytest.fixture
@@ -66,6 +67,13 @@ def test_a_port_that_somebody_listens_on_cannot_be_had(shared: bool) -> None:
         port = listener.getsockname()[1]
         with pytest.raises(OSError, match=rf"^server.port: .* 127.0.0.1:{port}: Address already"):
             reserve("127.0.0.1", port)
+
+
+def test_the_option_for_another_port_is_named_where_it_is_of_use() -> None:
+    taken, forbidden = OSError(errno.EADDRINUSE, "taken"), OSError(errno.EACCES, "forbidden")
+    assert str(cannot_listen("::1", 80, taken)).endswith("in use; --port takes another")
+    assert "--port" not in str(cannot_listen("::1", 80, taken, "internal_port"))
+    assert "--port" not in str(cannot_listen("::1", 80, forbidden))
 
 
 def test_a_host_that_is_not_here_cannot_be_had() -> None:
