@@ -218,10 +218,10 @@ def test_what_the_page_tells_curl(hub: DevHub, programs: list[Program], tmp_path
     programs[0].wait_for('"pub":{"data":{"text":"hello from curl"},"offset":1}')
     programs[1].wait_for('"publications":[{"data":{"text":"hello from curl"},"offset":1}]')
     epoch = json.loads(programs[0].output.splitlines()[0])["connect"]["subs"][CHANNEL]["epoch"]
-    environment = {"TOKEN": hub.token("alice"), "EPOCH": epoch, "OFFSET": "0"}
-    programs.append(Program(["sh", "-e", "recover.sh"], cwd=hub.directory, env=environment))
+    programs.append(Program(["sh", "-e", "recover.sh", epoch, "0"], cwd=hub.directory))
     programs[2].wait_for('"recovered":true')
     assert programs[2].count('"offset":1') == 1
+    assert programs[1].count("{") == len(programs[1].output.splitlines()) == 2
 
 
 def start_node(

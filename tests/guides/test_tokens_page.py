@@ -4,10 +4,13 @@ import json
 import os
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import jwt
 import pytest
 from websockets.sync.client import connect
 
@@ -102,6 +105,30 @@ def test_a_token_minted_in_php(hub: DevHub, tmp_path: Path) -> None:
     php = require("php", "install php-cli")
     write_file("tokens", "mint.php", tmp_path, hub.address)
     check(hub, run([php, "mint.php", "alice"], tmp_path, {"SECRET": hub.secret()}))
+
+
+@pytest.mark.parametrize(
+    ("claims", "opened"),
+    [
+        ({"channels": [VIP]}, True),
+        ({"subs": {VIP: {}}}, True),
+        ({}, False),
+    ],
+)
+def test_who_only_listens_gets_a_channel_that_needs_a_token_by_the_connections_claims(
+    hub: DevHub, claims: dict[str, Any], opened: bool
+) -> None:
+    """A subscription token in `subs` of the request, which the page advises against, does not."""
+    who = {"sub": "alice", "exp": int(time.time()) + 60}
+    connection = jwt.encode({**who, **claims}, hub.secret(), algorithm="HS256")
+    subscription = jwt.encode({**who, "channel": VIP}, hub.secret(), algorithm="HS256")
+    body = {"token": connection, "subs": {VIP: {"token": subscription}}}
+    request = urllib.request.Request(  # noqa: S310 - a hub of our own
+        f"{hub.url}/connection/uni_http_stream", data=json.dumps(body).encode()
+    )
+    with urllib.request.urlopen(request, timeout=_RUN_S) as response:  # noqa: S310
+        connected = json.loads(response.readline())["connect"]
+    assert (VIP in connected.get("subs", {})) is opened
 
 
 def test_a_token_signed_with_a_private_key(tmp_path: Path) -> None:
