@@ -74,6 +74,7 @@ def test_the_worker_runs_until_it_is_told_to_stop(
     deployment: Deployment, initialised: str, redis: Child
 ) -> None:
     worker = deployment.start("worker", compose.command("worker"))
+    worker.until(lambda: "worker runs" in worker.log, "the worker runs")
     with pytest.raises(TimeoutError):
         worker.ended_within(WORKER_STAYS_S)
     assert worker.terminate() == 0, worker.log

@@ -88,6 +88,7 @@ def test_the_worker_runs_until_it_is_told_to_stop(
 ) -> None:
     workload = manifests.named("Deployment", "realtime-worker")
     worker = pods.start("worker", manifests.command(workload))
+    worker.until(lambda: "worker runs" in worker.log, "the worker runs")
     with pytest.raises(TimeoutError):
         worker.ended_within(WORKER_STAYS_S)
     grace_s = manifests.pod(workload)["terminationGracePeriodSeconds"]

@@ -106,6 +106,7 @@ def test_web_and_worker_share_what_the_platform_has(
     for web, port in zip(webs, ports, strict=True):
         web.until(lambda port=port: serves(port), "serving")  # type: ignore[misc]
     worker = whole.start("worker")
+    worker.until(lambda: "worker runs" in worker.log, "the worker runs")
     with pytest.raises(TimeoutError):
         worker.ended_within(WORKER_STAYS_S)
     for child in (*webs, worker):

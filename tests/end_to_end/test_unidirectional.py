@@ -27,14 +27,14 @@ class Curl:
         self.process = process
 
     async def next(self) -> dict[str, Any]:
-        """The next document but pings."""
+        """The next document but pings, and what tells an EventSource when to come back."""
         assert self.process.stdout is not None
         async with asyncio.timeout(WAIT_S):
             while True:
                 line = await self.process.stdout.readline()
                 assert line, "curl has ended"
                 text = line.decode().removeprefix("data: ").strip()
-                if text and text != "{}":
+                if text and text != "{}" and not text.startswith("retry: "):
                     document: dict[str, Any] = json.loads(text)
                     return document
 
