@@ -8,7 +8,6 @@ import contextlib
 import ctypes
 import os
 import random
-import shutil
 import socket
 import subprocess
 import threading
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+
+from tests.support.programs import require
 
 _WAIT_S: Final = 10.0
 _CLONE_NEWNET: Final = 0x40000000
@@ -58,8 +59,9 @@ class Network:
 @contextlib.contextmanager
 def open_network() -> Iterator[Network]:
     """A network; skips the test where this process may not make one."""
-    if shutil.which("ip") is None or os.geteuid() != 0:
-        pytest.skip("a network that can be cut needs root and iproute2")
+    require("ip", "apt-get install iproute2")
+    if os.geteuid() != 0:
+        pytest.skip("a network that can be cut needs root")
     number = random.randrange(1, 250)  # noqa: S311 - a name, no secret
     name, link = f"rt{os.getpid()}-{number}", f"rt{os.getpid() % 10**6}-{number}"[:15]
     here, there = f"10.213.{number}.1", f"10.213.{number}.2"
