@@ -9,6 +9,7 @@ Texts are constant. Nothing that a client sent and nothing from inside ever beco
 
     RealtimeError
     +-- CommandRefused       the answer to one command is an error
+        +-- CallRefused        the same, of a call of chat or feeds, with why, where or until when
     +-- ConnectionRefused    the connection is closed with a disconnect code
     +-- SettingsError        the hub cannot start as configured; carries all problems
     +-- StoreError           something is wrong with the store
@@ -20,6 +21,7 @@ Texts are constant. Nothing that a client sent and nothing from inside ever beco
         +-- StoreReplaced      it is another incarnation than the running node began with
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -79,6 +81,14 @@ TOO_MANY_REQUESTS: Final = Error(111, "too many requests", temporary=True)
 UNRECOVERABLE_POSITION: Final = Error(112, "unrecoverable position")
 CONFLICT: Final = Error(113, "conflict")
 
+# What chat and feeds answer has the number that HTTP has for it.
+NOT_FOUND: Final = Error(404, "not found")
+ALREADY: Final = Error(409, "conflict")
+DELETED: Final = Error(410, "deleted")
+TOO_LARGE: Final = Error(413, "too large")
+INVALID: Final = Error(422, "invalid parameters")
+LOCKED: Final = Error(423, "locked")
+
 ERRORS: Final = {
     error.code: error
     for error in (
@@ -96,6 +106,12 @@ ERRORS: Final = {
         TOO_MANY_REQUESTS,
         UNRECOVERABLE_POSITION,
         CONFLICT,
+        NOT_FOUND,
+        ALREADY,
+        DELETED,
+        TOO_LARGE,
+        INVALID,
+        LOCKED,
     )
 }
 
@@ -181,6 +197,29 @@ class CommandRefused(RealtimeError):
 
     def __str__(self) -> str:
         return f"{self.error.code} {self.error.message}"
+
+
+class CallRefused(CommandRefused):
+    """One call of chat or feeds is refused, and more can be said than its code.
+
+    `why` is a word of the table in `realtime.chat.refusals`, `field` the path of a parameter (names
+    and numbers of ours only, as in `mentions[3]`), `retry_after_s` when to try again, rounded up to
+    seconds. The wire's error has no place for them, so they follow its message after a semicolon:
+    "locked; why=slow_mode; retry_after=3". Over HTTP they are members of the problem document.
+    """
+
+    def __init__(
+        self, error: Error, *, why: str = "", field: str = "", retry_after_s: float = 0.0
+    ) -> None:
+        self.why = why
+        self.field = field
+        self.retry_after_s = math.ceil(retry_after_s)
+        parts = [error.message]
+        parts += [f"why={why}"] if why else []
+        parts += [f"field={field}"] if field else []
+        parts += [f"retry_after={self.retry_after_s}"] if retry_after_s > 0 else []
+        self.title = error.message
+        super().__init__(Error(error.code, "; ".join(parts), error.temporary))
 
 
 class ConnectionRefused(RealtimeError):

@@ -9,8 +9,16 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["message", "edit", "delete", "reaction", "member", "join", "leave"]
-"""What an entry is. `join` and `leave` exist only on the bus and are never stored."""
+Kind = Literal[
+    "message", "edit", "delete", "reaction", "pin", "member", "channel", "join", "leave", "signal"
+]
+"""What an entry is.
+
+`message` is what was said. The events change what was said (`edit`, `delete`, `reaction`, `pin`),
+who may say it (`member`) or where it is said (`channel`: title, settings, archived or not). `join`,
+`leave` and `signal` exist only on the bus and are never stored: who comes and goes, and what is
+gone if it is missed (typing, receipts, live counters).
+"""
 
 
 class Position(msgspec.Struct, frozen=True, gc=False):
@@ -45,7 +53,11 @@ class NewEntry(msgspec.Struct, frozen=True, gc=False):
     keys apart (`realtime.hub.publishing` makes it). `digest` is of the command as first made: the
     same key with another digest is a conflict, not a retry; b"" compares like any other value.
     `data` is kept byte for byte. `at` is in milliseconds since 1970.
-    `ref` is the offset of the entry that this one changes, 0 for none.
+    `ref` is the offset of the entry that this one changes or replies to, 0 for none.
+
+    `counts`: it raises the unread of whoever reads the channel; the store numbers such entries
+    (`Entry.n`). `pending`: something outside the log has to follow from it, and the store
+    remembers that until `LogStore.settle` says that it has.
     """
 
     channel: str
@@ -58,6 +70,8 @@ class NewEntry(msgspec.Struct, frozen=True, gc=False):
     ref: int = 0
     info: ClientInfo | None = None
     tags: dict[str, str] | None = None
+    counts: bool = False
+    pending: bool = False
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -65,6 +79,13 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
     `stub` marks an entry whose content retention has taken: its offset still exists (so the head
     never moves back) but it must never be shown. Stubs have empty data, info and tags.
+
+    `n` is how many entries that count (`counts`) the log has had up to and including this one, -1
+    where a node of an older version told of it.
+    `changed` is the offset of the last edit or delete folded into it, 0 for none; then `data` and
+    `tags` are as that left them, `edited_at` and `deleted_at` (ms) say when. `pending`: see
+    `NewEntry`. `summary` is what has been added to a message by others, as raw JSON (its reactions
+    by emoji, its replies, whether it is pinned), b"" for nothing.
     """
 
     channel: str
@@ -81,6 +102,28 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     edited_at: int = 0
     deleted_at: int = 0
     stub: bool = False
+    n: int = 0
+    counts: bool = False
+    changed: int = 0
+    pending: bool = False
+    summary: bytes = b""
+
+
+class Change(msgspec.Struct, frozen=True, gc=False):
+    """What an edit or a delete makes of the entry at `offset`; `by` is that event's own offset.
+
+    The store carries it out only where `by` is above what the entry was changed by last and the
+    entry is not deleted, so that events may be folded in any order and more than once. What was
+    there before is gone afterwards. `sender`, `client_id` and `info` stay.
+    """
+
+    channel: str
+    offset: int
+    by: int
+    data: bytes
+    tags: dict[str, str] | None = None
+    edited_at: int = 0
+    deleted_at: int = 0
 
 
 class Retention(msgspec.Struct, frozen=True, gc=False):

@@ -44,6 +44,10 @@ WALLS: Final = (
     Wall(PURE_PACKAGES, ("asyncio", "aiohttp", "redis", "pymongo", "time", "os")),
     Wall(("realtime.hub",), ("aiohttp", *DRIVER_LIBRARIES)),
     Wall(
+        ("realtime.chat",),
+        ("realtime.hub", "realtime.server", "realtime.wiring", "aiohttp", *DRIVER_LIBRARIES),
+    ),
+    Wall(
         ("realtime.cluster",),
         ("realtime.hub", "realtime.server", "realtime.wiring", "aiohttp", *DRIVER_LIBRARIES),
     ),

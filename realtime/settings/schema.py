@@ -11,7 +11,7 @@ Names end in their unit: `_s` seconds, `_bytes` bytes, `_max` a number of things
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from realtime.settings.bounds import Address, NotEmpty, Pem, Range
 from realtime.settings.durations import FOR_EVER, Duration
@@ -19,10 +19,16 @@ from realtime.settings.secret import Secret
 
 Grant = Literal["guest", "user", "member", "subscriber", "token", "admin"]
 """To whom a permission is given: guest is everyone, user everyone with a user id, subscriber who is
-subscribed to the channel, token who has a subscription token for it. `member` grants nobody yet.
-An admin may do everything, with or without a grant."""
+subscribed to the channel, token who has a subscription token for it, member who is in the channel
+(`chat`). An admin may do everything, with or without a grant."""
 
 DataFormat = Literal["json", "json_object", "binary"]
+
+Chat = Literal["", "room", "feed"]
+"""What a namespace's channels are beside logs: nothing, chat channels, or feeds."""
+
+JoinPolicy = Literal["open", "invite"]
+"""Whether whoever wants may become a member, or only who was invited."""
 
 TransportName = Literal[
     "websocket", "http_stream", "sse", "uni_websocket", "uni_http_stream", "uni_sse"
@@ -62,6 +68,23 @@ class ChannelOptions:
     data_format: DataFormat = "json"
     """What may be published: any JSON, JSON objects only, or any bytes (for Protobuf clients).
     Must not change from "binary" while there is history: those bytes would break JSON clients."""
+    chat: Chat = ""
+    """"room": channels have members, roles, messages that can be edited and are counted as unread.
+    "feed": they have followers, and posts. Needs history, and JSON."""
+    join: JoinPolicy = "open"
+    """For rooms: who may join without having been invited."""
+    create: tuple[Grant, ...] = ()
+    """For rooms: who may create channels, those of two included; for feeds: who may post."""
+    members_max: Annotated[int, Range(2, 1_000_000)] = 10_000
+    """Members that a room may have."""
+    edit_within: Duration = FOR_EVER
+    """How long after sending it a message may be edited by its sender; "0s" is for ever."""
+    delete_within: Duration = FOR_EVER
+    """The same for taking it back. Moderators always may."""
+    slow_mode: Duration = FOR_EVER
+    """Least time between two messages of a member; "0s" is none. A channel may set its own."""
+    receipts: bool = True
+    """Whether members are told what others have read."""
     subscribe: tuple[Grant, ...] = ()
     """Who may subscribe. Like every list here: empty is only admins and the server API."""
     publish: tuple[Grant, ...] = ()
@@ -245,6 +268,57 @@ class LimitsSettings:
     address_publishes_burst: Burst = 0.0
 
 
+_MONTH: Final = Duration(30 * 24 * 3_600_000)
+_WEEK: Final = Duration(7 * 24 * 3_600_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatSettings:
+    """Chat and feeds, where a namespace has them."""
+
+    inbox_members_max: Annotated[int, Range(0, 10_000)] = 250
+    """Members up to which a channel's news are hinted at in members' personal channels; above it
+    only `chat.sync` tells."""
+    receipts_members_max: Annotated[int, Range(0, 100_000)] = 2_000
+    """Members up to which receipts are broadcast."""
+    typing_members_max: Annotated[int, Range(0, 100_000)] = 2_000
+    """Members up to which typing is broadcast."""
+    fanout_followers_max: Annotated[int, Range(0, 1_000_000)] = 1_000
+    """Followers up to which a post is copied to their timelines; posts of larger authors are merged
+    when a timeline is read."""
+    inactive_after: Duration = _MONTH
+    """How long a follower may be away until posts are not copied to their timeline any more; it is
+    filled when they come back."""
+    answers_ttl: Duration = _WEEK
+    """How long a write that leaves no entry in a log is remembered for whoever tries it again."""
+    hook_url: str | None = field(default=None, repr=False)
+    """Address that is asked before a message is stored; not set: nobody is asked."""
+    hook_secret: Secret | None = None
+    """Signs what is sent there (HMAC-SHA256, in X-Realtime-Signature)."""
+    hook_timeout_s: Annotated[float, Range(0.05, 10)] = 1.0
+    """Seconds to wait for the answer."""
+    hook_fail: Literal["open", "closed"] = "open"
+    """What happens to a message when there is no answer: it is stored, or refused."""
+    sends_per_s: Rate = 10.0
+    """Messages of one user, over all nodes, as everything below. Each has a burst."""
+    sends_burst: Burst = 50.0
+    edits_per_s: Rate = 2.0
+    """Edits, deletes, reactions and pins."""
+    edits_burst: Burst = 30.0
+    typing_per_s: Rate = 2.0
+    """Typing, receipts, presence."""
+    typing_burst: Burst = 30.0
+    creates_per_s: Rate = 0.1
+    """Channels, and direct channels."""
+    creates_burst: Burst = 20.0
+    invites_per_s: Rate = 1.0
+    """Joining, leaving, inviting, following, and all other changes of members; reports."""
+    invites_burst: Burst = 60.0
+    reads_per_s: Rate = 20.0
+    """Everything that only reads."""
+    reads_burst: Burst = 200.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
     """What is logged, and in which form. Never message bodies or secrets."""
@@ -270,6 +344,7 @@ class Settings:
     broker: BrokerSettings = field(default_factory=BrokerSettings)
     client: ClientSettings = field(default_factory=ClientSettings)
     limits: LimitsSettings = field(default_factory=LimitsSettings)
+    chat: ChatSettings = field(default_factory=ChatSettings)
     log: LogSettings = field(default_factory=LogSettings)
     channels: ChannelOptions = field(default_factory=ChannelOptions)
     """Options of channels without a namespace."""

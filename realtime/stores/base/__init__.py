@@ -24,6 +24,7 @@ ids are opaque text: a driver binds them as values and never builds a statement,
 operator from them.
 """
 
+from realtime.stores.base.changes import FETCHED_MAX, ChangeStore
 from realtime.stores.base.copying import (
     CopySource,
     CopyTarget,
@@ -52,19 +53,36 @@ from realtime.stores.base.records import (
     IdempotencyStore,
     RevocationStore,
 )
+from realtime.stores.base.tables import (
+    SPANS_MAX,
+    WRITES_MAX,
+    Key,
+    Removal,
+    Row,
+    Span,
+    Table,
+    TableStore,
+    Value,
+    Write,
+)
 
 __all__ = [
     "DEDUPE_TTL_MS",
+    "FETCHED_MAX",
     "MISSED_CHANNELS_MAX",
     "PRESENCE_CHANGES_MAX",
+    "SPANS_MAX",
+    "WRITES_MAX",
     "Appended",
     "BackupStore",
+    "ChangeStore",
     "Conflict",
     "CopySource",
     "CopyTarget",
     "Grouping",
     "HeadHints",
     "IdempotencyStore",
+    "Key",
     "LogStore",
     "NodeInfo",
     "NodeLease",
@@ -72,6 +90,13 @@ __all__ = [
     "Page",
     "PresenceEntry",
     "PresenceStore",
+    "Removal",
     "RevocationStore",
+    "Row",
+    "Span",
     "Swept",
+    "Table",
+    "TableStore",
+    "Value",
+    "Write",
 ]

@@ -15,11 +15,15 @@ MISSED_CHANNELS_MAX: Final = 500
 
 
 class Appended(msgspec.Struct, frozen=True, gc=False):
-    """The entry is stored at `offset`. `duplicate`: it was there before, and made at `at` (ms)."""
+    """The entry is stored at `offset`. `duplicate`: it was there before, and made at `at` (ms).
+
+    `n` is the entry's (`realtime.model.Entry`); for a duplicate too.
+    """
 
     offset: int
     at: int
     duplicate: bool = False
+    n: int = 0
 
 
 class Conflict(msgspec.Struct, frozen=True, gc=False):
@@ -31,12 +35,14 @@ class Conflict(msgspec.Struct, frozen=True, gc=False):
 class Page(msgspec.Struct, frozen=True):
     """Part of a channel's log: visible entries in the order asked for, and the head.
 
-    `head` is the channel's highest offset when the page was read, 0 for a channel without entries.
-    No entry is above it. The module's docstring says what a page may lack.
+    `head` is the channel's highest offset when the page was read, 0 for a channel without entries,
+    and `head_n` that entry's `n`. No entry is above it. The module's docstring says what a page may
+    lack.
     """
 
     entries: Sequence[Entry]
     head: int
+    head_n: int = 0
 
 
 class Swept(msgspec.Struct, frozen=True, gc=False):
@@ -161,8 +167,10 @@ class LogStore(Protocol):
 class HeadHints(Protocol):
     """Stores that several nodes write, which are faster when told how far the others are."""
 
-    def heard(self, channel: str, offset: int) -> None:
+    def heard(self, channel: str, offset: int, n: int = -1) -> None:
         """An entry at `offset`, of this store's epoch, was committed just now. Never waits.
+
+        `n` is that entry's, -1 where a node of an older version did not say.
 
         To be called only with what a committed append of this epoch has told, within seconds of
         it: the next append may take its offset from it, for as long as the entry behind it, which

@@ -1,0 +1,91 @@
+"""What chat asks of the hub that it runs in, or of whatever stands for one (an import, a test)."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from realtime.chat.standing import Standing
+from realtime.model import Entry, NewEntry
+from realtime.settings.schema import ChannelOptions
+from realtime.stores.base import Appended, ChangeStore, Conflict, LogStore, TableStore
+
+
+class ChatStore(LogStore, ChangeStore, TableStore, Protocol):
+    """Logs and tables of one store."""
+
+
+class Stage(Protocol):
+    """Where entries and events are brought before those who are there. All nodes hear of them."""
+
+    async def append(self, entry: NewEntry) -> Appended | Conflict:
+        """Store the entry and deliver it. Raises CommandRefused (100): unknown, ask again.
+
+        Cancelling does not take it back.
+        """
+        ...
+
+    def signal(self, channel: str, kind: str, data: bytes) -> None:
+        """An ephemeral event for whoever is subscribed: not stored, first to be dropped.
+
+        Clients get it as a publication without an offset, with the tag `kind` and `data` (JSON).
+        """
+        ...
+
+    def hint(self, users: Sequence[str], data: bytes, *, about: str = "") -> None:
+        """An ephemeral event for the personal channels of these users, wherever they are connected.
+
+        `data` is JSON. Connections that are subscribed to the channel `about` are left out. May get
+        lost: nothing here is the only copy of anything.
+        """
+        ...
+
+    async def cut(self, user: str, channel: str) -> None:
+        """End the user's subscriptions to the channel, on every node, within 2 s.
+
+        For what no `member` entry of the channel's log says: blocks, and feeds. Raises
+        CommandRefused (100).
+        """
+        ...
+
+    def options(self, channel: str) -> ChannelOptions:
+        """The options of the channel's namespace. Raises CommandRefused (102, 107)."""
+        ...
+
+    def subscribers(self, channel: str) -> int:
+        """How many connections are subscribed, on all nodes as far as is known. Never waits."""
+        ...
+
+
+class Memberships(Protocol):
+    """What users are in channels, kept per node while a channel has subscribers there.
+
+    The log of the channel keeps it right: a `member` entry changes it before any later entry is
+    delivered here, with or without the bus. For a channel without subscribers on this node nothing
+    is kept for longer than a second.
+    """
+
+    def known(self, channel: str, user: str) -> Standing | None:
+        """The user's standing if it is at hand; never waits."""
+        ...
+
+    async def look_up(self, channel: str, user: str) -> Standing:
+        """The user's standing, read from the store if need be; NOBODY for a stranger.
+
+        Raises StoreError.
+        """
+        ...
+
+    def passed(self, entry: Entry) -> None:
+        """A `member` entry of a channel was applied: what it says holds from now on."""
+        ...
+
+
+class Clock(Protocol):
+    """The two clocks of a process."""
+
+    def wall_ms(self) -> int:
+        """Milliseconds since 1970."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds of a clock that does not go back."""
+        ...

@@ -1,0 +1,309 @@
+"""The rows that are kept beside the logs: channels, members, markers, users, feeds, moderation.
+
+A log says what was said and who may say it; most rows here follow from its entries and can be made
+again from them. Those that follow have the offset of the last entry folded into them, so entries
+may be applied late, twice, and in any order. Times are in milliseconds since 1970, 0 for never.
+Truth values are 0 or 1. See `realtime.stores.base.tables` for what a table is.
+
+Adding a field with a default needs nothing else. A field is never renamed, and never changes its
+type: stores that were made by an older version have it.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from realtime.stores.base.tables import Table
+
+
+class ChannelRow(msgspec.Struct, frozen=True):
+    """A chat channel or a feed.
+
+    `kind`: "room", "direct" or "feed"; "" in a row that has only a head: nobody has made the
+    channel. `title`, `avatar` and `custom` (raw JSON) are the app's. `settings` is JSON, see
+    `realtime.chat.channels`. `owner` is a user. `offset`: of the last `member` or `channel` entry
+    folded into `kind` … `archived_at`. `members` is how many there are, roughly while some come
+    and go: the background check recounts.
+
+    `head`, `head_n` and `head_at` are of a recent entry, the newest as a rule; the log may be
+    further. `last` is a preview of the last message, JSON; `last_offset` is where it is.
+    `changed_at`: when anything here changed.
+    """
+
+    channel: str
+    kind: str = ""
+    title: str = ""
+    avatar: str = ""
+    custom: bytes = b""
+    settings: bytes = b""
+    owner: str = ""
+    created_by: str = ""
+    created_at: int = 0
+    archived_at: int = 0
+    offset: int = 0
+    members: int = 0
+    head: int = 0
+    head_n: int = 0
+    head_at: int = 0
+    last: bytes = b""
+    last_offset: int = 0
+    changed_at: int = 0
+    checked_at: int = 0
+
+
+class MemberRow(msgspec.Struct, frozen=True):
+    """A user in a channel: role and markers. The row stays when the user leaves, with role "".
+
+    `role`: "owner", "moderator", "member", "reader" (may not write), "follower" (of a feed),
+    "banned", "" (left, or only invited: `invited_at`). `muted_until` and `banned_until`: -1 is for
+    ever. `offset`: of the last `member` entry folded in. A marker is an offset and its n;
+    `delivered` is never behind `read`. `unread`: marked as unread by hand. `notify` and what
+    belongs to it is for push. `covered_from`: for a follower, from when on (ms) their timeline has
+    this feed's posts copied into it.
+    """
+
+    channel: str
+    user: str
+    role: str = ""
+    invited_by: str = ""
+    invited_at: int = 0
+    joined_at: int = 0
+    muted_until: int = 0
+    banned_until: int = 0
+    offset: int = 0
+    changed_at: int = 0
+    delivered: int = 0
+    delivered_n: int = 0
+    read: int = 0
+    read_n: int = 0
+    read_at: int = 0
+    unread: int = 0
+    receipts_off: int = 0
+    notify: str = ""
+    covered_from: int = 0
+
+
+class UserRow(msgspec.Struct, frozen=True):
+    """What is known of a user. `custom` is raw JSON, `by_token` a digest of the info last taken.
+
+    `receipts_off`: reads are not shown to others. `hides_last_seen`: nor when they were here.
+    """
+
+    user: str
+    name: str = ""
+    avatar: str = ""
+    locale: str = ""
+    time_zone: str = ""
+    custom: bytes = b""
+    receipts_off: int = 0
+    hides_last_seen: int = 0
+    last_seen: int = 0
+    active_at: int = 0
+    timeline_seen: str = ""
+    changed_at: int = 0
+    by_token: bytes = b""
+
+
+class BlockRow(msgspec.Struct, frozen=True):
+    """`user` wants nothing of `blocked`."""
+
+    user: str
+    blocked: str
+    at: int = 0
+
+
+class MentionRow(msgspec.Struct, frozen=True):
+    """`user` is mentioned in the entry at `offset`, by `by`."""
+
+    user: str
+    channel: str
+    offset: int
+    by: str = ""
+
+
+class ReactionRow(msgspec.Struct, frozen=True):
+    """What `user` last said with `emoji` about the message at `ref`; `offset` is that event's."""
+
+    channel: str
+    ref: int
+    emoji: str
+    user: str
+    shown: int = 0
+    offset: int = 0
+
+
+class ReferenceRow(msgspec.Struct, frozen=True):
+    """The entry at `offset` refers to the one at `ref`: a reply ("message"), an edit, a delete."""
+
+    channel: str
+    ref: int
+    offset: int
+    kind: str = ""
+    user: str = ""
+
+
+class DeletionRow(msgspec.Struct, frozen=True):
+    """The entry at `offset` counted when it was sent and has been deleted since."""
+
+    channel: str
+    offset: int
+    at: int = 0
+
+
+class PinRow(msgspec.Struct, frozen=True):
+    """Whether the message at `ref` is pinned, and by whom; `offset` is of the last such event."""
+
+    channel: str
+    ref: int
+    pinned: int = 0
+    by: str = ""
+    at: int = 0
+    offset: int = 0
+
+
+class ReportRow(msgspec.Struct, frozen=True):
+    """Somebody found something wrong. `place` sorts by time and is the report's id.
+
+    `state`: "open", "dismissed" or "acted". `reporter` reports the message at `offset` (0: the
+    user) `about`. `reason` is one of a list, `text` in the reporter's words.
+    """
+
+    place: str
+    state: str = ""
+    channel: str = ""
+    offset: int = 0
+    about: str = ""
+    reporter: str = ""
+    reason: str = ""
+    text: str = ""
+    at: int = 0
+    resolved_by: str = ""
+    resolved_at: int = 0
+
+
+class AuditRow(msgspec.Struct, frozen=True):
+    """What a moderator or an admin did. `place` sorts by time; `detail` is JSON."""
+
+    channel: str
+    place: str
+    by: str = ""
+    act: str = ""
+    target: str = ""
+    offset: int = 0
+    detail: bytes = b""
+    at: int = 0
+
+
+class PostRow(msgspec.Struct, frozen=True):
+    """A post of a feed, in the order of time: `place` is made of `at`, the feed and the offset.
+
+    `fanned`: it has been copied to every timeline that it is to be copied to. `views` counts.
+    """
+
+    channel: str
+    place: str
+    offset: int = 0
+    author: str = ""
+    at: int = 0
+    fanned: int = 0
+    views: int = 0
+
+
+class TimelineRow(msgspec.Struct, frozen=True):
+    """A copy of a post's place in a follower's timeline."""
+
+    user: str
+    place: str
+    channel: str = ""
+    offset: int = 0
+
+
+class AnswerRow(msgspec.Struct, frozen=True):
+    """What a write that leaves no entry was answered, for whoever tries it again.
+
+    `digest` is of the command; `answer` is JSON. Swept after `until`.
+    """
+
+    user: str
+    client_id: str
+    digest: bytes = b""
+    answer: bytes = b""
+    until: int = 0
+
+
+class WorkRow(msgspec.Struct, frozen=True):
+    """Long work that is resumed where it was: an erasure, an import. `state` is JSON."""
+
+    kind: str
+    id: str
+    state: bytes = b""
+    at: int = 0
+    done_at: int = 0
+
+
+CHANNELS: Final = Table("channel_rows", ChannelRow, key=("channel",))
+MEMBERS: Final = Table(
+    "members", MemberRow, key=("channel", "user"), indexes=(("user", "channel"),)
+)
+USERS: Final = Table("users", UserRow, key=("user",))
+BLOCKS: Final = Table("blocks", BlockRow, key=("user", "blocked"), indexes=(("blocked", "user"),))
+MENTIONS: Final = Table(
+    "mentions",
+    MentionRow,
+    key=("user", "channel", "offset"),
+    indexes=(("channel", "offset"), ("by", "channel", "offset")),
+)
+REACTIONS: Final = Table(
+    "reactions",
+    ReactionRow,
+    key=("channel", "ref", "emoji", "user"),
+    indexes=(("user", "channel", "ref"),),
+)
+REFERENCES: Final = Table(
+    "entry_references",
+    ReferenceRow,
+    key=("channel", "ref", "offset"),
+)
+DELETIONS: Final = Table("deletions", DeletionRow, key=("channel", "offset"))
+PINS: Final = Table("pins", PinRow, key=("channel", "ref"), indexes=(("by", "channel"),))
+REPORTS: Final = Table(
+    "reports",
+    ReportRow,
+    key=("place",),
+    indexes=(
+        ("state", "place"),
+        ("channel", "state", "place"),
+        ("reporter", "place"),
+        ("about", "place"),
+    ),
+)
+AUDIT: Final = Table(
+    "audit", AuditRow, key=("channel", "place"), indexes=(("by", "place"), ("target", "place"))
+)
+POSTS: Final = Table(
+    "posts", PostRow, key=("channel", "place"), indexes=(("fanned", "place"), ("author", "place"))
+)
+TIMELINE: Final = Table(
+    "timeline", TimelineRow, key=("user", "place"), indexes=(("channel", "user", "place"),)
+)
+ANSWERS: Final = Table("answers", AnswerRow, key=("user", "client_id"), indexes=(("until",),))
+WORK: Final = Table("work", WorkRow, key=("kind", "id"))
+
+TABLES: Final[tuple[Table[Any], ...]] = (
+    CHANNELS,
+    MEMBERS,
+    USERS,
+    BLOCKS,
+    MENTIONS,
+    REACTIONS,
+    REFERENCES,
+    DELETIONS,
+    PINS,
+    REPORTS,
+    AUDIT,
+    POSTS,
+    TIMELINE,
+    ANSWERS,
+    WORK,
+)
+"""Every table, as drivers make them."""
