@@ -7,7 +7,7 @@ from realtime.chat.ports import ChatStore, Clock, Memberships, Stage
 from realtime.chat.refusals import denied, not_found
 from realtime.chat.standing import Standing
 from realtime.errors import INTERNAL, CommandRefused, StoreError
-from realtime.settings.schema import Chat, ChannelOptions
+from realtime.settings.schema import ChannelOptions, Chat
 
 Least = Literal["member", "writer", "moderator", "owner"]
 
