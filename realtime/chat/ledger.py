@@ -71,7 +71,7 @@ class Ledger:
         Raises CommandRefused: 409 where the key was used for something else, 100.
         """
         try:
-            found = await self._store.find(entry.channel, entry.sender, entry.client_id)
+            found = await self._store.find_sent(entry.channel, entry.sender, entry.client_id)
         except StoreError:
             raise CommandRefused(INTERNAL) from None
         if found is None:

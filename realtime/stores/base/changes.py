@@ -27,7 +27,7 @@ class ChangeStore(Protocol):
         """
         ...
 
-    async def find(self, channel: str, sender: str, client_id: str) -> Entry | None:
+    async def find_sent(self, channel: str, sender: str, client_id: str) -> Entry | None:
         """The entry that has this key, a stub too; None where there is none."""
         ...
 
