@@ -26,8 +26,29 @@ def _of_options(at: tuple[str, ...], options: ChannelOptions) -> Iterator[Contra
         yield Contradiction(
             ((*at, "subscribe"),), "nobody is a subscriber before subscribing; take subscriber out"
         )
+    yield from _of_chat(at, options)
     if problem := _regex_problem(options.channel_regex):
         yield Contradiction(((*at, "channel_regex"),), problem)
+
+
+def _of_chat(at: tuple[str, ...], options: ChannelOptions) -> Iterator[Contradiction]:
+    if options.chat:
+        if at == ("channels",):
+            yield Contradiction(((*at, "chat"),), "chat needs a namespace of its own")
+        if options.history_size == 0:
+            paths = ((*at, "chat"), (*at, "history_size"))
+            yield Contradiction(paths, "needs history; history_size = 0 keeps none")
+        if options.data_format == "binary":
+            paths = ((*at, "chat"), (*at, "data_format"))
+            yield Contradiction(paths, "chat's events are JSON, and so must the messages be")
+        return
+    if options.create:
+        paths = ((*at, "create"), (*at, "chat"))
+        yield Contradiction(paths, "nothing can be created where chat is not set")
+    for key in ("subscribe", "publish", "read_history", "read_presence"):
+        if "member" in getattr(options, key):
+            paths = ((*at, key), (*at, "chat"))
+            yield Contradiction(paths, "nobody is a member where chat is not set")
 
 
 def _without_history(at: tuple[str, ...], options: ChannelOptions) -> Iterator[Contradiction]:

@@ -18,6 +18,7 @@ STORE_URL: Final = "sqlite:///realtime-dev.db"
 ORIGIN: Final = "--dev"
 
 _USER: Final[tuple[Grant, ...]] = ("user",)
+_MEMBER: Final[tuple[Grant, ...]] = ("member",)
 
 NAMESPACES: Final[Mapping[str, ChannelOptions]] = {
     "room": ChannelOptions(
@@ -31,8 +32,22 @@ NAMESPACES: Final[Mapping[str, ChannelOptions]] = {
         read_presence=_USER,
     ),
     "typing": ChannelOptions(subscribe=_USER, publish=("subscriber",)),
+    "chat": ChannelOptions(
+        history_size=-1,
+        presence=True,
+        chat="room",
+        create=_USER,
+        subscribe=_MEMBER,
+        publish=_MEMBER,
+        read_history=_MEMBER,
+        read_presence=_MEMBER,
+    ),
+    "feed": ChannelOptions(
+        history_size=-1, chat="feed", create=_USER, subscribe=_USER, read_history=_USER
+    ),
 }
-"""What the page at `/` chats in, where no namespace is configured."""
+"""Where no namespace is configured: what the page at `/` chats in and posts to, and two of plain
+channels for whoever tries an SDK."""
 
 _KEYS: Final = ("hmac_secret", "rsa_public_key", "ecdsa_public_key", "jwks_url")
 

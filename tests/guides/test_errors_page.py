@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from realtime.errors import DISCONNECTS, ERRORS, UNSUBSCRIBES
+from realtime.errors import DISCONNECTS, ERRORS, LOCKED, UNSUBSCRIBES
 from tests.guides.pages import pages
 
 YES_NO = {"yes": True, "no": False}
@@ -34,9 +34,11 @@ def test_every_unsubscribe_is_in_the_table_with_its_text_and_whether_sdks_come_b
 
 
 def test_what_to_do_follows_from_the_code() -> None:
-    """Retry what is temporary and what a new token mends; wait for what comes back; else stop."""
+    """Retry what is temporary and what a new token mends; wait for what comes back, or opens by
+    itself; else stop."""
     errors = {int(code): do for code, _, _, do, *_ in rows("Errors")}
-    assert errors == {
+    assert errors.pop(LOCKED.code) == "wait"
+    assert errors | {LOCKED.code: "stop"} == {
         error.code: "retry" if error.temporary or error.code == 109 else "stop"
         for error in ERRORS.values()
     }

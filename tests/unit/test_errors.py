@@ -40,6 +40,12 @@ REPLIES = {
     111: ("too many requests", True),
     112: ("unrecoverable position", False),
     113: ("conflict", False),
+    404: ("not found", False),
+    409: ("conflict", False),
+    410: ("deleted", False),
+    413: ("too large", False),
+    422: ("invalid parameters", False),
+    423: ("locked", False),
 }
 CLOSES = {
     3000: ("connection closed", True),
@@ -74,7 +80,7 @@ UNSUBSCRIBED = {
 }
 
 
-def test_the_errors_are_those_of_the_protocol() -> None:
+def test_the_errors_are_those_of_the_protocol_and_of_chat() -> None:
     assert {code: (item.message, item.temporary) for code, item in ERRORS.items()} == REPLIES
 
 
@@ -171,3 +177,12 @@ def test_the_exceptions_form_the_tree_of_the_module_s_docstring() -> None:
         assert all(kind.__base__ is base for kind in kinds)
         assert all(kind.__name__ in str(errors.__doc__) for kind in kinds)
     assert RealtimeError.__base__ is Exception
+
+
+def test_a_refused_call_says_why_where_and_until_when_after_its_message() -> None:
+    refused = errors.CallRefused(errors.LOCKED, why="slow_mode", retry_after_s=2.1)
+    assert refused.error == Error(423, "locked; why=slow_mode; retry_after=3")
+    assert (refused.title, refused.why, refused.retry_after_s) == ("locked", "slow_mode", 3)
+    refused = errors.CallRefused(errors.INVALID, field="mentions[3]")
+    assert refused.error == Error(422, "invalid parameters; field=mentions[3]")
+    assert errors.CallRefused(errors.DELETED).error == errors.DELETED

@@ -62,8 +62,41 @@ def test_a_subscriber_may_do_everything_but_subscribe(tmp_path: Path, table: str
 
 
 @TABLES
-def test_a_member_is_good_everywhere_and_nobody_yet(tmp_path: Path, table: str) -> None:
-    load_text(tmp_path, f'[{table}]\nsubscribe = ["member"]\npublish = ["member"]')
+def test_nobody_is_a_member_of_a_plain_channel(tmp_path: Path, table: str) -> None:
+    assert problems(tmp_path, f'[{table}]\npublish = ["member"]') == [
+        f"{table}.publish (FILE), {table}.chat (default): nobody is a member where chat is not set"
+    ]
+
+
+def test_a_member_may_do_everything_where_there_is_chat(tmp_path: Path) -> None:
+    lists = "\n".join(
+        f'{key} = ["member"]' for key in ("subscribe", "publish", "read_history", "read_presence")
+    )
+    load_text(
+        tmp_path,
+        f'[namespaces.talk]\nchat = "room"\nhistory_size = -1\npresence = true\n{lists}',
+    )
+
+
+def test_chat_needs_a_namespace_with_history_and_json(tmp_path: Path) -> None:
+    assert problems(tmp_path, '[channels]\nchat = "room"\nhistory_size = -1') == [
+        "channels.chat (FILE): chat needs a namespace of its own"
+    ]
+    options = 'chat = "feed"\ndata_format = "binary"\ncreate = ["user"]'
+    assert problems(tmp_path, f"[namespaces.talk]\n{options}") == [
+        "namespaces.talk.chat (FILE), namespaces.talk.history_size (default): needs history;"
+        " history_size = 0 keeps none",
+        "namespaces.talk.chat (FILE), namespaces.talk.data_format (FILE): chat's events are JSON,"
+        " and so must the messages be",
+    ]
+
+
+@TABLES
+def test_nothing_is_created_in_plain_channels(tmp_path: Path, table: str) -> None:
+    assert problems(tmp_path, f'[{table}]\ncreate = ["user"]') == [
+        f"{table}.create (FILE), {table}.chat (default):"
+        " nothing can be created where chat is not set"
+    ]
 
 
 @TABLES

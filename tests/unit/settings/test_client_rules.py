@@ -111,3 +111,24 @@ class TestBursts:
 
     def test_both_are_good(self, tmp_path: Path, who: str, what: str) -> None:
         load_text(tmp_path, f"[limits]\n{who}_{what}_per_s = 0.5\n{who}_{what}_burst = 1")
+
+
+class TestChat:
+    """Rates of chat, and the hook."""
+
+    def test_a_rate_needs_a_burst_and_a_burst_without_a_rate_says_nothing(
+        self, tmp_path: Path
+    ) -> None:
+        load_text(tmp_path, "[chat]\nsends_per_s = 0")
+        assert problems(tmp_path, "[chat]\nsends_burst = 0.5") == [
+            "chat.sends_burst (FILE), chat.sends_per_s (default): "
+            "a limit needs a burst of at least 1, or nothing may ever pass"
+        ]
+
+    def test_a_hook_has_an_address_and_only_then_a_secret(self, tmp_path: Path) -> None:
+        assert problems(tmp_path, '[chat]\nhook_url = "ftp://x"') == [
+            "chat.hook_url (FILE): expected an http:// or https:// address"
+        ]
+        assert problems(tmp_path, '[chat]\nhook_secret = "x"') == [
+            "chat.hook_secret (FILE), chat.hook_url (default): nothing to sign"
+        ]

@@ -54,6 +54,7 @@ def test_secrets_keys_and_what_may_hold_a_password_come_from_files_and_nothing_e
         "auth.ecdsa_public_key",
         "store.url",
         "broker.url",
+        "chat.hook_secret",
     ]
 
 

@@ -36,6 +36,7 @@ def test_every_type_is_read(tmp_path: Path) -> None:
         [namespaces.chat]
         history_size = -1
         history_ttl = "7d"
+        chat = "room"
         subscribe = ["user", "member"]
         [namespaces.empty]
         """,
@@ -50,7 +51,10 @@ def test_every_type_is_read(tmp_path: Path) -> None:
     assert settings.channels.presence is True
     assert settings.namespaces == {
         "chat": ChannelOptions(
-            history_size=-1, history_ttl=Duration(604_800_000), subscribe=("user", "member")
+            history_size=-1,
+            history_ttl=Duration(604_800_000),
+            chat="room",
+            subscribe=("user", "member"),
         ),
         "empty": ChannelOptions(),
     }
