@@ -143,7 +143,9 @@ class Retention(msgspec.Struct, frozen=True, gc=False):
         return 0 < self.ttl_ms <= now_ms - at
 
 
-Act = Literal["tokens", "ban", "unban", "disconnect", "unsubscribe", "truncate", "unknown"]
+Act = Literal[
+    "tokens", "ban", "unban", "disconnect", "unsubscribe", "truncate", "members", "unknown"
+]
 """What a row of the store's revocations log takes away, or gives back."""
 
 
@@ -161,6 +163,8 @@ class Revocation(msgspec.Struct, frozen=True, gc=False):
     - "unsubscribe": ends the subscriptions to `channel` ("" is all) of `user`, or of the connection
       `client`, or, with both, of that one if it is the user's.
     - "truncate": the history of `channel` was removed, and is shown from no node's memory either.
+    - "members": the log of the room `channel` says that `user`, or somebody, may do less there than
+      before; every node reads on in it now.
     - "unknown": a later version's row: says nothing to this one. Made by drivers, never stored.
 
     `before` and `at` are in milliseconds since 1970. `seq` counts from 1 and is given by the store;

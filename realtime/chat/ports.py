@@ -56,11 +56,12 @@ class Stage(Protocol):
 
 
 class Memberships(Protocol):
-    """What users are in channels, kept per node while a channel has subscribers there.
+    """What users are in channels, kept per node while a room has subscribers there.
 
-    The log of the channel keeps it right: a `member` entry changes it before any later entry is
-    delivered here, with or without the bus. For a channel without subscribers on this node nothing
-    is kept for longer than a second.
+    The log of the room keeps it right: between `opened` and `closed` every `member` entry is
+    `passed`, before any later entry is delivered here, with or without the bus. For a channel that
+    is not open on this node, as feeds never are, nothing is kept for longer than a second. No call
+    but `look_up` waits, and none raises.
     """
 
     def known(self, channel: str, user: str) -> Standing | None:
@@ -75,7 +76,28 @@ class Memberships(Protocol):
         ...
 
     def passed(self, entry: Entry) -> None:
-        """A `member` entry of a channel was applied: what it says holds from now on."""
+        """A `member` entry of a channel was applied: what it says holds from now on.
+
+        Also of channels that are not open here, for what this node has appended itself.
+        """
+        ...
+
+    def opened(self, channel: str) -> None:
+        """The node follows the room's log from here on: what is read after this can be kept.
+
+        What was known before is not, for what was appended in between has not passed.
+        """
+        ...
+
+    def closed(self, channel: str) -> None:
+        """The node follows it no longer."""
+        ...
+
+    def forget(self, channel: str, user: str = "") -> None:
+        """Something was missed: what is known of the user there ("": of everybody) must be read.
+
+        Reads that are under way are of no use either.
+        """
         ...
 
 

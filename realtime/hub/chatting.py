@@ -1,0 +1,61 @@
+"""What a hub asks of the chat service that runs in it; it has none where no namespace has `chat`.
+
+The service in turn asks the hub through `realtime.chat.ports.Stage`, which `realtime.hub.stage` is.
+"""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Protocol
+
+from realtime.chat.caller import Caller
+from realtime.chat.ports import Memberships, Stage
+from realtime.model import Entry, NewEntry
+
+
+class Chat(Protocol):
+    """Chat and feeds, as far as the wire meets them."""
+
+    def prepare(
+        self, caller: Caller, channel: str, data: bytes
+    ) -> NewEntry | Coroutine[object, object, NewEntry]:
+        """What a plain publish into a chat channel appends. Never waits where it need not.
+
+        Whether the caller may is decided by this alone, but for bans of the revocations log and for
+        the namespace's `publish`, read as if the caller were a member. Raises, at once or when
+        awaited: CommandRefused.
+        """
+        ...
+
+    def committed(self, entry: Entry) -> None:
+        """This node has appended an entry to a chat channel, and has delivered it here.
+
+        Once for each, duplicates left out, whoever wrote it. Never waits.
+        """
+        ...
+
+    async def call(self, caller: Caller, method: str, data: bytes) -> bytes:
+        """Perform an operation: JSON in, JSON out; b"" is no parameters. Raises CommandRefused.
+
+        An unknown method is 104.
+        """
+        ...
+
+    def connected(self, caller: Caller) -> None:
+        """A connection of a user was accepted, and answered. Never waits."""
+        ...
+
+    def departed(self, caller: Caller) -> None:
+        """A connection that was `connected` is gone. Never waits."""
+        ...
+
+    async def run(self) -> None:
+        """Work in the background until cancelled. Hosted by the hub's task group."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ChatSetup:
+    """What a hub is given to have chat: the memberships it asks, and how the service is made."""
+
+    memberships: Memberships
+    make: Callable[[Stage], Chat]
