@@ -1,0 +1,152 @@
+"""What is kept of a store's rows on one node, as long as the channel's log tells of changes there.
+
+While a node has a channel live, every entry passes by it in order, so a value that was read from
+the store can be kept, and be changed by the entries or forgotten for them. Without that nothing
+tells, and a value is good for a second.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Final, Generic, TypeVar
+
+from realtime.chat.ports import Clock
+from realtime.errors import StoreUnavailable
+
+KEEP_S: Final = 1.0
+"""How long a value is kept where the channel is not live on this node, from before it was read."""
+
+TRIES_MAX: Final = 5
+"""How often a value is read again because it was changed while it was being read."""
+
+Value = TypeVar("Value")
+
+
+class _Live:
+    """One time of a channel being live here. Values that were kept in an earlier one are void."""
+
+    __slots__ = ()
+
+
+class _Kept(Generic[Value]):
+    __slots__ = ("live", "until", "value")
+
+    def __init__(self, value: Value, live: _Live | None, until: float) -> None:
+        self.value = value
+        self.live = live
+        self.until = until
+
+
+class _Flight(Generic[Value]):
+    """A read in progress, of which several wait. `stale`: something passed since it began."""
+
+    __slots__ = ("done", "stale")
+
+    def __init__(self) -> None:
+        self.done: asyncio.Future[Value | None] = asyncio.get_running_loop().create_future()
+        self.stale = False
+
+
+class Kept(Generic[Value]):
+    """Values of channels by a key, the least recently used of which go first.
+
+    `opened` and `closed` say where the channel is live, `live_s` how long a value is kept there.
+    """
+
+    def __init__(self, clock: Clock, *, kept_max: int, live_s: float = float("inf")) -> None:
+        self._clock = clock
+        self._kept_max = kept_max
+        self._live_s = live_s
+        self._live: dict[str, _Live] = {}
+        self._kept: OrderedDict[tuple[str, str], _Kept[Value]] = OrderedDict()
+        self._flights: dict[tuple[str, str], _Flight[Value]] = {}
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def opened(self, channel: str) -> None:
+        """From the next entry on, all that are appended to the channel pass by here."""
+        self._live[channel] = _Live()
+
+    def closed(self, channel: str) -> None:
+        """Entries of the channel do not pass by here any more."""
+        self._live.pop(channel, None)
+
+    def get(self, channel: str, key: str) -> Value | None:
+        """The value, if it is kept and good."""
+        place = (channel, key)
+        kept = self._kept.get(place)
+        if kept is None:
+            return None
+        if kept.live is not self._live.get(channel) or kept.until <= self._clock.monotonic():
+            del self._kept[place]
+            return None
+        self._kept.move_to_end(place)
+        return kept.value
+
+    def put(self, channel: str, key: str, value: Value) -> None:
+        """Change a value that is kept to what an entry has made of it."""
+        kept = self._kept.get((channel, key))
+        if kept is not None:
+            kept.value = value
+
+    def forget(self, channel: str, key: str) -> None:
+        """Keep the value no longer, nor what is being read right now."""
+        self._kept.pop((channel, key), None)
+        self.doubt(channel, key)
+
+    def doubt(self, channel: str, key: str) -> None:
+        """What is being read right now may miss something, and is read again."""
+        flight = self._flights.get((channel, key))
+        if flight is not None:
+            flight.stale = True
+
+    async def look_up(self, channel: str, key: str, read: Callable[[], Awaitable[Value]]) -> Value:
+        """The value as it is kept, or as `read` answers it; reads at the same time become one.
+
+        Nothing that passes before this returns is missing in it. May be cancelled. Raises what
+        `read` raises, and StoreUnavailable where the value changed at every try.
+        """
+        for _ in range(TRIES_MAX):
+            value = self.get(channel, key)
+            if value is not None:
+                return value
+            flight = self._flights.get((channel, key))
+            if flight is None:
+                value = await self._fly(channel, key, read)
+                if value is not None:
+                    return value
+            else:
+                live = self._live.get(channel)
+                value = await asyncio.shield(flight.done)
+                # What is kept was changed by what passed before this went on; `value` was not.
+                if value is not None and live is None and self._live.get(channel) is None:
+                    return value
+        raise StoreUnavailable(f"what is kept of a channel changed {TRIES_MAX} times while read")
+
+    async def _fly(
+        self, channel: str, key: str, read: Callable[[], Awaitable[Value]]
+    ) -> Value | None:
+        """Read and keep the value; None where it has changed meanwhile."""
+        place = (channel, key)
+        flight = self._flights[place] = _Flight()
+        live = self._live.get(channel)
+        until = self._clock.monotonic() + (KEEP_S if live is None else self._live_s)
+        value = None
+        try:
+            value = await read()
+            if flight.stale or self._live.get(channel) is not live:
+                value = None
+            else:
+                self._keep(place, _Kept(value, live, until))
+            return value
+        finally:
+            # Whoever waits tries for itself where this one failed or was cancelled.
+            del self._flights[place]
+            flight.done.set_result(value)
+
+    def _keep(self, place: tuple[str, str], kept: _Kept[Value]) -> None:
+        self._kept[place] = kept
+        self._kept.move_to_end(place)
+        while len(self._kept) > self._kept_max:
+            self._kept.popitem(last=False)

@@ -1,0 +1,99 @@
+"""What users are in the channels of this node, and how it stays right. See `ports.Memberships`."""
+
+from typing import Final
+
+from realtime.chat import member_events
+from realtime.chat.kept import Kept
+from realtime.chat.ports import ChatStore, Clock
+from realtime.chat.standing import NOBODY, Standing, standing_of
+from realtime.errors import StoreUnavailable
+from realtime.model import Entry
+from realtime.rows import MEMBERS
+
+STANDINGS_MAX: Final = 100_000
+"""Standings that a node keeps, of all channels together; the least recently used go first."""
+
+PENDING_MAX: Final = 1_000
+"""Entries of one channel that may wait to be folded; above it, nobody can be told what they are."""
+
+ANY_TIME_MS: Final = 1 << 53
+"""Later than any entry: whatever waits, however new."""
+
+
+class KeptMemberships:
+    """Standings as the rows have them and the log goes on to change them.
+
+    The hub says when a channel begins and ceases to be live here (`opened` before it reads where
+    the log is, so that no entry is between), and shows every `member` entry of a live channel, in
+    order (`passed`). Only then is a standing kept for longer than a second.
+    """
+
+    def __init__(
+        self, store: ChatStore, clock: Clock, *, standings_max: int = STANDINGS_MAX
+    ) -> None:
+        self._store = store
+        self._standings: Kept[Standing] = Kept(clock, kept_max=standings_max)
+
+    def opened(self, channel: str) -> None:
+        """The channel is live here: every entry from now on passes, in order."""
+        self._standings.opened(channel)
+
+    def closed(self, channel: str) -> None:
+        """The channel is not live here any more, or something may have been missed."""
+        self._standings.closed(channel)
+
+    def known(self, channel: str, user: str) -> Standing | None:
+        """See `ports.Memberships`."""
+        return self._standings.get(channel, user)
+
+    async def look_up(self, channel: str, user: str) -> Standing:
+        """See `ports.Memberships`. Identical look-ups at the same time are one.
+
+        No `member` entry that passed before this returned is missing in the answer, if it is
+        awaited directly. May be cancelled. Raises StoreError.
+        """
+        return await self._standings.look_up(channel, user, lambda: self._read(channel, user))
+
+    def passed(self, entry: Entry) -> None:
+        """See `ports.Memberships`. Entries of other kinds say nothing here."""
+        event = member_events.read(entry) if entry.kind == "member" else None
+        if event is None:
+            return
+        kept = {}
+        for user in event.concerns:
+            self._standings.doubt(entry.channel, user)
+            standing = self._standings.get(entry.channel, user)
+            if standing is not None:
+                kept[user] = standing
+        member_events.apply(entry, event, kept)
+        for user in event.concerns:
+            if user in kept:
+                self._standings.put(entry.channel, user, kept[user])
+            else:
+                self._standings.forget(entry.channel, user)
+
+    def forget(self, channel: str, user: str) -> None:
+        """The user's row was written, by an entry or without one: read it again when asked."""
+        self._standings.forget(channel, user)
+
+    async def _read(self, channel: str, user: str) -> Standing:
+        """What the row and the entries that wait to be folded into it come to.
+
+        What waits is read first: what is folded between the two reads is then in the row.
+        """
+        waiting = await self._store.pending(
+            channel=channel, before_ms=ANY_TIME_MS, limit=PENDING_MAX
+        )
+        if len(waiting) >= PENDING_MAX:
+            raise StoreUnavailable(f"{PENDING_MAX} entries of a channel wait to be folded")
+        events = member_events.read_all(waiting)
+        # A transfer depends on what the one who gives is, which may hang on another transfer.
+        users = {user}.union(*(event.concerns for _, event in events if event.act == "transfer"))
+        rows = await self._store.get(MEMBERS, [(channel, name) for name in users])
+        standings = dict.fromkeys(users, NOBODY)
+        standings |= {row.user: standing_of(row) for row in rows}
+        for entry, event in events:
+            member_events.apply(entry, event, standings)
+        if user not in standings:
+            raise StoreUnavailable("two rows of a channel were read at different moments")
+        return standings[user]
