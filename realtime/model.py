@@ -112,9 +112,11 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 class Change(msgspec.Struct, frozen=True, gc=False):
     """What an edit or a delete makes of the entry at `offset`; `by` is that event's own offset.
 
-    The store carries it out only where `by` is above what the entry was changed by last and the
-    entry is not deleted, so that events may be folded in any order and more than once. What was
-    there before is gone afterwards. `sender`, `client_id` and `info` stay.
+    The store carries out an edit only where the entry is not deleted and `by` is above what it was
+    changed by last, a delete (`deleted_at` is set) unless it was deleted by an earlier one: a text
+    that was taken back stays so, whatever edit crossed it. So events may be folded in any order and
+    more than once. What was there before is gone afterwards, `edited_at` and the summary of what is
+    deleted included; `sender`, `client_id` and `info` stay.
     """
 
     channel: str
@@ -124,6 +126,12 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     tags: dict[str, str] | None = None
     edited_at: int = 0
     deleted_at: int = 0
+
+    def applies(self, changed: int, deleted_at: int) -> bool:
+        """Whether it is carried out on an entry with these fields; on a stub nothing is."""
+        if self.deleted_at:
+            return not deleted_at or self.by < changed
+        return not deleted_at and self.by > changed
 
 
 class Retention(msgspec.Struct, frozen=True, gc=False):

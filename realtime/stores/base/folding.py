@@ -41,7 +41,7 @@ def change_of(event: Entry, target: Entry) -> Change | None:
 
 def changed(entry: Entry, change: Change) -> Entry:
     """The entry after the change; the same object where the change does not apply (`Change`)."""
-    if change.by <= entry.changed or entry.deleted_at or entry.stub:
+    if entry.stub or not change.applies(entry.changed, entry.deleted_at):
         return entry
     deleted = change.deleted_at != 0
     return msgspec.structs.replace(
@@ -49,7 +49,7 @@ def changed(entry: Entry, change: Change) -> Entry:
         data=change.data,
         tags=change.tags,
         changed=change.by,
-        edited_at=change.edited_at or entry.edited_at,
+        edited_at=change.edited_at,
         deleted_at=change.deleted_at,
         summary=b"" if deleted else entry.summary,
     )
