@@ -1,4 +1,4 @@
-"""Chat's service parts over a store in memory, and a stage that keeps what was brought before it."""
+"""Chat's service parts over a store in memory, and a stage that keeps what it was given."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
