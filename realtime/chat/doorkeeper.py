@@ -50,7 +50,15 @@ class Doorkeeper:
         Raises CommandRefused: 100, 102, 103, 107, 404.
         """
         options = self.options(channel, "room")
-        standing = await self.standing(channel, caller.user)
+        return self.judge(caller, options, await self.standing(channel, caller.user), least)
+
+    def judge(
+        self, caller: Caller, options: ChannelOptions, standing: Standing, least: Least
+    ) -> Standing:
+        """`admit`, of a room with these options, where the caller's standing is at hand.
+
+        Raises CommandRefused: 103, 404.
+        """
         if caller.is_admin:
             return standing
         if standing.is_banned(self._clock.wall_ms()):

@@ -29,41 +29,48 @@ SWEEP_AFTER_MS: Final = 1_000
 """How old a pending entry is before a sweep takes it: who wrote it is folding it itself."""
 
 Fold = Callable[[Entry], Awaitable[None]]
+Sweep = Callable[[], Awaitable[None]]
 
 
 class Ledger:
     """Appends chat's entries and has what follows from them written.
 
-    `on` registers what follows from a kind of entries, once for each, before anything is written.
+    `on` registers what follows from a kind of entries, before anything is written. Where several
+    things follow, in rooms one and in feeds another, each fold is called and looks for itself.
     """
 
     def __init__(self, store: ChatStore, stage: Stage, clock: Clock) -> None:
         self._store = store
         self._stage = stage
         self._clock = clock
-        self._folds: dict[Kind, Fold] = {}
+        self._folds: dict[Kind, list[Fold]] = {}
+        self._sweeps: list[Sweep] = []
 
     def on(self, kind: Kind, fold: Fold) -> None:
-        """Have `fold` called with every pending entry of this kind."""
-        if kind in self._folds:
-            raise ValueError(f"{kind} has a fold already")
-        self._folds[kind] = fold
+        """Have `fold` called with every pending entry of this kind, in the order of these calls."""
+        self._folds.setdefault(kind, []).append(fold)
+
+    def on_sweep(self, sweep: Sweep) -> None:
+        """Have something else looked after at every `sweep`: it may raise StoreError."""
+        self._sweeps.append(sweep)
 
     async def attempt(self, entry: NewEntry, allowed: Coroutine[object, object, object]) -> Written:
         """Write the entry if `allowed` does not raise, or if it was written before.
 
         What the state forbids today (slow mode, a mute, a message that is gone) must not change the
         answer to a retry of what was allowed yesterday: so before a refusal the key is looked up.
-        Raises CommandRefused: what `allowed` raises, 409 for other data, 100.
+        Where `allowed` answers an entry, that one is written: with the same key and digest, and
+        what had to be looked up first. Raises CommandRefused: what `allowed` raises, 409 for other
+        data, 100.
         """
         try:
-            await allowed
+            made = await allowed
         except CommandRefused:
             written = await self.earlier(entry)
             if written is None:
                 raise
             return written
-        return await self.write(entry)
+        return await self.write(made if isinstance(made, NewEntry) else entry)
 
     async def earlier(self, entry: NewEntry) -> Written | None:
         """What an earlier try of this very entry is to be answered; None where there was none.
@@ -80,7 +87,7 @@ class Ledger:
             raise other_data()
         if found.pending:
             await self.apply(found)
-        return Written(found.offset, duplicate=True)
+        return Written(found.offset, duplicate=True, at=found.at, n=found.n)
 
     async def write(self, entry: NewEntry) -> Written:
         """Append the entry and fold it. Raises CommandRefused: 409 for other data, 100."""
@@ -89,13 +96,12 @@ class Ledger:
             raise other_data()
         if entry.pending:
             await self.apply(stored(entry, outcome.offset, outcome.at, outcome.n))
-        return Written(outcome.offset, outcome.duplicate)
+        return Written(outcome.offset, outcome.duplicate, outcome.at, outcome.n)
 
     async def apply(self, entry: Entry) -> None:
         """Fold a pending entry and settle it. Raises CommandRefused (100); it is then swept."""
-        fold = self._folds.get(entry.kind)
         try:
-            if fold is not None:
+            for fold in self._folds.get(entry.kind, ()):
                 await fold(entry)
             await self._store.settle(entry.channel, (entry.offset,))
         except StoreError:
@@ -117,6 +123,8 @@ class Ledger:
                 raise StoreError("an entry could not be folded") from refusal
             except Exception:  # the boundary of one entry: the others are not to wait for it
                 logger.exception("an entry of kind %s could not be folded", entry.kind)
+        for sweep in self._sweeps:
+            await sweep()
         return len(left)
 
 

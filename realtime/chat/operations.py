@@ -55,7 +55,12 @@ DONE: Final = Done()
 
 
 class Written(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An entry is stored at `offset`. `duplicate`: it was before, by an earlier try of this."""
+    """An entry is stored at `offset`, made `at` (ms); `n` entries count up to it (unread).
+
+    `duplicate`: it was stored before, by an earlier try of this.
+    """
 
     offset: int
     duplicate: bool = False
+    at: int = 0
+    n: int = 0
