@@ -90,10 +90,26 @@ class Kept(Generic[Value]):
         if kept is not None:
             kept.value = value
 
+    def is_live(self, channel: str) -> bool:
+        """Whether the channel is live here."""
+        return channel in self._live
+
     def forget(self, channel: str, key: str) -> None:
         """Keep the value no longer, nor what is being read right now."""
         self._kept.pop((channel, key), None)
         self.doubt(channel, key)
+
+    def forget_all(self, channel: str) -> None:
+        """The same for all values of the channel."""
+        if channel in self._live:
+            self._live[channel] = _Live()
+        else:
+            # Asked of channels that are followed, as a rule; of others little is kept, and briefly.
+            for place in [place for place in self._kept if place[0] == channel]:
+                del self._kept[place]
+        for place, flight in self._flights.items():
+            if place[0] == channel:
+                flight.stale = True
 
     def doubt(self, channel: str, key: str) -> None:
         """What is being read right now may miss something, and is read again."""

@@ -35,11 +35,11 @@ class KeptMemberships:
         self._standings: Kept[Standing] = Kept(clock, kept_max=standings_max)
 
     def opened(self, channel: str) -> None:
-        """The channel is live here: every entry from now on passes, in order."""
+        """See `ports.Memberships`."""
         self._standings.opened(channel)
 
     def closed(self, channel: str) -> None:
-        """The channel is not live here any more, or something may have been missed."""
+        """See `ports.Memberships`."""
         self._standings.closed(channel)
 
     def known(self, channel: str, user: str) -> Standing | None:
@@ -63,7 +63,8 @@ class KeptMemberships:
         for user in event.concerns:
             self._standings.doubt(entry.channel, user)
             standing = self._standings.get(entry.channel, user)
-            if standing is not None:
+            # Where not every entry passes, what is known may lack one before this.
+            if standing is not None and self._standings.is_live(entry.channel):
                 kept[user] = standing
         member_events.apply(entry, event, kept)
         for user in event.concerns:
@@ -72,9 +73,12 @@ class KeptMemberships:
             else:
                 self._standings.forget(entry.channel, user)
 
-    def forget(self, channel: str, user: str) -> None:
-        """The user's row was written, by an entry or without one: read it again when asked."""
-        self._standings.forget(channel, user)
+    def forget(self, channel: str, user: str = "") -> None:
+        """See `ports.Memberships`. Also for whoever has written a row."""
+        if user:
+            self._standings.forget(channel, user)
+        else:
+            self._standings.forget_all(channel)
 
     async def _read(self, channel: str, user: str) -> Standing:
         """What the row and the entries that wait to be folded into it come to.

@@ -58,8 +58,8 @@ class Stage(Protocol):
 class Memberships(Protocol):
     """What users are in channels, kept per node while a room has subscribers there.
 
-    The log of the room keeps it right: between `opened` and `closed` every `member` entry is
-    `passed`, before any later entry is delivered here, with or without the bus. For a channel that
+    The log of the room keeps it right: between `opened` and `closed` every `member` and every `channel`
+    entry is `passed`, before any later entry is delivered here, with or without the bus. For a channel that
     is not open on this node, as feeds never are, nothing is kept for longer than a second. No call
     but `look_up` waits, and none raises.
     """
@@ -76,9 +76,11 @@ class Memberships(Protocol):
         ...
 
     def passed(self, entry: Entry) -> None:
-        """A `member` entry of a channel was applied: what it says holds from now on.
+        """A `member` or `channel` entry was applied: what it says holds from now on.
 
-        Also of channels that are not open here, for what this node has appended itself.
+        Entries of other kinds may be given, and say nothing. Also of channels that are not open
+        here, for what this node has appended itself. What is known of a user may be less
+        afterwards: then look it up.
         """
         ...
 
