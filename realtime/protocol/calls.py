@@ -167,10 +167,16 @@ class InfoCall(Call, frozen=True, gc=False):
 
 
 class RpcCall(Call, frozen=True, gc=False):
-    """Call a method that the server registered; this version registers none."""
+    """Perform an operation of chat, or of feeds, as an admin and on behalf of `user`.
 
+    `params` are the operation's, in JSON.
+    """
+
+    # Named `method` on the wire, which is the class's own name for the call.
     method: ClassVar[str] = "rpc"
-    data: msgspec.Raw = EMPTY
+    name: str = msgspec.field(default="", name="method")
+    params: msgspec.Raw = EMPTY
+    user: str = ""
 
 
 class RevokeCall(Call, frozen=True, gc=False):
@@ -215,6 +221,12 @@ class PublishAnswer(Answer, frozen=True, omit_defaults=True):
 
     offset: int = 0
     epoch: str = ""
+
+
+class RpcAnswer(Answer, frozen=True, omit_defaults=True):
+    """What the operation answered, in JSON."""
+
+    data: msgspec.Raw
 
 
 class BinaryPublication(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -130,6 +130,13 @@ class HistoryResult(Result, frozen=True, omit_defaults=True):
     offset: int
 
 
+class RpcResult(Result, frozen=True, omit_defaults=True):
+    """What the method answered, in JSON."""
+
+    method: ClassVar[str] = "rpc"
+    data: msgspec.Raw = EMPTY
+
+
 class RefreshResult(Result, frozen=True, omit_defaults=True):
     """`ttl` in seconds until the next refresh is due."""
 

@@ -31,6 +31,7 @@ from realtime.protocol.calls import (
     PublishCall,
     RefreshCall,
     RevokeCall,
+    RpcAnswer,
     RpcCall,
     SubscribeCall,
     Switch,
@@ -93,7 +94,10 @@ FULL: list[tuple[str, Call]] = [
     ('{"channel":"a"}', HistoryRemoveCall("a")),
     ('{"pattern":"a*"}', ChannelsCall("a*")),
     ("{}", InfoCall()),
-    ('{"method":"sum","data":[1]}', RpcCall(RAW(b"[1]"))),
+    (
+        '{"method":"chat.sync","params":{"since":""},"user":"u"}',
+        RpcCall("chat.sync", RAW(b'{"since":""}'), "u"),
+    ),
     ('{"user":"u","jti":"j","expire_at":9}', RevokeCall("u", "j", 9)),
     ('{"user":"u","channel":"a","expire_at":9}', BanCall("u", "a", 9)),
     ('{"user":"u","channel":"a"}', UnbanCall("u", "a")),
@@ -178,6 +182,7 @@ def test_a_value_of_another_type_is_refused(kind: type[Call], text: str) -> None
             '{"responses":[{"result":{"offset":3,"epoch":"e"}},{"result":{}},'
             '{"error":{"code":102,"message":"unknown channel"}}]}',
         ),
+        (RpcAnswer(RAW(b'{"n":0}')), '{"data":{"n":0}}'),
         (ChannelsAnswer({}), '{"channels":{}}'),
         (ChannelsAnswer({"a": ChannelAnswer(0)}), '{"channels":{"a":{"num_clients":0}}}'),
         (

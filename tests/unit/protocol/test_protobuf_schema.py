@@ -17,7 +17,7 @@ from realtime.protocol.protobuf import wire_pb2 as ours
 ROOT: Final = Path(__file__).resolve().parents[3]
 FOLDER: Final = Path("realtime/protocol/protobuf")
 
-RENAMED: Final = {"RpcRequest": "RPCRequest"}
+RENAMED: Final = {"RpcRequest": "RPCRequest", "RpcResult": "RPCResult"}
 """Messages that the protocol spells in another way; names do not travel."""
 
 LATER: Final = {
