@@ -5,7 +5,8 @@ beside a running hub, the second only without one.
 """
 
 from realtime.stores.sqlite.copying import backup, restore
-from realtime.stores.sqlite.store import SQLiteStore, Statistics
+from realtime.stores.sqlite.opened import Statistics
+from realtime.stores.sqlite.store import SQLiteStore
 from realtime.stores.sqlite.writer import Commits
 
 __all__ = ["Commits", "SQLiteStore", "Statistics", "backup", "restore"]

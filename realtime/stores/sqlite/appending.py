@@ -23,7 +23,7 @@ CHUNK_ROWS: Final = 64
 HEADS_CACHED_MAX: Final = 65_536
 """Channels whose head the appender remembers, about 250 bytes each."""
 
-_ROW: Final = "(" + ", ".join("?" * 11) + ")"
+_ROW: Final = "(" + ", ".join("?" * 14) + ")"
 _LOOKUP_SHAPES: Final = (1, 8, CHUNK_ROWS)
 
 Statement = tuple[str, list[Any]]
@@ -31,13 +31,14 @@ Key = tuple[str, str, str]
 
 
 class _Head:
-    """A channel's number and its highest offset."""
+    """A channel's number, its highest offset, and how many of its entries have counted."""
 
-    __slots__ = ("id", "offset")
+    __slots__ = ("id", "n", "offset")
 
-    def __init__(self, id: int, offset: int) -> None:
+    def __init__(self, id: int, offset: int, n: int) -> None:
         self.id = id
         self.offset = offset
+        self.n = n
 
 
 class _First(NamedTuple):
@@ -46,6 +47,7 @@ class _First(NamedTuple):
     offset: int
     at: int
     digest: bytes
+    n: int
 
 
 class Plan(NamedTuple):
@@ -92,8 +94,11 @@ class Appender:
                 if first is not None:
                     results.append(_repeated(first, entry))
                     continue
-                stored[key] = _First(head.offset + 1, entry.at, entry.digest)
+                counted = head.n + entry.counts
+                stored[key] = _First(head.offset + 1, entry.at, entry.digest, counted)
             head.offset += 1
+            if entry.counts:
+                head.n += 1
             values += (
                 head.id,
                 head.offset,
@@ -106,13 +111,16 @@ class Appender:
                 None if entry.info is None else encode(entry.info),
                 None if entry.tags is None else encode(entry.tags),
                 entry.data,
+                head.n,
+                entry.counts,
+                entry.pending,
             )
             rows += 1
             if rows == CHUNK_ROWS:
                 statements.append((_insert_entries(rows), values))
                 rows = 0
                 values = []
-            results.append(Appended(head.offset, entry.at))
+            results.append(Appended(head.offset, entry.at, n=head.n))
         if rows:
             statements.append((_insert_entries(rows), values))
         return Plan(statements, results)
@@ -152,8 +160,8 @@ class Appender:
     def _read_heads(self, channels: Sequence[str]) -> dict[str, _Head]:
         found = {}
         for sql, values in _lookups(_select_heads, [(channel,) for channel in channels]):
-            for channel, id, offset in self._connection.execute(sql, values):
-                found[channel] = _Head(id, offset)
+            for channel, id, offset, n in self._connection.execute(sql, values):
+                found[channel] = _Head(id, offset, n)
         return found
 
     def _number(self, channels: Sequence[str], statements: list[Statement]) -> dict[str, _Head]:
@@ -167,7 +175,7 @@ class Appender:
             values: list[Any] = []
             for channel in chunk:
                 values += (self._channel_id_next, channel)
-                made[channel] = _Head(self._channel_id_next, 0)
+                made[channel] = _Head(self._channel_id_next, 0, 0)
                 self._channel_id_next += 1
             statements.append((_insert_channels(len(chunk)), values))
         return made
@@ -180,17 +188,17 @@ class Appender:
         ]
         found = {}
         for sql, values in _lookups(_select_stored, keys):
-            for index, offset, at, digest in self._connection.execute(sql, values):
+            for index, offset, at, digest, n in self._connection.execute(sql, values):
                 entry = entries[index]
                 key = (entry.channel, entry.sender, entry.client_id)
-                found[key] = _First(offset, at, digest)
+                found[key] = _First(offset, at, digest, n)
         return found
 
 
 def _repeated(first: _First, entry: NewEntry) -> Appended | Conflict:
     if first.digest != entry.digest:
         return Conflict(first.offset)
-    return Appended(first.offset, first.at, duplicate=True)
+    return Appended(first.offset, first.at, duplicate=True, n=first.n)
 
 
 # Statements. Only their number of placeholders varies; every value is bound.
@@ -200,7 +208,8 @@ def _repeated(first: _First, entry: NewEntry) -> Appended | Conflict:
 def _insert_entries(rows: int) -> str:
     return f"""
         INSERT INTO entries (
-            channel_id, offset, sender, client_id, kind, digest, at, ref, info, tags, data
+            channel_id, offset, sender, client_id, kind, digest, at, ref, info, tags, data,
+            n, counts, pending
         ) VALUES {", ".join([_ROW] * rows)}
     """  # noqa: S608 - the only thing put in is a number of question marks
 
@@ -216,21 +225,21 @@ def _insert_channels(rows: int) -> str:
 def _select_heads(rows: int) -> str:
     return f"""
         WITH wanted (name) AS (VALUES {", ".join(["(?)"] * rows)})
-        SELECT c.name, c.id, coalesce((
-            SELECT e.offset FROM entries e WHERE e.channel_id = c.id
-            ORDER BY e.offset DESC LIMIT 1
-        ), 0)
+        SELECT c.name, c.id, coalesce(e.offset, 0), coalesce(e.n, 0)
         FROM wanted w CROSS JOIN channels c ON c.name = w.name
+        LEFT JOIN entries e ON e.id = (
+            SELECT h.id FROM entries h WHERE h.channel_id = c.id ORDER BY h.offset DESC LIMIT 1
+        )
     """  # noqa: S608 - the only thing put in is a number of question marks
 
 
 @functools.cache
 def _select_stored(rows: int) -> str:
     return f"""
-        WITH wanted (n, channel_id, sender, client_id) AS (
+        WITH wanted (place, channel_id, sender, client_id) AS (
             VALUES {", ".join(["(?, ?, ?, ?)"] * rows)}
         )
-        SELECT w.n, e.offset, e.at, e.digest FROM wanted w CROSS JOIN entries e
+        SELECT w.place, e.offset, e.at, e.digest, e.n FROM wanted w CROSS JOIN entries e
         ON e.channel_id = w.channel_id AND e.sender = w.sender AND e.client_id = w.client_id
     """  # noqa: S608 - the only thing put in is a number of question marks
 

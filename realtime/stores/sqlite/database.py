@@ -2,11 +2,13 @@
 
 import os
 import sqlite3
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 from urllib.parse import quote
 
 from realtime.errors import StoreUnavailable
-from realtime.stores.sqlite import schema
+from realtime.stores.base import Table
+from realtime.stores.sqlite import layout, schema
 from realtime.stores.sqlite.lock import DatabaseLock
 
 MEMORY: Final = ":memory:"
@@ -27,12 +29,15 @@ class Database:
     `path` is a file's or ":memory:", which lives and dies with its one connection.
     """
 
-    def __init__(self, path: str, *, busy_timeout_s: float) -> None:
+    def __init__(
+        self, path: str, *, busy_timeout_s: float, tables: Sequence[Table[Any]] = ()
+    ) -> None:
         self.in_memory = path == MEMORY
         # The real path, so that two names of one file meet in one lock.
         self.path = path if self.in_memory else os.path.realpath(path)
         self._busy_timeout_s = busy_timeout_s
         self._lock = DatabaseLock(self.path)
+        self._tables = tables
 
     def writer(self) -> sqlite3.Connection:
         """The connection that writes; creates the file and brings its schema up to date.
@@ -72,6 +77,7 @@ class Database:
             ):
                 connection.execute(f"PRAGMA {pragma}")
             schema.upgrade(connection, found)
+            layout.complete(connection, self._tables)
         except BaseException:
             connection.close()
             raise

@@ -1,99 +1,62 @@
-"""Reading logs: a page, or what many channels have after given positions.
-
-A result of N rows costs N + 2 hand-overs of the interpreter's lock (see `appending`): with the
-loop thread at its limit a page of 100 entries took 4.5 ms that way. So each statement packs its
-rows into one: numbers and texts as JSON, the data joined end to end with its lengths beside it;
-0.8 ms for the same page. SQLite joins texts and blobs by length, so every byte survives.
-"""
+"""Reading logs: a page, or what many channels have after given positions. See `packing`."""
 
 import functools
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from realtime.model import ClientInfo, Entry, Kind, Retention
+from realtime.model import Entry, Retention
 from realtime.stores.base import MISSED_CHANNELS_MAX, Page
+from realtime.stores.sqlite.packing import BLANKED, COLUMNS, PACKED, unpack, waiting
 
 _FAR: Final = 2**62
 """Larger than any offset and any time."""
 
 _SHAPES: Final = (1, 10, 100, MISSED_CHANNELS_MAX)
 
-_PACKED: Final = """
-    json_group_array(json_array(
-        n, offset, at, kind, sender, client_id, hex(digest), ref, edited_at, deleted_at, stub,
-        hex(info), hex(tags), length(data)
-    )),
-    CAST(group_concat(data, '') AS BLOB)
-"""
-
 _HEAD: Final = """
-    WITH log (id, head, blanked_to) AS (
-        SELECT c.id, coalesce((
-            SELECT e.offset FROM entries e WHERE e.channel_id = c.id
-            ORDER BY e.offset DESC LIMIT 1
-        ), 0), c.blanked_to
-        FROM channels c WHERE c.name = ?
+    WITH log (id, head, head_n, blanked_to) AS (
+        SELECT c.id, coalesce(h.offset, 0), coalesce(h.n, 0), c.blanked_to
+        FROM channels c LEFT JOIN entries h ON h.id = (
+            SELECT e.id FROM entries e WHERE e.channel_id = c.id ORDER BY e.offset DESC LIMIT 1
+        )
+        WHERE c.name = ?
     )
 """
 
-_SELECT_HEAD: Final = f"{_HEAD} SELECT head FROM log"  # noqa: S608 - constants only
+_SELECT_HEAD: Final = f"{_HEAD} SELECT head, head_n FROM log"  # noqa: S608 - constants only
 
 
 def _select_page(direction: str) -> str:
     # Parameters: channel, after, size, before, the oldest time hidden, limit. Not a join: SQLite
     # would not see that `log` is one row, and sort all entries before it cuts.
     return f"""{_HEAD}
-        SELECT (SELECT head FROM log), {_PACKED} FROM (
-            SELECT 0 AS n, e.* FROM entries e
+        SELECT (SELECT head FROM log), (SELECT head_n FROM log),
+        {PACKED}, {waiting("SELECT 0 AS place, id FROM log")} FROM (
+            SELECT 0 AS place, {COLUMNS} FROM entries e
             WHERE e.channel_id = (SELECT id FROM log)
             AND e.offset > (SELECT max(?, head - ?, blanked_to) FROM log) AND e.offset < ?
             AND e.at > ? AND e.stub = 0
             ORDER BY e.offset {direction} LIMIT ?
         )
-    """  # noqa: S608 - made of this module's constants only
+    """  # noqa: S608 - made of this package's constants only
 
 
 _SELECT_OLDEST: Final = _select_page("ASC")
 _SELECT_NEWEST: Final = _select_page("DESC")
 
-_BLANKED: Final = """
-    e.offset, e.at, e.kind, e.sender, e.client_id, e.digest, e.ref, e.edited_at, e.deleted_at,
-    e.stub OR e.offset <= c.blanked_to AS stub,
-    iif(e.offset <= c.blanked_to, NULL, e.info) AS info,
-    iif(e.offset <= c.blanked_to, NULL, e.tags) AS tags,
-    iif(e.offset <= c.blanked_to, x'', e.data) AS data
-"""
-"""An entry's columns as they are once a truncate has been carried out."""
-
+# Parameters: the channel's number, after, limit.
 _SELECT_AFTER: Final = f"""
-    SELECT {_PACKED} FROM (
-        SELECT 0 AS n, {_BLANKED} FROM channels c CROSS JOIN entries e
-        WHERE c.id = ? AND e.channel_id = c.id AND e.offset > ?
+    WITH wanted (id, after) AS (VALUES (?, ?))
+    SELECT {PACKED}, {waiting("SELECT 0 AS place, id FROM wanted")} FROM (
+        SELECT 0 AS place, {BLANKED} FROM channels c CROSS JOIN entries e
+        WHERE c.id = (SELECT id FROM wanted)
+        AND e.channel_id = c.id AND e.offset > (SELECT after FROM wanted)
         ORDER BY e.offset LIMIT ?
     )
-"""  # noqa: S608 - made of this module's constants only
-
-
-class _Row(msgspec.Struct, array_like=True, gc=False):
-    """A packed row; blobs that are small are hexadecimal."""
-
-    n: int
-    offset: int
-    at: int
-    kind: Kind
-    sender: str
-    client_id: str
-    digest: str
-    ref: int
-    edited_at: int
-    deleted_at: int
-    stub: int
-    info: str
-    tags: str
-    length: int
+"""  # noqa: S608 - made of this package's constants only
 
 
 class _Behind(msgspec.Struct, array_like=True, gc=False):
@@ -105,10 +68,7 @@ class _Behind(msgspec.Struct, array_like=True, gc=False):
     head: int
 
 
-_decode_rows = msgspec.json.Decoder(list[_Row]).decode
 _decode_behind = msgspec.json.Decoder(list[_Behind]).decode
-_decode_info = msgspec.msgpack.Decoder(ClientInfo).decode
-_decode_tags = msgspec.msgpack.Decoder(dict[str, str]).decode
 
 
 def read_page(
@@ -125,8 +85,8 @@ def read_page(
     """See base, `LogStore.read`. One statement, so one snapshot."""
     if limit <= 0:
         row = connection.execute(_SELECT_HEAD, (channel,)).fetchone()
-        return Page((), 0 if row is None else row[0])
-    head, packed, data = connection.execute(
+        return Page((), *(row or (0, 0)))
+    head, head_n, *columns = connection.execute(
         _SELECT_NEWEST if newest_first else _SELECT_OLDEST,
         (
             channel,
@@ -137,7 +97,7 @@ def read_page(
             limit,
         ),
     ).fetchone()
-    return Page(_unpack(packed, data, [channel]), head or 0)
+    return Page(unpack(columns, [channel]), head or 0, head_n or 0)
 
 
 def read_missed(
@@ -181,7 +141,9 @@ def _run_that_fits(behind: Sequence[_Behind], room: int) -> Sequence[_Behind]:
     return behind
 
 
-def _read_after(connection: sqlite3.Connection, run: Sequence[_Behind], limit: int) -> list[Entry]:
+def _read_after(
+    connection: sqlite3.Connection, run: Sequence[_Behind], limit: int
+) -> Sequence[Entry]:
     names = [channel.name for channel in run]
     if len(run) == 1:
         values: list[Any] = [run[0].id, run[0].after]
@@ -193,8 +155,7 @@ def _read_after(connection: sqlite3.Connection, run: Sequence[_Behind], limit: i
             for value in (index, channel.id, channel.after)
         ]
         sql, values = _filled(_select_run, values, len(run))
-    packed, data = connection.execute(sql, [*values, limit]).fetchone()
-    return _unpack(packed, data, names)
+    return unpack(connection.execute(sql, [*values, limit]).fetchone(), names)
 
 
 def _filled(select: Callable[[int], str], values: list[Any], rows: int) -> tuple[str, list[Any]]:
@@ -222,38 +183,11 @@ def _select_behind(rows: int) -> str:
 @functools.cache
 def _select_run(rows: int) -> str:
     return f"""
-        WITH wanted (n, id, after) AS (VALUES {", ".join(["(?, ?, ?)"] * rows)})
-        SELECT {_PACKED} FROM (
-            SELECT w.n, {_BLANKED} FROM wanted w
+        WITH wanted (place, id, after) AS (VALUES {", ".join(["(?, ?, ?)"] * rows)})
+        SELECT {PACKED}, {waiting("SELECT place, id FROM wanted")} FROM (
+            SELECT w.place, {BLANKED} FROM wanted w
             CROSS JOIN channels c ON c.id = w.id
             CROSS JOIN entries e ON e.channel_id = w.id AND e.offset > w.after
-            ORDER BY w.n, e.offset LIMIT ?
+            ORDER BY w.place, e.offset LIMIT ?
         )
-    """  # noqa: S608 - the only things put in are this module's constants and question marks
-
-
-def _unpack(packed: str, data: bytes | None, channels: Sequence[str]) -> list[Entry]:
-    return list(_entries(_decode_rows(packed), data or b"", channels))
-
-
-def _entries(rows: Iterable[_Row], data: bytes, channels: Sequence[str]) -> Iterable[Entry]:
-    start = 0
-    for row in rows:
-        end = start + row.length
-        yield Entry(
-            channel=channels[row.n],
-            offset=row.offset,
-            data=data[start:end],
-            at=row.at,
-            kind=row.kind,
-            sender=row.sender,
-            client_id=row.client_id,
-            digest=bytes.fromhex(row.digest),
-            ref=row.ref,
-            info=_decode_info(bytes.fromhex(row.info)) if row.info else None,
-            tags=_decode_tags(bytes.fromhex(row.tags)) if row.tags else None,
-            edited_at=row.edited_at,
-            deleted_at=row.deleted_at,
-            stub=bool(row.stub),
-        )
-        start = end
+    """  # noqa: S608 - the only things put in are this package's constants and question marks

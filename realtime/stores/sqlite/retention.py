@@ -60,7 +60,7 @@ _SELECT_HIDDEN: Final = """
 
 _DELETE: Final = "DELETE FROM entries WHERE id IN (SELECT value FROM json_each(?))"
 _BLANK: Final = """
-    UPDATE entries SET data = x'', info = NULL, tags = NULL, stub = 1
+    UPDATE entries SET data = x'', info = NULL, tags = NULL, summary = x'', stub = 1, pending = 0
     WHERE id IN (SELECT value FROM json_each(?)) AND stub = 0
 """
 

@@ -79,9 +79,21 @@ _ACTS: Final = (
     "ALTER TABLE revocations ADD COLUMN reason TEXT NOT NULL DEFAULT ''",
 )
 
+# `changed` is the offset of the last event folded in, `summary_by` of the last one in the summary.
+# The index holds nothing but what waits, so that to look for it costs nothing where nothing does.
+_CHANGES: Final = (
+    "ALTER TABLE entries ADD COLUMN n INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE entries ADD COLUMN counts INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE entries ADD COLUMN changed INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE entries ADD COLUMN pending INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE entries ADD COLUMN summary BLOB NOT NULL DEFAULT x''",
+    "ALTER TABLE entries ADD COLUMN summary_by INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX entries_pending ON entries (channel_id, offset) WHERE pending = 1",
+)
+
 Migrations = Sequence[Sequence[str]]
 
-MIGRATIONS: Final[Migrations] = (_FIRST, _ACTS)
+MIGRATIONS: Final[Migrations] = (_FIRST, _ACTS, _CHANGES)
 """The statements that lead from version n to n + 1, at index n. Append; never change one."""
 
 

@@ -50,15 +50,15 @@ def write_garbage(path: Path) -> None:
 
 
 def damage_entries(path: Path) -> None:
-    """Overwrite every page from the table of entries on."""
+    """Overwrite the pages that the table of entries and its indexes begin with."""
     with closing(sqlite3.connect(path)) as connection:
-        (root,) = connection.execute(
-            "SELECT min(rootpage) FROM sqlite_master WHERE tbl_name = 'entries'"
-        ).fetchone()
+        roots = connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE tbl_name = 'entries'"
+        ).fetchall()
         (size,) = connection.execute("PRAGMA page_size").fetchone()
     data = bytearray(path.read_bytes())
-    start = (root - 1) * size
-    data[start:] = b"\xff" * (len(data) - start)
+    for (root,) in roots:
+        data[(root - 1) * size : root * size] = b"\xff" * size
     path.write_bytes(data)
 
 
@@ -116,7 +116,7 @@ async def test_a_newer_schema_is_refused_with_both_numbers(path: Path) -> None:
         connection.execute("PRAGMA user_version = 42")
     with pytest.raises(StoreTooNew) as raised:
         await SQLiteStore(str(path)).open()
-    assert (raised.value.found, raised.value.known) == (42, 2)
+    assert (raised.value.found, raised.value.known) == (42, 3)
 
 
 @pytest.mark.parametrize(

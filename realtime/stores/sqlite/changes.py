@@ -1,0 +1,81 @@
+"""The part of the store that finds and changes single entries: see base, `ChangeStore`."""
+
+import functools
+from collections.abc import Collection, Mapping, Sequence
+
+from realtime.model import Change, Entry
+from realtime.stores.base import FETCHED_MAX
+from realtime.stores.sqlite import changing, fetching
+from realtime.stores.sqlite.opened import OpenDatabase
+
+
+class ChangesOnSQLite(OpenDatabase):
+    """ChangeStore: see base."""
+
+    async def fetch(
+        self, wanted: Mapping[str, Collection[int]], *, stubs: bool = False
+    ) -> Sequence[Entry]:
+        """See base."""
+        _check(sum(map(len, wanted.values())))
+        return await self._read(functools.partial(fetching.fetch, wanted=dict(wanted), stubs=stubs))
+
+    async def find_sent(self, channel: str, sender: str, client_id: str) -> Entry | None:
+        """See base."""
+        return await self._read(lambda c: fetching.find_sent(c, channel, sender, client_id))
+
+    async def sent_by(
+        self, channel: str, sender: str, *, after: int, limit: int
+    ) -> Sequence[Entry]:
+        """See base."""
+        return await self._read(
+            lambda c: fetching.sent_by(c, channel, sender, after=after, limit=limit)
+        )
+
+    async def pending(
+        self, *, channel: str | None = None, before_ms: int, limit: int
+    ) -> Sequence[Entry]:
+        """See base."""
+        return await self._read(
+            lambda c: fetching.pending(c, channel=channel, before_ms=before_ms, limit=limit)
+        )
+
+    async def change(self, changes: Sequence[Change]) -> Sequence[bool]:
+        """See base."""
+        _check(len(changes))
+        if not changes:
+            return []
+        return await self._write(
+            lambda c: changing.change(c, changes),
+            rows=len(changes),
+            size=sum([len(each.data) for each in changes]),
+        )
+
+    async def summarise(self, channel: str, offset: int, summary: bytes, *, by: int) -> bool:
+        """See base."""
+        return await self._write(
+            lambda c: changing.summarise(c, channel, offset, summary, by=by), size=len(summary)
+        )
+
+    async def blank(self, channel: str, offsets: Collection[int]) -> None:
+        """See base."""
+        _check(len(offsets))
+        await self._write(lambda c: changing.blank(c, channel, offsets), rows=len(offsets))
+
+    async def disown(self, channel: str, offsets: Collection[int]) -> None:
+        """See base."""
+        _check(len(offsets))
+        await self._write(lambda c: changing.disown(c, channel, offsets), rows=len(offsets))
+
+    async def settle(self, channel: str, offsets: Collection[int]) -> None:
+        """See base."""
+        _check(len(offsets))
+        await self._write(lambda c: changing.settle(c, channel, offsets), rows=len(offsets))
+
+    async def scrub(self) -> None:
+        """See base."""
+        await self._write_alone(lambda c: c.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone())
+
+
+def _check(count: int) -> None:
+    if count > FETCHED_MAX:
+        raise ValueError(f"{count} entries, at most {FETCHED_MAX} expected")

@@ -1,0 +1,151 @@
+"""Finding rows of tables: see base, `TableStore`. One statement each, its rows packed into one."""
+
+import functools
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, Final
+
+from realtime.stores.base import SPANS_MAX, Key, Row, Span, Table
+from realtime.stores.sqlite import layout
+from realtime.stores.sqlite.layout import Layout, quoted
+
+_SHAPES: Final = (1, 10, 100, SPANS_MAX)
+
+Shape = tuple[int, bool, bool]
+"""How a span looks: how many fields are equal, and whether the next has a bound on either side."""
+
+
+def get(connection: sqlite3.Connection, table: Table[Row], keys: Sequence[Key]) -> Sequence[Row]:
+    """See base."""
+    made = layout.of(table)
+    wanted = list(dict.fromkeys(keys))
+    for key in wanted:
+        if len(key) != len(made.key):
+            raise ValueError(f"{table}: a key has {len(made.key)} values")
+    if not wanted:
+        return []
+    shape = next(shape for shape in _SHAPES if shape >= len(wanted))
+    values: list[Any] = [value for key in wanted for value in key]
+    values += [None] * ((shape - len(wanted)) * len(made.key))
+    return made.unpack(connection.execute(_select_keys(table, shape), values).fetchone()[0])
+
+
+def find(
+    connection: sqlite3.Connection,
+    table: Table[Row],
+    spans: Sequence[Span],
+    *,
+    by: tuple[str, ...],
+    limit: int,
+    backwards: bool,
+) -> Sequence[Row]:
+    """See base. The spans have been looked at by `check`."""
+    made = layout.of(table)
+    if not spans or limit <= 0:
+        return []
+    groups: dict[Shape, list[Span]] = {}
+    for span in spans:
+        shape = (len(span.equal), span.after is not None, span.before is not None)
+        groups.setdefault(shape, []).append(span)
+    several = len(spans) > 1
+    shapes = []
+    values: list[Any] = []
+    for shape, group in sorted(groups.items()):
+        rows = next(rows for rows in _SHAPES if rows >= len(group))
+        shapes.append((shape, rows))
+        width = sum(shape)
+        for span in group:
+            values += span.equal
+            values += [bound for bound in (span.after, span.before) if bound is not None]
+        values += [None] * ((rows - len(group)) * width)
+    if several:
+        sql = _select_spans(table, tuple(shapes), by, backwards)
+        values += [limit] * len(shapes)
+    else:
+        sql = _select_span(table, shapes[0][0], by, backwards)
+    return made.unpack(connection.execute(sql, [*values, limit]).fetchone()[0])
+
+
+def check(table: Table[Any], spans: Sequence[Span], by: tuple[str, ...]) -> None:
+    """Raise ValueError unless `by` can be looked through and every span is of it."""
+    if len(spans) > SPANS_MAX:
+        raise ValueError(f"{len(spans)} spans, at most {SPANS_MAX} expected")
+    made = layout.of(table)
+    made.order(by)
+    fields = by or made.key
+    for span in spans:
+        bounded = span.after is not None or span.before is not None
+        if len(span.equal) + bounded > len(fields):
+            raise ValueError(f"{table}: a span of {fields} has more values than that")
+
+
+@functools.lru_cache(maxsize=256)
+def _select_keys(table: Table[Any], rows: int) -> str:
+    made = layout.of(table)
+    places = ", ".join("?" * len(made.key))
+    wanted = ", ".join(f"k{index}" for index in range(len(made.key)))
+    same = " AND ".join(f"t.{quoted(field)} = w.k{index}" for index, field in enumerate(made.key))
+    return f"""
+        WITH wanted ({wanted}) AS (VALUES {", ".join([f"({places})"] * rows)})
+        SELECT {made.packed} FROM wanted w CROSS JOIN {made.name} t ON {same}
+    """  # noqa: S608 - declared names and question marks only
+
+
+def _within(fields: Sequence[str], shape: Shape, values: Sequence[str]) -> str:
+    """The condition of a span; `values` stand for its own, in order."""
+    count, after, before = shape
+    conditions = [f"s.{quoted(field)} = " for field in fields[:count]]
+    conditions += [f"s.{quoted(fields[count])} > "] if after else []
+    conditions += [f"s.{quoted(fields[count])} < "] if before else []
+    told = [condition + value for condition, value in zip(conditions, values, strict=True)]
+    return " AND ".join(told) or "1"
+
+
+def _ordered(made: Layout[Any], by: tuple[str, ...], backwards: bool, prefix: str) -> str:
+    direction = " DESC" if backwards else ""
+    return ", ".join(f"{prefix}{quoted(field)}{direction}" for field in made.order(by))
+
+
+@functools.lru_cache(maxsize=256)
+def _select_span(table: Table[Any], shape: Shape, by: tuple[str, ...], backwards: bool) -> str:
+    made = layout.of(table)
+    within = _within(made.order(by), shape, ["?"] * sum(shape))
+    return f"""
+        SELECT {made.packed} FROM (
+            SELECT * FROM {made.name} s WHERE {within}
+            ORDER BY {_ordered(made, by, backwards, "s.")} LIMIT ?
+        )
+    """  # noqa: S608 - declared names and question marks only
+
+
+@functools.lru_cache(maxsize=256)
+def _select_spans(
+    table: Table[Any],
+    shapes: tuple[tuple[Shape, int], ...],
+    by: tuple[str, ...],
+    backwards: bool,
+) -> str:
+    """Of each span no more rows are looked at than are asked for of all together."""
+    made = layout.of(table)
+    keys = ", ".join(map(quoted, made.key))
+    tables, branches = [], []
+    for number, (shape, rows) in enumerate(shapes):
+        width = sum(shape)
+        names = [f"v{index}" for index in range(width)]
+        places = f"({', '.join('?' * width)})"
+        tables.append(f"w{number} ({', '.join(names)}) AS (VALUES {', '.join([places] * rows)})")
+        within = _within(made.order(by), shape, [f"w.{name}" for name in names])
+        branches.append(f"""
+            SELECT {", ".join(f"t.{quoted(field)}" for field in made.key)}
+            FROM w{number} w CROSS JOIN {made.name} t ON ({keys}) IN (
+                SELECT {keys} FROM {made.name} s WHERE {within}
+                ORDER BY {_ordered(made, by, backwards, "s.")} LIMIT ?
+            )
+        """)  # noqa: S608 - declared names only
+    return f"""
+        WITH {", ".join(tables)}, named ({keys}) AS ({" UNION ".join(branches)})
+        SELECT {made.packed} FROM (
+            SELECT t.* FROM named CROSS JOIN {made.name} t USING ({keys})
+            ORDER BY {_ordered(made, by, backwards, "t.")} LIMIT ?
+        )
+    """  # noqa: S608 - declared names and question marks only

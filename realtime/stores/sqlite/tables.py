@@ -1,0 +1,51 @@
+"""The part of the store that keeps rows beside the logs: see base, `TableStore`."""
+
+from collections.abc import Sequence
+
+from realtime.stores.base import SPANS_MAX, WRITES_MAX, Key, Removal, Row, Span, Table, Write
+from realtime.stores.sqlite import finding, row_writing
+from realtime.stores.sqlite.opened import OpenDatabase
+
+
+class TablesOnSQLite(OpenDatabase):
+    """TableStore: see base."""
+
+    async def get(self, table: Table[Row], keys: Sequence[Key]) -> Sequence[Row]:
+        """See base."""
+        if len(keys) > SPANS_MAX:
+            raise ValueError(f"{len(keys)} keys, at most {SPANS_MAX} expected")
+        return await self._read(lambda c: finding.get(c, table, keys))
+
+    async def find(
+        self,
+        table: Table[Row],
+        *spans: Span,
+        by: tuple[str, ...] = (),
+        limit: int,
+        backwards: bool = False,
+    ) -> Sequence[Row]:
+        """See base."""
+        finding.check(table, spans, by)
+        return await self._read(
+            lambda c: finding.find(c, table, spans, by=by, limit=limit, backwards=backwards)
+        )
+
+    async def write(self, writes: Sequence[Write | Removal]) -> None:
+        """See base. All of them in one transaction, which others may share."""
+        if len(writes) > WRITES_MAX:
+            raise ValueError(f"{len(writes)} writes, at most {WRITES_MAX} expected")
+        for write in writes:
+            row_writing.check(write)
+        if writes:
+            await self._write(
+                lambda c: [row_writing.carry_out(c, write) for write in writes],
+                rows=len(writes),
+                size=row_writing.weight(writes),
+            )
+
+    async def decide(self, write: Write | Removal) -> bool:
+        """See base."""
+        row_writing.check(write)
+        return await self._write(
+            lambda c: row_writing.carry_out(c, write), size=row_writing.weight([write])
+        )
