@@ -91,8 +91,11 @@ class KeyedBuckets(Generic[K]):
         # The key that asked least recently first.
         self._tats: OrderedDict[K, float] = OrderedDict()
 
-    def admit(self, key: K, now: float, cost: float = 1.0) -> float:
-        """Return 0 if a command of `key` is admitted now, else in how many seconds to ask again."""
+    def admit(self, key: K, now: float, cost: float = 1.0, spare: float = 0.0) -> float:
+        """Return 0 if a command of `key` is admitted now, else in how many seconds to ask again.
+
+        `spare` is what must be left over in the bucket, beside the cost.
+        """
         rate = self.rate
         if not rate.enabled:
             return 0.0
@@ -103,12 +106,31 @@ class KeyedBuckets(Generic[K]):
             tat = FULL
         else:
             tats.move_to_end(key)
-        admitted = admit(tat, now, rate, cost)
-        if admitted is None:
+        if admit(tat, now, rate, cost + spare) is None:
             tats[key] = tat
-            return retry_after(tat, now, rate, cost)
-        tats[key] = admitted
+            return retry_after(tat, now, rate, cost + spare)
+        tats[key] = max(tat, now) + cost * rate.interval_s
         return 0.0
+
+    def charge(self, key: K, now: float, cost: float, *, debt_max: float) -> None:
+        """Count what was admitted elsewhere, whether it would have been admitted here or not.
+
+        So the bucket may owe more than its burst: `debt_max` bursts at most, what is more is
+        forgiven. Counts as asking.
+        """
+        rate = self.rate
+        if not rate.enabled:
+            return
+        tats = self._tats
+        tat = tats.get(key)
+        if tat is None:
+            self._make_room(now)
+            tat = FULL
+        else:
+            tats.move_to_end(key)
+        tat = max(tat, now)
+        latest = max(tat, now + (rate.ahead_max_s - _SLACK_S) * debt_max)
+        tats[key] = min(tat + cost * rate.interval_s, latest)
 
     def sweep(self, now: float, limit: int) -> int:
         """Drop at most `limit` full buckets, those that asked least recently; return how many.

@@ -138,6 +138,37 @@ def test_each_key_has_its_own_bucket() -> None:
     assert len(buckets) == 2
 
 
+def test_what_is_to_be_spare_is_not_spent() -> None:
+    buckets = KeyedBuckets[str](TEN, keys_max=10)
+    assert buckets.admit("ann", 100.0, cost=1.0, spare=2.0) == 0.0
+    assert buckets.admit("ann", 100.0, cost=1.0, spare=2.0) == pytest.approx(0.1)
+    assert buckets.admit("ann", 100.0, cost=2.0) == 0.0
+    assert buckets.admit("ann", 100.0) > 0
+
+
+def test_what_was_admitted_elsewhere_may_be_owed() -> None:
+    buckets = KeyedBuckets[str](TEN, keys_max=10)
+    buckets.charge("ann", 100.0, 5.0, debt_max=2.0)
+    assert buckets.admit("ann", 100.2) > 0
+    assert buckets.admit("ann", 100.3) == 0.0
+    assert buckets.admit("bob", 100.0) == 0.0
+
+
+def test_a_debt_has_an_end() -> None:
+    buckets = KeyedBuckets[str](TEN, keys_max=10)
+    for _ in range(10):
+        buckets.charge("ann", 100.0, 1e9, debt_max=2.0)
+    assert buckets.admit("ann", 100.3) > 0
+    assert buckets.admit("ann", 100.4) == 0.0
+    assert len(buckets) == 1
+
+
+def test_nothing_is_owed_without_a_limit() -> None:
+    buckets = KeyedBuckets[str](UNLIMITED, keys_max=10)
+    buckets.charge("ann", 100.0, 5.0, debt_max=2.0)
+    assert len(buckets) == 0
+
+
 def test_without_a_limit_nothing_is_kept() -> None:
     buckets = KeyedBuckets[str](UNLIMITED, 1)
     assert all(buckets.admit(key, 100.0) == 0.0 for key in "abcabc")
