@@ -20,6 +20,7 @@ from realtime.stores.base import (
     Page,
     Swept,
 )
+from realtime.stores.base.folding import fold
 
 EPOCH: Final = "onlyepoch"
 
@@ -27,12 +28,16 @@ EPOCH: Final = "onlyepoch"
 @dataclass(slots=True)
 class _Log:
     head: int = 0
+    n: int = 0
     entries: dict[int, Entry] = field(default_factory=dict)
     keys: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
 class MemoryStore:
-    """LogStore, RevocationStore and IdempotencyStore. See base."""
+    """LogStore, RevocationStore and IdempotencyStore. See base.
+
+    What waits is folded in and waits for ever: no ChangeStore is here that settles it.
+    """
 
     def __init__(self, epoch: str = EPOCH) -> None:
         self._epoch = epoch
@@ -83,18 +88,21 @@ class MemoryStore:
             and not entry.stub
             and not retention.hides(offset, entry.at, log.head, now_ms)
         ]
-        return Page(visible[:limit], log.head)
+        return Page(fold(visible[:limit], _waiting(log)), log.head, log.n)
 
     async def missed(self, positions: Mapping[str, int], *, limit: int) -> Sequence[Entry]:
         """See base."""
         if len(positions) > MISSED_CHANNELS_MAX:
             raise ValueError(f"positions: {len(positions)} channels")
-        found = [
-            entry
-            for channel in sorted(positions)
-            for offset, entry in sorted(self._logs.get(channel, _Log()).entries.items())
-            if offset > positions[channel]
-        ]
+        found: list[Entry] = []
+        for channel in sorted(positions):
+            log = self._logs.get(channel, _Log())
+            after = [
+                entry
+                for offset, entry in sorted(log.entries.items())
+                if offset > positions[channel]
+            ]
+            found += fold(after, _waiting(log))
         return found[:limit]
 
     async def truncate(self, channel: str) -> None:
@@ -170,8 +178,9 @@ class MemoryStore:
             entry = log.entries[known]
             if entry.digest != new.digest:
                 return Conflict(known)
-            return Appended(known, entry.at, duplicate=True)
+            return Appended(known, entry.at, duplicate=True, n=entry.n)
         log.head += 1
+        log.n += new.counts
         log.keys[new.sender, new.client_id] = log.head
         log.entries[log.head] = Entry(
             new.channel,
@@ -185,9 +194,18 @@ class MemoryStore:
             new.ref,
             new.info,
             new.tags,
+            n=log.n,
+            counts=new.counts,
+            pending=new.pending,
         )
-        return Appended(log.head, new.at)
+        return Appended(log.head, new.at, n=log.n)
+
+
+def _waiting(log: _Log) -> list[Entry]:
+    return [entry for _, entry in sorted(log.entries.items()) if entry.pending]
 
 
 def _stub(entry: Entry) -> Entry:
-    return msgspec.structs.replace(entry, data=b"", info=None, tags=None, stub=True)
+    return msgspec.structs.replace(
+        entry, data=b"", info=None, tags=None, summary=b"", stub=True, pending=False
+    )
