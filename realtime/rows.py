@@ -21,7 +21,8 @@ class ChannelRow(msgspec.Struct, frozen=True):
 
     `kind`: "room", "direct" or "feed"; "" in a row that has only a head: nobody has made the
     channel. `title`, `avatar` and `custom` (raw JSON) are the app's. `settings` is JSON, see
-    `realtime.chat.channels`. `owner` is a user. `offset`: of the last `member` or `channel` entry
+    `realtime.chat.channel_events`. `owner` is a user. `digest` is of the command that made the
+    channel. `offset`: of the last `member` or `channel` entry
     folded into `kind` … `archived_at`. `members` is how many there are, roughly while some come
     and go: the background check recounts.
 
@@ -49,6 +50,7 @@ class ChannelRow(msgspec.Struct, frozen=True):
     last_offset: int = 0
     changed_at: int = 0
     checked_at: int = 0
+    digest: bytes = b""
 
 
 class MemberRow(msgspec.Struct, frozen=True):
@@ -243,7 +245,10 @@ class WorkRow(msgspec.Struct, frozen=True):
 
 CHANNELS: Final = Table("channel_rows", ChannelRow, key=("channel",))
 MEMBERS: Final = Table(
-    "members", MemberRow, key=("channel", "user"), indexes=(("user", "channel"),)
+    "members",
+    MemberRow,
+    key=("channel", "user"),
+    indexes=(("user", "channel"), ("channel", "role", "user")),
 )
 USERS: Final = Table("users", UserRow, key=("user",))
 BLOCKS: Final = Table("blocks", BlockRow, key=("user", "blocked"), indexes=(("blocked", "user"),))

@@ -2,10 +2,12 @@
 
 from typing import Final
 
-from realtime.chat import member_events
+from realtime.chat import channel_events, member_events
 from realtime.chat.kept import Kept
 from realtime.chat.ports import ChatStore, Clock
+from realtime.chat.rooms import Rooms
 from realtime.chat.standing import NOBODY, Standing, standing_of
+from realtime.chat.waiting import waiting
 from realtime.errors import StoreUnavailable
 from realtime.model import Entry
 from realtime.rows import MEMBERS
@@ -13,19 +15,13 @@ from realtime.rows import MEMBERS
 STANDINGS_MAX: Final = 100_000
 """Standings that a node keeps, of all channels together; the least recently used go first."""
 
-PENDING_MAX: Final = 1_000
-"""Entries of one channel that may wait to be folded; above it, nobody can be told what they are."""
-
-ANY_TIME_MS: Final = 1 << 53
-"""Later than any entry: whatever waits, however new."""
-
 
 class KeptMemberships:
     """Standings as the rows have them and the log goes on to change them.
 
     The hub says when a channel begins and ceases to be live here (`opened` before it reads where
-    the log is, so that no entry is between), and shows every `member` entry of a live channel, in
-    order (`passed`). Only then is a standing kept for longer than a second.
+    the log is, so that no entry is between), and shows every entry of a live channel, in order
+    (`passed`). Only then is a standing kept for longer than a second.
     """
 
     def __init__(
@@ -33,14 +29,18 @@ class KeptMemberships:
     ) -> None:
         self._store = store
         self._standings: Kept[Standing] = Kept(clock, kept_max=standings_max)
+        self.rooms = Rooms(store, clock)
+        """What is kept of the same channels themselves, by the same means."""
 
     def opened(self, channel: str) -> None:
         """See `ports.Memberships`."""
         self._standings.opened(channel)
+        self.rooms.opened(channel)
 
     def closed(self, channel: str) -> None:
         """See `ports.Memberships`."""
         self._standings.closed(channel)
+        self.rooms.closed(channel)
 
     def known(self, channel: str, user: str) -> Standing | None:
         """See `ports.Memberships`."""
@@ -56,9 +56,13 @@ class KeptMemberships:
 
     def passed(self, entry: Entry) -> None:
         """See `ports.Memberships`. Entries of other kinds say nothing here."""
+        if entry.kind == "channel":
+            self.rooms.forget(entry.channel)
         event = member_events.read(entry) if entry.kind == "member" else None
         if event is None:
             return
+        if channel_events.changes_channel(event):
+            self.rooms.forget(entry.channel)
         kept = {}
         for user in event.concerns:
             self._standings.doubt(entry.channel, user)
@@ -79,18 +83,14 @@ class KeptMemberships:
             self._standings.forget(channel, user)
         else:
             self._standings.forget_all(channel)
+            self.rooms.forget(channel)
 
     async def _read(self, channel: str, user: str) -> Standing:
         """What the row and the entries that wait to be folded into it come to.
 
         What waits is read first: what is folded between the two reads is then in the row.
         """
-        waiting = await self._store.pending(
-            channel=channel, before_ms=ANY_TIME_MS, limit=PENDING_MAX
-        )
-        if len(waiting) >= PENDING_MAX:
-            raise StoreUnavailable(f"{PENDING_MAX} entries of a channel wait to be folded")
-        events = member_events.read_all(waiting)
+        events = member_events.read_all(await waiting(self._store, channel))
         # A transfer depends on what the one who gives is, which may hang on another transfer.
         users = {user}.union(*(event.concerns for _, event in events if event.act == "transfer"))
         rows = await self._store.get(MEMBERS, [(channel, name) for name in users])

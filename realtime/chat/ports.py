@@ -58,10 +58,10 @@ class Stage(Protocol):
 class Memberships(Protocol):
     """What users are in channels, kept per node while a room has subscribers there.
 
-    The log of the room keeps it right: between `opened` and `closed` every `member` and every `channel`
-    entry is `passed`, before any later entry is delivered here, with or without the bus. For a channel that
-    is not open on this node, as feeds never are, nothing is kept for longer than a second. No call
-    but `look_up` waits, and none raises.
+    The log of the room keeps it right: between `opened` and `closed` every `member` and every
+    `channel` entry is `passed`, before any later entry is delivered here, with or without the bus.
+    For a channel that is not open on this node, as feeds never are, nothing is kept for longer than
+    a second. No call but `look_up` waits, and none raises.
     """
 
     def known(self, channel: str, user: str) -> Standing | None:
