@@ -94,6 +94,10 @@ class Ledger:
         outcome = await self._stage.append(entry)
         if isinstance(outcome, Conflict):
             raise other_data()
+        if entry.pending and outcome.duplicate:
+            # What is stored is what the first try made of the command, which may say something else
+            # (whom an invitation left out): that is what is folded.
+            return await self.earlier(entry) or Written(outcome.offset, duplicate=True)
         if entry.pending:
             await self.apply(stored(entry, outcome.offset, outcome.at, outcome.n))
         return Written(outcome.offset, outcome.duplicate, outcome.at, outcome.n)
