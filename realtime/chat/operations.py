@@ -32,6 +32,8 @@ class Operation(msgspec.Struct, frozen=True):
     body. `client_id` of the parameters, where they have one, is also `Idempotency-Key`. `who` is
     the least that is needed, `errors` the codes beside 100, 101, 103, 107, 111 and 422 that every
     operation may answer. `summary` is a line, `description` may be several.
+    `streams`: it answers lines of JSON, as many as there are, and over HTTP only; who performs it
+    answers an iterator of them, and `result` describes a line.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Operation(msgspec.Struct, frozen=True):
     errors: tuple[int, ...] = ()
     description: str = ""
     status: int = 200
+    streams: bool = False
 
 
 class Done(msgspec.Struct, frozen=True):

@@ -46,6 +46,13 @@ class Stage(Protocol):
         """
         ...
 
+    async def forget(self, channel: str) -> None:
+        """Have every node forget what it keeps of the channel in memory; the store has it anyway.
+
+        For what was taken out of a log other than by its own events. Raises CommandRefused (100).
+        """
+        ...
+
     def options(self, channel: str) -> ChannelOptions:
         """The options of the channel's namespace. Raises CommandRefused (102, 107)."""
         ...

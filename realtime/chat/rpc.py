@@ -18,6 +18,7 @@ from realtime.chat.parameters import Parameters
 from realtime.errors import (
     INTERNAL,
     METHOD_NOT_FOUND,
+    NOT_AVAILABLE,
     UNAUTHORIZED,
     CallRefused,
     CommandRefused,
@@ -69,6 +70,8 @@ class Calls:
         found = self.by_name.get(method) if len(method) <= METHOD_MAX else None
         if found is None:
             raise CommandRefused(METHOD_NOT_FOUND)
+        if found.operation.streams:
+            raise CommandRefused(NOT_AVAILABLE)
         return self._encode(await self.perform(caller, found, lambda: found.parameters.read(data)))
 
     async def perform(self, caller: Caller, call: Call, read: Callable[[], Any]) -> Any:

@@ -61,6 +61,7 @@ class KeepingStage:
     signals: list[tuple[str, str, bytes]] = field(default_factory=list)
     hints: list[tuple[tuple[str, ...], bytes, str]] = field(default_factory=list)
     cuts: list[tuple[str, str]] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
     subscribed: dict[str, int] = field(default_factory=dict)
     on_entry: list[KeptMemberships] = field(default_factory=list)
 
@@ -85,6 +86,10 @@ class KeepingStage:
     async def cut(self, user: str, channel: str) -> None:
         """See `realtime.chat.ports.Stage`."""
         self.cuts.append((user, channel))
+
+    async def forget(self, channel: str) -> None:
+        """See `realtime.chat.ports.Stage`."""
+        self.forgotten.append(channel)
 
     def options(self, channel: str) -> ChannelOptions:
         """See `realtime.chat.ports.Stage`. Raises CommandRefused."""

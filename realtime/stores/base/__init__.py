@@ -48,6 +48,7 @@ from realtime.stores.base.nodes import (
     PresenceEntry,
     PresenceStore,
 )
+from realtime.stores.base.personal import CHANNELS_LOOKED_AT_MAX, Found, PersonalStore
 from realtime.stores.base.records import (
     BackupStore,
     IdempotencyStore,
@@ -67,6 +68,7 @@ from realtime.stores.base.tables import (
 )
 
 __all__ = [
+    "CHANNELS_LOOKED_AT_MAX",
     "DEDUPE_TTL_MS",
     "FETCHED_MAX",
     "MISSED_CHANNELS_MAX",
@@ -79,6 +81,7 @@ __all__ = [
     "Conflict",
     "CopySource",
     "CopyTarget",
+    "Found",
     "Grouping",
     "HeadHints",
     "IdempotencyStore",
@@ -88,6 +91,7 @@ __all__ = [
     "NodeLease",
     "NodeStore",
     "Page",
+    "PersonalStore",
     "PresenceEntry",
     "PresenceStore",
     "Removal",

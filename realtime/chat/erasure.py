@@ -1,0 +1,311 @@
+"""Erasing a user: everything of theirs, and their name wherever it is ours to take out.
+
+The work is a list of steps; each is finished before the next begins, each may be done again from
+its beginning, and what has been done is kept beside it (`WORK`), with the name of the user until
+the last step has ended. So whoever dies in the middle, the work goes on where it was, on any node,
+and at the end nothing in the store says who it was about: the report is found by its own id.
+
+Messages keep their offset and n, as deleted ones do. What others wrote stays theirs, also where it
+quotes. The app must have ended the user's tokens before: a user who still writes is not erased.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from realtime.chat.traces import cleared, names, without
+from realtime.chat.walking import LawStore, channels_with, distinct, rows, sent_by
+from realtime.model import Entry, Retention
+from realtime.rows import (
+    ANSWERS,
+    AUDIT,
+    BLOCKS,
+    CHANNELS,
+    DELETIONS,
+    MEMBERS,
+    MENTIONS,
+    PINS,
+    POSTS,
+    REACTIONS,
+    REFERENCES,
+    REPORTS,
+    TIMELINE,
+    USERS,
+    ChannelRow,
+)
+from realtime.stores.base import Key, Removal, Span, Table, Write
+
+PAGE: Final = 500
+"""Entries of one read of a log."""
+
+_ALL: Final = Retention(-1, 0)
+
+Save = Callable[[], Awaitable[None]]
+
+
+class Report(msgspec.Struct, omit_defaults=True):
+    """What an erasure has done, for machines. Every number is of things that are gone or changed.
+
+    `entries` are the user's own, by kind; `traces` entries of others that named the user;
+    `rows` by table. What this version does not keep of anybody is 0 and said all the same.
+    """
+
+    entries: dict[str, int] = {}
+    traces: int = 0
+    previews: int = 0
+    rows: dict[str, int] = {}
+    revocations: int = 0
+    channels: int = 0
+    devices: int = 0
+    search_index: int = 0
+    jobs: int = 0
+    dead_letters: int = 0
+
+    def count(self, table: Table[Any], number: int = 1) -> None:
+        """Count rows of a table."""
+        self.rows[table.name] = self.rows.get(table.name, 0) + number
+
+
+class Erasing(msgspec.Struct):
+    """An erasure under way, or done: then `user` is "" and the report is complete."""
+
+    user: str
+    step: int = 0
+    after: str = ""
+    report: Report = msgspec.field(default_factory=Report)
+
+
+class Eraser:
+    """Carries out erasures.
+
+    `forget` makes every node forget what it keeps of a channel in memory; `recount` writes a
+    message's summary anew. `save` keeps how far the work is; it is called after every channel.
+    """
+
+    def __init__(
+        self,
+        store: LawStore,
+        *,
+        forget: Callable[[str], Awaitable[None]],
+        recount: Callable[[str, int], Awaitable[None]],
+    ) -> None:
+        self._store = store
+        self._forget = forget
+        self._recount = recount
+        self._steps = (
+            self._entries,
+            self._traces,
+            self._reactions,
+            self._posts,
+            self._moderation,
+            self._relations,
+            self._memberships,
+            self._profile,
+        )
+
+    async def carry_out(self, erasing: Erasing, save: Save) -> None:
+        """Go on with an erasure until it is done. Raises StoreError, and may then go on later."""
+        while erasing.step < len(self._steps):
+            await self._steps[erasing.step](erasing, save)
+            erasing.step += 1
+            erasing.after = ""
+            await save()
+        await self._store.scrub()
+        erasing.user = ""
+        await save()
+        # The row that said whose erasure it was is in the files too until now.
+        await self._store.scrub()
+
+    # What the user has written.
+
+    async def _entries(self, erasing: Erasing, save: Save) -> None:
+        sender = f"u:{erasing.user}"
+        async for channel in channels_with(self._store, sender, after=erasing.after):
+            async for page in sent_by(self._store, channel, sender):
+                await self._disown(channel, page, erasing.report)
+            await self._forget(channel)
+            erasing.report.channels += 1
+            erasing.after = channel
+            await save()
+
+    async def _disown(self, channel: str, page: Sequence[Entry], report: Report) -> None:
+        # What counted is not unread any more, for anybody: said before it is true, so that an
+        # erasure that ends in between is only early.
+        await self._store.write(
+            [
+                Write(DELETIONS, (channel, entry.offset), initial={"at": entry.at})
+                for entry in page
+                if entry.counts and not entry.deleted_at
+            ]
+        )
+        references = [entry for entry in page if entry.ref]
+        await self._store.write(
+            [
+                Write(
+                    REFERENCES, (channel, entry.ref, entry.offset), set={"user": ""}, present=True
+                )
+                for entry in references
+            ]
+        )
+        await self._store.disown(channel, [entry.offset for entry in page])
+        for entry in page:
+            report.entries[entry.kind] = report.entries.get(entry.kind, 0) + 1
+
+    # Where others name the user.
+
+    async def _traces(self, erasing: Erasing, save: Save) -> None:
+        user = erasing.user
+        async for channel in distinct(self._store, MEMBERS, (user,), ("user", "channel")):
+            if channel <= erasing.after:
+                continue
+            await self._clear_log(channel, user, erasing.report)
+            await self._clear_rows(channel, user, erasing.report)
+            await self._forget(channel)
+            erasing.after = channel
+            await save()
+
+    async def _clear_log(self, channel: str, user: str, report: Report) -> None:
+        after = 0
+        while True:
+            page = await self._store.read(
+                channel, after=after, limit=PAGE, retention=_ALL, now_ms=0
+            )
+            changes = [cleared(entry, user, by=page.head) for entry in page.entries]
+            changed = [change for change in changes if change is not None]
+            if changed:
+                report.traces += sum(await self._store.change(changed))
+            if len(page.entries) < PAGE:
+                return
+            after = page.entries[-1].offset
+
+    async def _clear_rows(self, channel: str, user: str, report: Report) -> None:
+        store = self._store
+        async for members in rows(store, MEMBERS, (channel,)):
+            invited = [row for row in members if row.invited_by == user]
+            await store.write(
+                [
+                    Write(MEMBERS, (channel, row.user), set={"invited_by": ""}, present=True)
+                    for row in invited
+                ]
+            )
+        for channel_row in await store.get(CHANNELS, [(channel,)]):
+            changes = _cleared_channel(channel_row, user)
+            if changes:
+                report.previews += "last" in changes
+                await store.write([Write(CHANNELS, (channel,), set=changes, present=True)])
+
+    # Rows.
+
+    async def _reactions(self, erasing: Erasing, save: Save) -> None:
+        by, user = ("user", "channel", "ref"), erasing.user
+        async for channel in distinct(self._store, REACTIONS, (user,), by):
+            async for page in rows(self._store, REACTIONS, (user, channel), by, after=-1):
+                await self._remove(REACTIONS, page, erasing.report)
+                for ref in sorted({row.ref for row in page}):
+                    await self._recount(channel, ref)
+            await save()
+
+    async def _posts(self, erasing: Erasing, save: Save) -> None:
+        user, store = erasing.user, self._store
+        async for page in rows(store, POSTS, (user,), ("author", "place")):
+            for channel in sorted({row.channel for row in page}):
+                await self._remove_feed(channel, erasing)
+            await self._remove(POSTS, page, erasing.report)
+            await save()
+        async for timeline in rows(store, TIMELINE, (user,)):
+            await self._remove(TIMELINE, timeline, erasing.report)
+
+    async def _remove_feed(self, channel: str, erasing: Erasing) -> None:
+        """The copies of its posts, and that others follow it."""
+        by = ("channel", "user", "place")
+        async for follower in distinct(self._store, TIMELINE, (channel,), by):
+            async for copies in rows(self._store, TIMELINE, (channel, follower), by):
+                await self._remove(TIMELINE, copies, erasing.report)
+        async for followers in rows(self._store, MEMBERS, (channel,)):
+            others = [row for row in followers if row.user != erasing.user]
+            await self._remove(MEMBERS, others, erasing.report)
+        await self._remove_rows(CHANNELS, [(channel,)], erasing.report)
+
+    async def _moderation(self, erasing: Erasing, save: Save) -> None:
+        user, store, report = erasing.user, self._store, erasing.report
+        fields: tuple[tuple[Table[Any], str], ...] = (
+            (REPORTS, "reporter"),
+            (REPORTS, "about"),
+            (REPORTS, "resolved_by"),
+            (AUDIT, "by"),
+            (AUDIT, "target"),
+        )
+        for table, field in fields:
+            async for page in rows(store, table, (user,), (field, "place")):
+                await store.write(
+                    [
+                        Write(
+                            table, table.key_of(row), set=_without(row, field, user), present=True
+                        )
+                        for row in page
+                    ]
+                )
+                report.count(table, len(page))
+
+    async def _relations(self, erasing: Erasing, save: Save) -> None:
+        user, store, report = erasing.user, self._store, erasing.report
+        async for blocks in rows(store, BLOCKS, (user,)):
+            await self._remove(BLOCKS, blocks, report)
+        async for blocks in rows(store, BLOCKS, (user,), ("blocked", "user")):
+            await self._remove(BLOCKS, blocks, report)
+        async for channel in distinct(store, MENTIONS, (user,)):
+            async for mentions in rows(store, MENTIONS, (user, channel), after=-1):
+                await self._remove(MENTIONS, mentions, report)
+        by = ("by", "channel", "offset")
+        async for channel in distinct(store, MENTIONS, (user,), by):
+            async for mentions in rows(store, MENTIONS, (user, channel), by, after=-1):
+                await self._remove(MENTIONS, mentions, report)
+        async for channel in distinct(store, PINS, (user,), ("by", "channel")):
+            pins = await store.find(PINS, Span((user, channel)), by=("by", "channel"), limit=PAGE)
+            await store.write(
+                [Write(PINS, PINS.key_of(pin), set={"by": ""}, present=True) for pin in pins]
+            )
+            report.count(PINS, len(pins))
+
+    async def _memberships(self, erasing: Erasing, save: Save) -> None:
+        by = ("user", "channel")
+        async for page in rows(self._store, MEMBERS, (erasing.user,), by):
+            await self._remove(MEMBERS, page, erasing.report)
+            await save()
+
+    async def _profile(self, erasing: Erasing, save: Save) -> None:
+        user = erasing.user
+        async for answers in rows(self._store, ANSWERS, (user,)):
+            await self._remove(ANSWERS, answers, erasing.report)
+        await self._remove_rows(USERS, [(user,)], erasing.report)
+        erasing.report.revocations += await self._store.forget_user(user)
+
+    async def _remove(self, table: Table[Any], page: Any, report: Report) -> None:
+        await self._remove_rows(table, [table.key_of(row) for row in page], report)
+
+    async def _remove_rows(self, table: Table[Any], keys: list[Key], report: Report) -> None:
+        if keys:
+            await self._store.write([Removal(table, key) for key in keys])
+            report.count(table, len(keys))
+
+
+def _cleared_channel(row: ChannelRow, user: str) -> dict[str, Any]:
+    """What of a channel's row names the user, without it."""
+    changes: dict[str, Any] = {
+        field: "" for field in ("owner", "created_by") if getattr(row, field) == user
+    }
+    if names(row.last, user):
+        changes["last"] = b""
+    return changes
+
+
+def _without(row: Any, field: str, user: str) -> dict[str, Any]:
+    """A row of moderation without the user: the field, what the user wrote, and the detail."""
+    changes: dict[str, Any] = {field: ""}
+    if field == "reporter":
+        changes["text"] = ""
+    detail = getattr(row, "detail", b"")
+    if detail and names(detail, user):
+        changes["detail"] = without(detail, user)
+    return changes
