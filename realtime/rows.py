@@ -27,8 +27,10 @@ class ChannelRow(msgspec.Struct, frozen=True):
     and go: the background check recounts.
 
     `head`, `head_n` and `head_at` are of a recent entry, the newest as a rule; the log may be
-    further. `last` is a preview of the last message, JSON; `last_offset` is where it is.
-    `changed_at`: when anything here changed.
+    further. `last` is a preview of the last message, JSON; `last_offset` is where it is, `last_by`
+    the offset of what it is of, that or an edit. `deleted` is the highest offset of an entry that
+    counted and was deleted. `changed_at`: when anything here changed. `peer` is the user of a
+    direct channel who is not `created_by`.
     """
 
     channel: str
@@ -51,6 +53,9 @@ class ChannelRow(msgspec.Struct, frozen=True):
     changed_at: int = 0
     checked_at: int = 0
     digest: bytes = b""
+    last_by: int = 0
+    deleted: int = 0
+    peer: str = ""
 
 
 class MemberRow(msgspec.Struct, frozen=True):
@@ -59,9 +64,9 @@ class MemberRow(msgspec.Struct, frozen=True):
     `role`: "owner", "moderator", "member", "reader" (may not write), "follower" (of a feed),
     "banned", "" (left, or only invited: `invited_at`). `muted_until` and `banned_until`: -1 is for
     ever. `offset`: of the last `member` entry folded in. A marker is an offset and its n;
-    `delivered` is never behind `read`. `unread`: marked as unread by hand. `notify` and what
-    belongs to it is for push. `covered_from`: for a follower, from when on (ms) their timeline has
-    this feed's posts copied into it.
+    `delivered` is never behind `read`. `unread`: from where it was marked as unread by hand.
+    `notify` and what belongs to it is for push. `covered_from`: for a follower, from when on (ms)
+    their timeline has this feed's posts copied into it.
     """
 
     channel: str
@@ -115,12 +120,20 @@ class BlockRow(msgspec.Struct, frozen=True):
 
 
 class MentionRow(msgspec.Struct, frozen=True):
-    """`user` is mentioned in the entry at `offset`, by `by`."""
+    """`user` is mentioned in the entry at `offset`, by `by`.
+
+    With the user "" it counted when it was sent and has been deleted since (`EVERYBODY`). What
+    changes somebody's unread beside the log is in one table, so that it is found in one read.
+    """
 
     user: str
     channel: str
     offset: int
     by: str = ""
+
+
+EVERYBODY: Final = ""
+"""`MentionRow.user` of what was deleted for everybody."""
 
 
 class ReactionRow(msgspec.Struct, frozen=True):
