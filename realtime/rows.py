@@ -67,6 +67,8 @@ class MemberRow(msgspec.Struct, frozen=True):
     `delivered` is never behind `read`. `unread`: from where it was marked as unread by hand.
     `notify` and what belongs to it is for push. `covered_from`: for a follower, from when on (ms)
     their timeline has this feed's posts copied into it.
+    `sent_at` and `sent_id` are of the last message in a channel in slow mode: when (ms), and its
+    client id.
     """
 
     channel: str
@@ -88,6 +90,8 @@ class MemberRow(msgspec.Struct, frozen=True):
     receipts_off: int = 0
     notify: str = ""
     covered_from: int = 0
+    sent_at: int = 0
+    sent_id: str = ""
 
 
 class UserRow(msgspec.Struct, frozen=True):
@@ -283,7 +287,12 @@ REFERENCES: Final = Table(
     key=("channel", "ref", "offset"),
 )
 DELETIONS: Final = Table("deletions", DeletionRow, key=("channel", "offset"))
-PINS: Final = Table("pins", PinRow, key=("channel", "ref"), indexes=(("by", "channel"),))
+PINS: Final = Table(
+    "pins",
+    PinRow,
+    key=("channel", "ref"),
+    indexes=(("by", "channel"), ("channel", "pinned", "at")),
+)
 REPORTS: Final = Table(
     "reports",
     ReportRow,
