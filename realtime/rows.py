@@ -302,6 +302,7 @@ REPORTS: Final = Table(
         ("channel", "state", "place"),
         ("reporter", "place"),
         ("about", "place"),
+        ("resolved_by", "place"),
     ),
 )
 AUDIT: Final = Table(

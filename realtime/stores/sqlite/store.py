@@ -19,11 +19,12 @@ from realtime.stores.sqlite import claims, reading, revocations
 from realtime.stores.sqlite.changes import ChangesOnSQLite
 from realtime.stores.sqlite.copying import backup, copy_from
 from realtime.stores.sqlite.jobs import Append
+from realtime.stores.sqlite.personal import PersonalDataOnSQLite
 from realtime.stores.sqlite.retention import find_hidden, take_away, truncate
 from realtime.stores.sqlite.tables import TablesOnSQLite
 
 
-class SQLiteStore(ChangesOnSQLite, TablesOnSQLite):
+class SQLiteStore(ChangesOnSQLite, TablesOnSQLite, PersonalDataOnSQLite):
     """LogStore, ChangeStore, TableStore and the stores of base beside them: see base.
 
     One thread writes, in groups, with `synchronous=FULL`; `readers` threads read over connections
