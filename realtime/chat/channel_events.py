@@ -129,6 +129,8 @@ def _after_member(entry: Entry, row: ChannelRow) -> ChannelRow:
     if event.act == "transfer" or row.kind:
         return row
     owner = next((place.user for place in event.users if place.role == "owner"), "")
+    maker = entry.info.user if entry.info else ""
+    others = (place.user for place in event.users if place.user != maker)
     return msgspec.structs.replace(
         row,
         kind="direct" if event.act == "direct" else "room",
@@ -137,9 +139,10 @@ def _after_member(entry: Entry, row: ChannelRow) -> ChannelRow:
         custom=bytes(event.custom),
         settings=bytes(event.settings),
         owner=owner,
-        created_by=entry.info.user if entry.info else "",
+        created_by=maker,
         created_at=entry.at,
         digest=entry.digest,
+        peer=next(others, "") if event.act == "direct" else "",
     )
 
 
