@@ -65,10 +65,14 @@ class MemberRow(msgspec.Struct, frozen=True):
     "banned", "" (left, or only invited: `invited_at`). `muted_until` and `banned_until`: -1 is for
     ever. `offset`: of the last `member` entry folded in. A marker is an offset and its n;
     `delivered` is never behind `read`. `unread`: from where it was marked as unread by hand.
-    `notify` and what belongs to it is for push. `covered_from`: for a follower, from when on (ms)
-    their timeline has this feed's posts copied into it.
+    `notify` and what belongs to it is for push.
     `sent_at` and `sent_id` are of the last message in a channel in slow mode: when (ms), and its
     client id.
+
+    A follower's row: `copied` says that posts of this feed are copied to their timeline, those from
+    `covered_from` (ms) on. The owner's row in their own feed has what belongs to their timeline of
+    that namespace: `read` is until when (ms) they have seen it, `read_at` when they last looked,
+    and `covered_from` from when on anything is copied to it, 0 for nothing.
     """
 
     channel: str
@@ -92,6 +96,7 @@ class MemberRow(msgspec.Struct, frozen=True):
     covered_from: int = 0
     sent_at: int = 0
     sent_id: str = ""
+    copied: int = 0
 
 
 class UserRow(msgspec.Struct, frozen=True):
@@ -214,9 +219,9 @@ class AuditRow(msgspec.Struct, frozen=True):
 
 
 class PostRow(msgspec.Struct, frozen=True):
-    """A post of a feed, in the order of time: `place` is made of `at`, the feed and the offset.
+    """A post of a feed. `place` sorts by time; see `realtime.chat.places`. `views` counts.
 
-    `fanned`: it has been copied to every timeline that it is to be copied to. `views` counts.
+    The row is gone when the post is deleted.
     """
 
     channel: str
@@ -224,12 +229,14 @@ class PostRow(msgspec.Struct, frozen=True):
     offset: int = 0
     author: str = ""
     at: int = 0
-    fanned: int = 0
     views: int = 0
 
 
 class TimelineRow(msgspec.Struct, frozen=True):
-    """A copy of a post's place in a follower's timeline."""
+    """A copy of a post's place in a follower's timeline; there may be one of what is gone.
+
+    With user "" it says that the post is still to be copied.
+    """
 
     user: str
     place: str
@@ -265,7 +272,12 @@ MEMBERS: Final = Table(
     "members",
     MemberRow,
     key=("channel", "user"),
-    indexes=(("user", "channel"), ("channel", "role", "user")),
+    indexes=(
+        ("user", "channel"),
+        ("channel", "role", "user"),
+        ("user", "role", "channel"),
+        ("channel", "copied", "user"),
+    ),
 )
 USERS: Final = Table("users", UserRow, key=("user",))
 BLOCKS: Final = Table("blocks", BlockRow, key=("user", "blocked"), indexes=(("blocked", "user"),))
@@ -309,7 +321,7 @@ AUDIT: Final = Table(
     "audit", AuditRow, key=("channel", "place"), indexes=(("by", "place"), ("target", "place"))
 )
 POSTS: Final = Table(
-    "posts", PostRow, key=("channel", "place"), indexes=(("fanned", "place"), ("author", "place"))
+    "posts", PostRow, key=("channel", "place"), indexes=(("channel", "offset"), ("author", "place"))
 )
 TIMELINE: Final = Table(
     "timeline", TimelineRow, key=("user", "place"), indexes=(("channel", "user", "place"),)

@@ -110,11 +110,16 @@ class TableStore(Protocol):
         by: tuple[str, ...] = (),
         limit: int,
         backwards: bool = False,
+        merged: bool = False,
     ) -> Sequence[Row]:
         """Rows in any of these spans of the index `by` (() is the key), at most `limit`.
 
         In the order of `by`, then the key; `backwards` is the reverse of it. One read, of at most
         SPANS_MAX spans; without a span nothing is found, and Span() is everything.
+
+        `merged`: the order begins with the field after those in `equal`, of which every span has
+        the same number (else ValueError): the newest of many channels, whichever they are in. What
+        `equal` names comes last in the order.
         """
         ...
 

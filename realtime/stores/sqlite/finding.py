@@ -38,6 +38,7 @@ def find(
     by: tuple[str, ...],
     limit: int,
     backwards: bool,
+    merged: bool = False,
 ) -> Sequence[Row]:
     """See base. The spans have been looked at by `check`."""
     made = layout.of(table)
@@ -59,14 +60,17 @@ def find(
             values += [bound for bound in (span.after, span.before) if bound is not None]
         values += [None] * ((rows - len(group)) * width)
     if several:
-        sql = _select_spans(table, tuple(shapes), by, backwards)
+        equal = len(spans[0].equal) if merged else 0
+        sql = _select_spans(table, tuple(shapes), by, backwards, equal)
         values += [limit] * len(shapes)
     else:
         sql = _select_span(table, shapes[0][0], by, backwards)
     return made.unpack(connection.execute(sql, [*values, limit]).fetchone()[0])
 
 
-def check(table: Table[Any], spans: Sequence[Span], by: tuple[str, ...]) -> None:
+def check(
+    table: Table[Any], spans: Sequence[Span], by: tuple[str, ...], *, merged: bool = False
+) -> None:
     """Raise ValueError unless `by` can be looked through and every span is of it."""
     if len(spans) > SPANS_MAX:
         raise ValueError(f"{len(spans)} spans, at most {SPANS_MAX} expected")
@@ -77,6 +81,8 @@ def check(table: Table[Any], spans: Sequence[Span], by: tuple[str, ...]) -> None
         bounded = span.after is not None or span.before is not None
         if len(span.equal) + bounded > len(fields):
             raise ValueError(f"{table}: a span of {fields} has more values than that")
+    if merged and len({len(span.equal) for span in spans}) > 1:
+        raise ValueError(f"{table}: spans to be merged have the same fields equal")
 
 
 @functools.lru_cache(maxsize=256)
@@ -101,9 +107,14 @@ def _within(fields: Sequence[str], shape: Shape, values: Sequence[str]) -> str:
     return " AND ".join(told) or "1"
 
 
-def _ordered(made: Layout[Any], by: tuple[str, ...], backwards: bool, prefix: str) -> str:
+def _ordered(
+    made: Layout[Any], by: tuple[str, ...], backwards: bool, prefix: str, *, last: int = 0
+) -> str:
+    """What to order by; the first `last` fields come last."""
     direction = " DESC" if backwards else ""
-    return ", ".join(f"{prefix}{quoted(field)}{direction}" for field in made.order(by))
+    fields = made.order(by)
+    fields = fields[last:] + fields[:last]
+    return ", ".join(f"{prefix}{quoted(field)}{direction}" for field in fields)
 
 
 @functools.lru_cache(maxsize=256)
@@ -124,6 +135,7 @@ def _select_spans(
     shapes: tuple[tuple[Shape, int], ...],
     by: tuple[str, ...],
     backwards: bool,
+    last: int,
 ) -> str:
     """Of each span no more rows are looked at than are asked for of all together."""
     made = layout.of(table)
@@ -146,6 +158,6 @@ def _select_spans(
         WITH {", ".join(tables)}, named ({keys}) AS ({" UNION ".join(branches)})
         SELECT {made.packed} FROM (
             SELECT t.* FROM named CROSS JOIN {made.name} t USING ({keys})
-            ORDER BY {_ordered(made, by, backwards, "t.")} LIMIT ?
+            ORDER BY {_ordered(made, by, backwards, "t.", last=last)} LIMIT ?
         )
     """  # noqa: S608 - declared names and question marks only

@@ -23,11 +23,14 @@ class TablesOnSQLite(OpenDatabase):
         by: tuple[str, ...] = (),
         limit: int,
         backwards: bool = False,
+        merged: bool = False,
     ) -> Sequence[Row]:
         """See base."""
-        finding.check(table, spans, by)
+        finding.check(table, spans, by, merged=merged)
         return await self._read(
-            lambda c: finding.find(c, table, spans, by=by, limit=limit, backwards=backwards)
+            lambda c: finding.find(
+                c, table, spans, by=by, limit=limit, backwards=backwards, merged=merged
+            )
         )
 
     async def write(self, writes: Sequence[Write | Removal]) -> None:
