@@ -23,7 +23,11 @@ CHUNK_ROWS: Final = 64
 HEADS_CACHED_MAX: Final = 65_536
 """Channels whose head the appender remembers, about 250 bytes each."""
 
-_ROW: Final = "(" + ", ".join("?" * 14) + ")"
+_WIDTH: Final = 10
+"""Values of each row in every statement; a mixed one has `_MIXED_WIDTH` more, behind all rows'."""
+
+_MIXED_WIDTH: Final = 4
+
 _LOOKUP_SHAPES: Final = (1, 8, CHUNK_ROWS)
 
 Statement = tuple[str, list[Any]]
@@ -48,6 +52,36 @@ class _First(NamedTuple):
     at: int
     digest: bytes
     n: int
+
+
+class _Chunk:
+    """Rows of one statement.
+
+    Binding a value costs 0.27 us of the 6.5 us that a row takes. So what nearly all rows of nearly
+    all chunks have in common, that they are messages that nothing follows from, is said once, in
+    the statement's text, and only a chunk with other entries in it is a mixed one.
+    """
+
+    __slots__ = ("entries", "values")
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self.entries: list[NewEntry] = []
+
+    def statement(self) -> Statement:
+        """What inserts them."""
+        counts = self.entries[0].counts
+        for entry in self.entries:
+            if entry.kind != "message" or entry.ref or entry.pending or entry.counts != counts:
+                break
+        else:
+            return _insert_messages(len(self.entries), counts), self.values
+        others = [
+            value
+            for entry in self.entries
+            for value in (entry.kind, entry.ref, entry.counts, entry.pending)
+        ]
+        return _insert_entries(len(self.entries)), self.values + others
 
 
 class Plan(NamedTuple):
@@ -84,8 +118,7 @@ class Appender:
         stored = self._stored(entries, heads) if careful else None
         results: list[Appended | Conflict] = []
         encode = self._encode
-        rows = 0
-        values: list[Any] = []
+        chunk = _Chunk()
         for entry in entries:
             head = heads[entry.channel]
             if stored is not None:
@@ -99,30 +132,25 @@ class Appender:
             head.offset += 1
             if entry.counts:
                 head.n += 1
-            values += (
+            chunk.values += (
                 head.id,
                 head.offset,
                 entry.sender,
                 entry.client_id,
-                entry.kind,
                 entry.digest,
                 entry.at,
-                entry.ref,
                 None if entry.info is None else encode(entry.info),
                 None if entry.tags is None else encode(entry.tags),
                 entry.data,
                 head.n,
-                entry.counts,
-                entry.pending,
             )
-            rows += 1
-            if rows == CHUNK_ROWS:
-                statements.append((_insert_entries(rows), values))
-                rows = 0
-                values = []
+            chunk.entries.append(entry)
+            if len(chunk.entries) == CHUNK_ROWS:
+                statements.append(chunk.statement())
+                chunk = _Chunk()
             results.append(Appended(head.offset, entry.at, n=head.n))
-        if rows:
-            statements.append((_insert_entries(rows), values))
+        if chunk.entries:
+            statements.append(chunk.statement())
         return Plan(statements, results)
 
     def forget(self, channels: Iterable[str] | None = None) -> None:
@@ -201,17 +229,31 @@ def _repeated(first: _First, entry: NewEntry) -> Appended | Conflict:
     return Appended(first.offset, first.at, duplicate=True, n=first.n)
 
 
-# Statements. Only their number of placeholders varies; every value is bound.
+# Statements. Only their number of placeholders varies, and every value that comes from outside is
+# bound.
+
+_INSERT: Final = """
+    INSERT INTO entries (
+        channel_id, offset, sender, client_id, digest, at, info, tags, data, n,
+        kind, ref, counts, pending
+    ) VALUES
+"""
+
+
+@functools.cache
+def _insert_messages(rows: int, counts: bool) -> str:
+    row = f"({', '.join('?' * _WIDTH)}, 'message', 0, {int(counts)}, 0)"
+    return _INSERT + ", ".join([row] * rows)
 
 
 @functools.cache
 def _insert_entries(rows: int) -> str:
-    return f"""
-        INSERT INTO entries (
-            channel_id, offset, sender, client_id, kind, digest, at, ref, info, tags, data,
-            n, counts, pending
-        ) VALUES {", ".join([_ROW] * rows)}
-    """  # noqa: S608 - the only thing put in is a number of question marks
+    made = []
+    for row in range(rows):
+        first, other = row * _WIDTH + 1, rows * _WIDTH + row * _MIXED_WIDTH + 1
+        numbers = [*range(first, first + _WIDTH), *range(other, other + _MIXED_WIDTH)]
+        made.append(f"({', '.join(f'?{number}' for number in numbers)})")
+    return _INSERT + ", ".join(made)
 
 
 @functools.cache

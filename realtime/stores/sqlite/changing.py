@@ -15,21 +15,24 @@ from realtime.stores.sqlite.fetching import offsets_text
 from realtime.stores.sqlite.packing import decode_tags, encode
 
 # A truncated entry is as good as a stub, whether a sweep has carried that out yet or not.
-_CHANGEABLE: Final = """
+_ONE: Final = """
     channel_id = (SELECT id FROM channels WHERE name = :channel AND blanked_to < :offset)
-    AND offset = :offset AND deleted_at = 0 AND stub = 0
+    AND offset = :offset AND stub = 0
 """
 
+# The last condition is `Change.applies`.
 _CHANGE: Final = f"""
     UPDATE entries SET data = :data, tags = :tags, changed = :by,
-        edited_at = iif(:edited_at, :edited_at, edited_at), deleted_at = :deleted_at,
-        summary = iif(:deleted_at, x'', summary)
-    WHERE {_CHANGEABLE} AND changed < :by
+        edited_at = :edited_at, deleted_at = :deleted_at, summary = iif(:deleted_at, x'', summary)
+    WHERE {_ONE} AND iif(:deleted_at,
+        deleted_at = 0 OR :by < changed,
+        deleted_at = 0 AND :by > changed
+    )
 """  # noqa: S608 - made of this module's constants only
 
 _SUMMARISE: Final = f"""
     UPDATE entries SET summary = :summary, summary_by = :by
-    WHERE {_CHANGEABLE} AND summary_by <= :by
+    WHERE {_ONE} AND deleted_at = 0 AND summary_by <= :by
 """  # noqa: S608 - made of this module's constants only
 
 _NAMED: Final = """

@@ -20,8 +20,11 @@ from realtime.stores.base.folding import fold
 
 PACKED: Final = """
     json_group_array(json_array(
-        place, offset, at, kind, sender, client_id, hex(digest), ref, edited_at, deleted_at, stub,
-        hex(info), hex(tags), length(data), n, counts, changed, pending, hex(summary)
+        place, offset, at, kind, sender, client_id, hex(digest),
+        stub + 2 * counts + 4 * pending, hex(info), hex(tags), length(data), n,
+        CASE WHEN ref OR changed OR edited_at OR deleted_at OR length(summary)
+        THEN ref || ' ' || changed || ' ' || edited_at || ' ' || deleted_at || ' ' || hex(summary)
+        ELSE '' END
     )),
     CAST(group_concat(data, '') AS BLOB)
 """
@@ -71,24 +74,22 @@ class _Row(msgspec.Struct, array_like=True, gc=False):
     sender: str
     client_id: str
     digest: str
-    ref: int
-    edited_at: int
-    deleted_at: int
-    stub: int
+    flags: int
     info: str
     tags: str
     length: int
     n: int
-    counts: int
-    changed: int
-    pending: int
-    summary: str
+    rest: str
+    """What most entries do not have: ref, changed, edited_at, deleted_at, summary; "" for none."""
 
 
 _decode_rows = msgspec.json.Decoder(list[_Row]).decode
 _decode_info = msgspec.msgpack.Decoder(ClientInfo).decode
 decode_tags: Final = msgspec.msgpack.Decoder(dict[str, str]).decode
 encode: Final = msgspec.msgpack.Encoder().encode
+
+
+_NO_REST: Final = (0, 0, 0, 0, b"")
 
 
 def unpack(columns: Sequence[Any], channels: Sequence[str]) -> Sequence[Entry]:
@@ -104,25 +105,35 @@ def _entries(rows: Iterable[_Row], data: bytes, channels: Sequence[str]) -> Iter
     start = 0
     for row in rows:
         end = start + row.length
+        flags = row.flags
+        digest = bytes.fromhex(row.digest)
+        info = _decode_info(bytes.fromhex(row.info)) if row.info else None
+        tags = decode_tags(bytes.fromhex(row.tags)) if row.tags else None
+        ref, changed, edited_at, deleted_at, summary = _rest(row.rest) if row.rest else _NO_REST
         yield Entry(
-            channel=channels[row.place],
-            offset=row.offset,
-            data=data[start:end],
-            at=row.at,
-            kind=row.kind,
-            sender=row.sender,
-            client_id=row.client_id,
-            digest=bytes.fromhex(row.digest),
-            ref=row.ref,
-            info=_decode_info(bytes.fromhex(row.info)) if row.info else None,
-            tags=decode_tags(bytes.fromhex(row.tags)) if row.tags else None,
-            edited_at=row.edited_at,
-            deleted_at=row.deleted_at,
-            stub=bool(row.stub),
-            n=row.n,
-            counts=bool(row.counts),
-            changed=row.changed,
-            pending=bool(row.pending),
-            summary=bytes.fromhex(row.summary),
+            channels[row.place],
+            row.offset,
+            data[start:end],
+            row.at,
+            row.kind,
+            row.sender,
+            row.client_id,
+            digest,
+            ref,
+            info,
+            tags,
+            edited_at,
+            deleted_at,
+            flags & 1 != 0,
+            row.n,
+            flags & 2 != 0,
+            changed,
+            flags & 4 != 0,
+            summary,
         )
         start = end
+
+
+def _rest(packed: str) -> tuple[int, int, int, int, bytes]:
+    ref, changed, edited_at, deleted_at, summary = packed.split(" ")
+    return int(ref), int(changed), int(edited_at), int(deleted_at), bytes.fromhex(summary)
