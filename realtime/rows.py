@@ -224,8 +224,8 @@ class PostRow(msgspec.Struct, frozen=True):
     The row is gone when the post is deleted.
     """
 
-    channel: str
     place: str
+    channel: str = ""
     offset: int = 0
     author: str = ""
     at: int = 0
@@ -321,7 +321,10 @@ AUDIT: Final = Table(
     "audit", AuditRow, key=("channel", "place"), indexes=(("by", "place"), ("target", "place"))
 )
 POSTS: Final = Table(
-    "posts", PostRow, key=("channel", "place"), indexes=(("channel", "offset"), ("author", "place"))
+    "posts",
+    PostRow,
+    key=("place",),
+    indexes=(("channel", "place"), ("channel", "offset"), ("author", "place")),
 )
 TIMELINE: Final = Table(
     "timeline", TimelineRow, key=("user", "place"), indexes=(("channel", "user", "place"),)
