@@ -22,8 +22,8 @@ ROOM_S: Final = 10.0
 class Room(msgspec.Struct, frozen=True, gc=False):
     """A channel as its row and its entries have it. `kind` "": nobody has made it.
 
-    `members` is how many there are, roughly, and as of at most ten seconds ago. The other fields
-    are `ChannelSettings`.
+    `members` is how many there are, roughly, and as of at most ten seconds ago. `pair` are the two
+    users of a direct channel. The other fields are `ChannelSettings`.
     """
 
     kind: Literal["room", "direct", "feed", ""] = ""
@@ -35,6 +35,7 @@ class Room(msgspec.Struct, frozen=True, gc=False):
     invites: Invites = "members"
     accept: bool = False
     closed: bool = False
+    pair: tuple[str, ...] = ()
 
     def slow_mode_ms(self, options: ChannelOptions) -> int:
         """Least time between two messages of a member, in milliseconds; 0 is none."""
@@ -104,4 +105,5 @@ def room_of(row: ChannelRow) -> Room:
         settings.invites,
         settings.accept,
         settings.closed,
+        (row.created_by, row.peer) if row.kind == "direct" else (),
     )
