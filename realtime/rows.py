@@ -71,8 +71,8 @@ class MemberRow(msgspec.Struct, frozen=True):
 
     A follower's row: `copied` says that posts of this feed are copied to their timeline, those from
     `covered_from` (ms) on. The owner's row in their own feed has what belongs to their timeline of
-    that namespace: `read` is until when (ms) they have seen it, `read_at` when they last looked,
-    and `covered_from` from when on anything is copied to it, 0 for nothing.
+    that namespace: until when (ms) they have seen it, when they last looked (to a day or so), and
+    in `covered_from` from when on anything is copied to it, 0 for nothing.
     """
 
     channel: str
@@ -97,6 +97,8 @@ class MemberRow(msgspec.Struct, frozen=True):
     sent_at: int = 0
     sent_id: str = ""
     copied: int = 0
+    seen_at: int = 0
+    looked_at: int = 0
 
 
 class UserRow(msgspec.Struct, frozen=True):
