@@ -7,6 +7,8 @@ the store. The cursor lets each through once, in order of offset:
 - at or below the position: a repeat, dropped
 - above: something is missing. It is held if there is room (the store has it anyway), and `gap`
   says that the store must be asked for what follows the position.
+
+What is kept is the present truth: edits and deletes change it as they come (`stores.base.folding`).
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from realtime.model import Entry, Retention
+from realtime.stores.base.folding import blanked, fold
 
 HELD_MAX: Final = 128
 """Entries held above a gap, per channel."""
@@ -102,13 +105,18 @@ class Cursor:
             tail = self._tail = deque()
             self._budget.add(self)
         kept = self._kept_bytes
+        is_plain = self._held is None
         for item in ready:
             tail.append(item)
             kept += len(item.data) + ENTRY_BYTES
+            if item.kind != "message":
+                is_plain = False
         self.position = item.offset
         while len(tail) > TAIL_ENTRIES_MAX or (kept > TAIL_BYTES_MAX and tail):
             kept -= len(tail.popleft().data) + ENTRY_BYTES
         self._account(kept)
+        if not is_plain:
+            self._amend_by((*ready, *(self._held or {}).values()))
         return ready
 
     def fill(self, entries: Iterable[Entry]) -> list[Entry]:
@@ -183,6 +191,7 @@ class Cursor:
         else:
             held[entry.offset] = entry
         self._account(kept)
+        self._amend_by((entry,))
 
     def _release(self, entry: Entry) -> list[Entry]:
         """The entry and what is held right behind it, which is held no longer."""
@@ -196,6 +205,35 @@ class Cursor:
             self._held = None
         self._account(kept)
         return ready
+
+    def _amend_by(self, entries: Iterable[Entry]) -> None:
+        """Make of what is kept what the edits and deletes among these entries make of it.
+
+        So that a recovery shows no message as it was before, nor, after its delete, what its edits
+        said. Repeatedly does no harm.
+        """
+        for entry in entries:
+            if entry.kind in ("edit", "delete"):
+                self._amend(entry)
+
+    def _amend(self, event: Entry) -> None:
+        tail, held = self._tail or deque(), self._held or {}
+        related = [
+            (kept, place, entry)
+            for kept, entries in ((tail, enumerate(tail)), (held, held.items()))
+            for place, entry in entries
+            if event.ref in (entry.offset, entry.ref)
+        ]
+        # Its message was deleted before it came.
+        is_late = any(entry.kind == "delete" and entry is not event for _, _, entry in related)
+        weight = self._kept_bytes
+        for kept, place, entry in related:
+            (after,) = fold([entry], [event])
+            if is_late and entry.kind == "edit":
+                after = blanked(after)
+            kept[place] = after
+            weight += len(after.data) - len(entry.data)
+        self._account(weight)
 
     def _account(self, kept: int) -> None:
         """So many bytes are kept now; may cost this cursor all of them."""
