@@ -42,9 +42,13 @@ def new_entry(
     ref: int = 0,
     info: ClientInfo | None = None,
     tags: dict[str, str] | None = None,
+    counts: bool = False,
+    pending: bool = False,
 ) -> NewEntry:
     """An entry to append, with what most tests do not care about filled in."""
-    return NewEntry(channel, sender, client_id, data, at, kind, digest, ref, info, tags)
+    return NewEntry(
+        channel, sender, client_id, data, at, kind, digest, ref, info, tags, counts, pending
+    )
 
 
 def new_entries(channel: str, count: int, *, first: int = 1, at: int = NOW) -> list[NewEntry]:

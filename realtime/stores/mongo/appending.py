@@ -161,10 +161,10 @@ class Appender:
         paused: list[Row] = []
         longest_s = 0.0
         for channel, rows in batch.waiting.items():
-            offset = self._heads.known(channel)
+            head = self._heads.last(channel)
             for row in rows:
-                offset += 1
-                row.document["o"] = offset
+                row.place_behind(head)
+                head = row.head
             pause_s = self._contention.pause_s(channel)
             if len(rows) > 1:
                 groups.append(_Group(rows, True, pause_s))
@@ -195,7 +195,7 @@ class Appender:
             seconds = time.monotonic() - started
         done = [rows[index] for index in inserted.done]
         for row in done:
-            self._heads.rise(row.entry.channel, row.document["o"], at=begun)
+            self._heads.rise(row.entry.channel, row.head, at=begun)
         for channel in {row.entry.channel for row in done}:
             self._contention.appended(channel, seconds)
         self._note(len(done), seconds)
@@ -259,7 +259,7 @@ class Appender:
     ) -> None:
         found = [(row, stored[row.key]) for row in rows if row.key in stored]
         for row, first in found:
-            self._heads.rise(row.entry.channel, first.offset)
+            self._heads.rise(row.entry.channel, first.head)
         batch.settle(found)
 
     def _gave_up(self, failure: PyMongoError | None) -> StoreUnavailable:
@@ -272,5 +272,4 @@ class Appender:
 
 def _stored(row: Row) -> Stored:
     """What has been stored, told by who stored it."""
-    document = row.document
-    return Stored(document["o"], row.entry.at, row.entry.digest, document["_id"])
+    return Stored(row.head, row.entry.at, row.entry.digest, row.document["_id"])

@@ -10,12 +10,13 @@ from realtime.model import NewEntry
 from realtime.stores.base import Appended, Conflict
 from realtime.stores.mongo.client import Document
 from realtime.stores.mongo.documents import from_new
+from realtime.stores.mongo.heads import Head
 from realtime.stores.mongo.stored import Key, Stored, key_of
 
 
 class Row:
     """An entry that waits for its place, and its document, which stays the same however often
-    it is tried: only the offset in it changes."""
+    it is tried: only offset and n in it change."""
 
     __slots__ = ("document", "entry", "key", "refusals", "repeated", "settled")
 
@@ -27,6 +28,16 @@ class Row:
         self.settled = False
         # Other entries of the batch with the same key, and the first one's own place in it.
         self.repeated: list[tuple[int, NewEntry]] = []
+
+    @property
+    def head(self) -> Head:
+        """What the channel's head is once this row is in its place."""
+        return Head(self.document["o"], self.document["n"])
+
+    def place_behind(self, head: Head) -> None:
+        """Take the offset behind that of the head, and the n that follows from it."""
+        self.document["o"] = head.offset + 1
+        self.document["n"] = head.n + self.entry.counts
 
 
 class Batch:
@@ -59,7 +70,9 @@ class Batch:
             row.settled = True
             own = stored.id == row.document["_id"]
             self._answers[self._places[row.key]] = (
-                Appended(stored.offset, stored.at) if own else stored.repeated_by(row.entry)
+                Appended(stored.head.offset, stored.at, n=stored.head.n)
+                if own
+                else stored.repeated_by(row.entry)
             )
             for place, entry in row.repeated:
                 self._answers[place] = stored.repeated_by(entry)

@@ -13,11 +13,20 @@ _T = TypeVar("_T")
 class Calling:
     """What the parts of the store have in common. Connects with the first call."""
 
-    def __init__(self, url: str, timeouts: Timeouts, *, pool_max: int, calls_max: int) -> None:
+    def __init__(
+        self,
+        url: str,
+        timeouts: Timeouts,
+        *,
+        pool_max: int,
+        calls_max: int,
+        write_for_s: float,
+    ) -> None:
         self._url = url
         self._timeouts = timeouts
         self._pool_max = pool_max
         self._calls_max = calls_max
+        self._write_for_s = write_for_s
         self._calls = 0
         self._epoch = ""
         self._closed = False

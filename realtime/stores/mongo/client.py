@@ -92,6 +92,11 @@ class Database:
         self.nodes = database.get_collection("nodes")
         self.tasks = database.get_collection("tasks")
         self.presence = database.get_collection("presence")
+        self._database = database
+
+    def collection(self, name: str) -> Collection:
+        """The collection of this name: of a table, or one of the others."""
+        return self._database.get_collection(name)
 
     async def close(self) -> None:
         """Close every connection; calls under way fail. Idempotent."""

@@ -36,7 +36,7 @@ async def begin(database: Database, epoch: str) -> None:
 
 async def copied_to(database: Database, channel: str) -> int:
     """The channel's highest offset. Raises PyMongoError."""
-    return await read_head(database.entries, channel)
+    return (await read_head(database.entries, channel)).offset
 
 
 async def put_entries(database: Database, entries: Sequence[Entry]) -> None:
@@ -45,7 +45,7 @@ async def put_entries(database: Database, entries: Sequence[Entry]) -> None:
         return
     channel = entries[0].channel
     await Heads(database).name([channel])
-    head = await read_head(database.entries, channel)
+    head = (await read_head(database.entries, channel)).offset
     await _mark_stubs(database, channel, head, entries)
     missing = [entry for entry in entries if entry.offset > head]
     if not missing:

@@ -1,8 +1,9 @@
 """Entries as documents, and back.
 
 Names of fields are short: they are stored with each entry. Every field is always there, because
-not every server matches `$ne` or null with a field that is absent. What clients name freely, tags
-and the parts of info, is one binary value: no key of theirs ever becomes the name of a field.
+not every server matches `$ne` or null with a field that is absent; those that an older version did
+not have, `ADDED`, are what is said there where they are absent. What clients name freely, tags and
+the parts of info, is one binary value: no key of theirs ever becomes the name of a field.
 """
 
 from collections.abc import Iterable
@@ -16,20 +17,27 @@ from realtime.model import ClientInfo, Entry, Kind, NewEntry
 from realtime.stores.mongo.client import Document
 from realtime.stores.mongo.text import escape, unescape
 
-BLANK: Final[Document] = {"stub": 1, "info": b"", "tags": b"", "data": b""}
-"""What a blanked entry's fields are set to."""
+STUB: Final[Document] = {"stub": 1, "info": b"", "tags": b"", "data": b"", "sum": b""}
+"""What the fields of an entry are set to that retention has taken."""
+
+ADDED: Final[Document] = {"n": 0, "u": 0, "x": 0, "p": 0, "sum": b"", "by": 0}
+"""Fields that came with version 1.1, and what they are in a document without them.
+
+`n`, `u` (counts), `x` (changed) and `p` (pending) are as in an `Entry`; `by` is the offset of the
+last event that `sum`, the summary, was made of.
+"""
 
 encode: Final = msgspec.msgpack.Encoder().encode
 _decode_info = msgspec.msgpack.Decoder(ClientInfo).decode
-_decode_tags = msgspec.msgpack.Decoder(dict[str, str]).decode
+decode_tags: Final = msgspec.msgpack.Decoder(dict[str, str]).decode
 
 Faulty = (KeyError, TypeError, ValueError, AttributeError, msgspec.MsgspecError)
 """What comes of reading a document that another program has made or changed."""
 
 
 def from_new(entry: NewEntry) -> Document:
-    """A document without its offset, `o`. Its `_id` is this very call's: whoever finds it again
-    after a lost answer knows that it is what was to be inserted."""
+    """A document without its place, `o` and `n`. Its `_id` is this very call's: whoever finds it
+    again after a lost answer knows that it is what was to be inserted."""
     return {
         "_id": ObjectId(),
         "c": escape(entry.channel),
@@ -44,8 +52,14 @@ def from_new(entry: NewEntry) -> Document:
         "d": 0,
         "stub": 0,
         "info": b"" if entry.info is None else encode(entry.info),
-        "tags": b"" if entry.tags is None else encode(entry.tags),
+        "tags": encode_tags(entry.tags),
         "data": entry.data,
+        "n": 0,
+        "u": int(entry.counts),
+        "x": 0,
+        "p": int(entry.pending),
+        "sum": b"",
+        "by": 0,
     }
 
 
@@ -65,9 +79,26 @@ def from_entry(entry: Entry) -> Document:
         "d": entry.deleted_at,
         "stub": int(entry.stub),
         "info": b"" if entry.info is None else encode(entry.info),
-        "tags": b"" if entry.tags is None else encode(entry.tags),
+        "tags": encode_tags(entry.tags),
         "data": entry.data,
+        "n": entry.n,
+        "u": int(entry.counts),
+        "x": entry.changed,
+        "p": int(entry.pending),
+        "sum": entry.summary,
+        "by": 0,
     }
+
+
+def encode_tags(tags: dict[str, str] | None) -> bytes:
+    """As they are kept."""
+    return b"" if tags is None else encode(tags)
+
+
+def is_lower(field: str, limit: int) -> Document:
+    """Matches documents in which an added number is lower, or absent and therefore 0."""
+    told: Document = {field: {"$lt": limit}}
+    return {"$or": [told, {field: {"$exists": False}}]} if limit > 0 else told
 
 
 def to_entry(document: Document, *, blanked_to: int = 0) -> Entry:
@@ -91,10 +122,15 @@ def to_entry(document: Document, *, blanked_to: int = 0) -> Entry:
             digest=bytes(document["g"]),
             ref=int(document["r"]),
             info=_decode_info(info) if info and not stub else None,
-            tags=_decode_tags(tags) if tags and not stub else None,
+            tags=decode_tags(tags) if tags and not stub else None,
             edited_at=int(document["e"]),
             deleted_at=int(document["d"]),
             stub=stub,
+            n=int(document.get("n", 0)),
+            counts=bool(document.get("u", 0)),
+            changed=int(document.get("x", 0)),
+            pending=bool(document.get("p", 0)),
+            summary=b"" if stub else bytes(document.get("sum", b"")),
         )
     except Faulty:
         # The error's own words may quote what somebody sent.

@@ -6,12 +6,15 @@ that is refused, for as long as the offset behind it is taken. Retention frees i
 never before `DEDUPE_TTL_MS`: so nothing is inserted behind a head that was seen to be the head
 longer ago than `TRUST_S`, by far the shorter time; what is left between the two is for clocks of
 nodes that differ, and for an insert that is on its way.
+
+A head is an offset and its `n`, since the entry behind it takes both from it. Of an entry that was
+heard of without its n nothing is taken: it only says that the head must be read.
 """
 
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from pymongo.errors import BulkWriteError
 
@@ -22,7 +25,7 @@ from realtime.stores.mongo.pace import either
 from realtime.stores.mongo.text import escape, key, unescape, unkey
 
 HEADS_MAX: Final = 65_536
-"""Channels whose head is remembered, about 200 bytes each."""
+"""Channels whose head is remembered, about 300 bytes each."""
 
 TRUST_S: Final = 60.0
 """How long a head is believed to be the head, in seconds, unless an append finds otherwise."""
@@ -34,16 +37,32 @@ _FOLLOWED_MAX: Final = 1_000
 """Offsets that one look after lost races reads, before it asks channel by channel."""
 
 
-async def read_head(entries: Collection, channel: str) -> int:
-    """The channel's highest offset that a majority has, 0 for none."""
+class Head(NamedTuple):
+    """A channel's highest entry: its offset, 0 for none, and its n, 0 from an older version."""
+
+    offset: int
+    n: int
+
+
+NO_HEAD: Final = Head(0, 0)
+"""That of a channel without entries."""
+
+
+async def read_head(entries: Collection, channel: str) -> Head:
+    """The channel's highest entry that a majority has."""
     found = (
-        await entries.find({"c": escape(channel)}, {"_id": 0, "o": 1})
+        await entries.find({"c": escape(channel)}, {"_id": 0, "o": 1, "n": 1})
         # Both fields of the index, so that every server sees that it need not sort.
         .sort([("c", -1), ("o", -1)])
         .limit(1)
         .to_list()
     )
-    return int(found[0]["o"]) if found else 0
+    return head_of(found[0]) if found else NO_HEAD
+
+
+def head_of(document: Document) -> Head:
+    """Offset and n of an entry's document."""
+    return Head(int(document["o"]), int(document.get("n", 0)))
 
 
 _CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -52,6 +71,15 @@ _CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 def boot_clock() -> float:
     """Seconds that also pass while the machine sleeps, where the system can tell them."""
     return time.clock_gettime(_CLOCK)
+
+
+class _Known(NamedTuple):
+    """The highest entry whose n is known; when some entry, not above it, was the head; and up to
+    where entries have been heard of."""
+
+    head: Head
+    seen_at: float
+    heard_to: int
 
 
 class Heads:
@@ -63,24 +91,28 @@ class Heads:
     def __init__(self, database: Database, *, clock: Callable[[], float] = boot_clock) -> None:
         self._database = database
         self.clock = clock
-        # The highest offset that is known, and when some offset, not above it, was the head.
-        self._known: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._known: OrderedDict[str, _Known] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._known)
 
     def known(self, channel: str) -> int:
-        """What is known, 0 if nothing."""
+        """The highest offset that is known to be taken, 0 if nothing is."""
         found = self._known.get(channel)
-        return 0 if found is None else found[0]
+        return 0 if found is None else max(found.head.offset, found.heard_to)
+
+    def last(self, channel: str) -> Head:
+        """The highest entry whose n is known: what an entry may be inserted behind."""
+        found = self._known.get(channel)
+        return NO_HEAD if found is None else found.head
 
     def is_fresh(self, channel: str, within_s: float = TRUST_S) -> bool:
         """Whether the channel's head was seen to be that so short a time ago."""
         found = self._known.get(channel)
-        return found is not None and self.clock() - found[1] < within_s
+        return found is not None and self.clock() - found.seen_at < within_s
 
-    def rise(self, channel: str, offset: int, *, at: float | None = None) -> bool:
-        """The offset is known to be committed. Whether it is news of a channel known before.
+    def rise(self, channel: str, head: Head, *, at: float | None = None) -> bool:
+        """The entry is known to be committed. Whether it is news of a channel known before.
 
         `at`: when it was the head, by `clock`, at the latest: whoever read or inserted takes the
         time before that. None: all that is known is that it exists, which makes no head fresher.
@@ -88,15 +120,30 @@ class Heads:
         found = self._known.get(channel)
         if found is None:
             if at is not None:
-                self._known[channel] = offset, at
-                if len(self._known) > HEADS_MAX:
-                    self._known.popitem(last=False)
+                self._keep(channel, _Known(head, at, 0))
             return False
-        known, seen_at = found
-        if offset < known:
+        if head.offset < found.head.offset:
             return False
-        self._known[channel] = offset, seen_at if at is None else max(at, seen_at)
-        return offset > known
+        is_news = head.offset > self.known(channel)
+        if at is None:
+            self._known[channel] = found._replace(head=head)
+        else:
+            # What was heard of meanwhile is forgotten with the rest: it costs a refused insert.
+            self._known[channel] = _Known(head, max(at, found.seen_at), 0)
+        return is_news
+
+    def hear(self, channel: str, offset: int) -> bool:
+        """An entry at the offset, of which no more is known, is committed. Whether it is news."""
+        found = self._known.get(channel)
+        if found is None or offset <= self.known(channel):
+            return False
+        self._known[channel] = found._replace(heard_to=offset)
+        return True
+
+    def _keep(self, channel: str, known: _Known) -> None:
+        self._known[channel] = known
+        if len(self._known) > HEADS_MAX:
+            self._known.popitem(last=False)
 
     async def learn(self, channels: Iterable[str]) -> None:
         """Know the head of each; those that are new get the document that names them.
@@ -108,7 +155,7 @@ class Heads:
         old: list[str] = []
         begun = self.clock()
         for channel in channels:
-            if self.is_fresh(channel):
+            if self.is_fresh(channel) and self.last(channel).offset == self.known(channel):
                 self._known.move_to_end(channel)
             else:
                 (old if self.known(channel) else unknown).append(channel)
@@ -117,14 +164,15 @@ class Heads:
             named = await self._named(unknown) if len(unknown) > 1 else unknown
             await over([*named, *old], self._read)
             for channel in unknown:
-                self.rise(channel, 0, at=begun)
+                self.rise(channel, NO_HEAD, at=begun)
         await self.name([channel for channel in channels if not self.known(channel)])
 
     async def catch_up(self, channels: Sequence[str]) -> None:
         """Read how far others have come in these channels. Raises PyMongoError."""
         names = {escape(channel): channel for channel in channels}
         branches: list[Document] = [
-            {"c": stored, "o": {"$gt": self.known(channel)}} for stored, channel in names.items()
+            {"c": stored, "o": {"$gt": self.last(channel).offset}}
+            for stored, channel in names.items()
         ]
 
         async def query(part: Sequence[Document]) -> None:
@@ -137,15 +185,16 @@ class Heads:
             await self._read(channels[0])
             return
         begun = self.clock()
-        query = self._database.entries.find(either(branches), {"_id": 0, "c": 1, "o": 1})
+        fields = {"_id": 0, "c": 1, "o": 1, "n": 1}
+        query = self._database.entries.find(either(branches), fields)
         ahead = await query.limit(_FOLLOWED_MAX).batch_size(_FOLLOWED_MAX).to_list()
         if len(ahead) == _FOLLOWED_MAX:
             await over(channels, self._read)
             return
-        tops = {channel: self.known(channel) for channel in channels}
+        tops = {channel: self.last(channel) for channel in channels}
         for document in ahead:
             channel = unescape(document["c"])
-            tops[channel] = max(tops[channel], int(document["o"]))
+            tops[channel] = max(tops[channel], head_of(document))
         for channel, top in tops.items():
             self.rise(channel, top, at=begun)
 

@@ -2,7 +2,12 @@
 
 There is no snapshot over several queries, nor always within one. So a page's head is read first,
 and its entries up to that; and a hole in what many channels have is looked at once more before it
-is believed: entry n + 1 is only made when n is there, so who reads after n + 1 was seen sees n.
+is believed: the entry at o + 1 is only made when o is taken, so who reads after o + 1 was seen sees
+what is at o.
+
+What pending edits and deletes make of the entries is folded in, so they are asked for too: beside
+the head, or once entries were found. An event that is made and settled between two queries of one
+read may be overlooked. It is not in the past of whoever asked, and comes to them in the log.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,15 +18,23 @@ import msgspec
 
 from realtime.model import Entry, Retention
 from realtime.stores.base import MISSED_CHANNELS_MAX, Page
+from realtime.stores.base.folding import fold
 from realtime.stores.mongo.client import Database, Document
 from realtime.stores.mongo.concurrency import both, over
 from realtime.stores.mongo.documents import to_entries
-from realtime.stores.mongo.heads import Heads, read_head
+from realtime.stores.mongo.heads import Head, Heads, read_head
 from realtime.stores.mongo.pace import either
 from realtime.stores.mongo.text import escape, key, unkey
 
-_CURSOR_ROWS: Final = 1_000
+CURSOR_ROWS: Final = 1_000
 """Documents of one answer of the server; more come by and by, so that none is huge."""
+
+PENDING_MAX: Final = 1_000
+"""Pending events that one read folds in. There are a few, for as long as it takes to settle them;
+where somebody died over more than that, the rest is folded when it is swept."""
+
+_CHANGING: Final = ("edit", "delete")
+"""Kinds of the events that change what a read shows."""
 
 
 async def read_page(
@@ -39,17 +52,20 @@ async def read_page(
     """See base, `LogStore.read`. Raises PyMongoError."""
     begun = heads.clock()
     if limit <= 0:
-        head = await read_head(database.entries, channel)
-        heads.rise(channel, head, at=begun)
-        return Page((), head)
-    head, marks = await both(read_head(database.entries, channel), read_marks(database, [channel]))
-    heads.rise(channel, head, at=begun)
+        head, head_n = await read_head(database.entries, channel)
+        heads.rise(channel, Head(head, head_n), at=begun)
+        return Page((), head, head_n)
+    (head, head_n), (marks, pending) = await both(
+        read_head(database.entries, channel),
+        both(read_marks(database, [channel]), read_pending(database, [channel])),
+    )
+    heads.rise(channel, Head(head, head_n), at=begun)
     first = max(after, marks.get(channel, 0)) + 1
     if retention.size >= 0:
         first = max(first, head - retention.size + 1)
     last = min(before - 1, head) if before else head
     if first > last:
-        return Page((), head)
+        return Page((), head, head_n)
     wanted: dict[str, Any] = {
         "c": escape(channel),
         "o": {"$gte": first, "$lte": last},
@@ -58,8 +74,8 @@ async def read_page(
     if retention.ttl_ms > 0:
         wanted["a"] = {"$gt": now_ms - retention.ttl_ms}
     direction = -1 if newest_first else 1
-    found = await _in_order(database, wanted, limit, direction)
-    return Page(to_entries(found), head)
+    found = to_entries(await _in_order(database, wanted, limit, direction))
+    return Page(folded(found, pending), head, head_n)
 
 
 async def read_missed(
@@ -76,18 +92,19 @@ async def read_missed(
     if not found:
         return found
     runs = {channel: list(run) for channel, run in groupby(found, key=lambda item: item.channel)}
-    marks = await read_marks(database, runs)
+    marks, pending = await both(read_marks(database, runs), read_pending(database, runs))
     holed = [channel for channel, run in runs.items() if _has_hole(run, positions[channel])]
     for channel, run in runs.items():
-        heads.rise(channel, run[-1].offset)
+        heads.rise(channel, Head(run[-1].offset, run[-1].n))
 
     async def again(channel: str) -> list[Entry]:
         span = {"$gt": positions[channel], "$lte": runs[channel][-1].offset}
         return to_entries(await _in_order(database, {"c": escape(channel), "o": span}, limit))
 
     runs.update(zip(holed, await over(holed, again), strict=True))
-    entries = [entry for run in runs.values() for entry in run]
-    return [_blanked(entry, marks.get(entry.channel, 0)) for entry in entries[:limit]]
+    entries = [entry for run in runs.values() for entry in run][:limit]
+    entries = [hidden(entry, marks.get(entry.channel, 0)) for entry in entries]
+    return folded(entries, pending)
 
 
 async def _after(database: Database, positions: Mapping[str, int], limit: int) -> list[Entry]:
@@ -115,25 +132,55 @@ async def read_marks(database: Database, channels: Iterable[str]) -> dict[str, i
             {"_id": keys[0] if len(keys) == 1 else {"$in": keys}, "blanked_to": {"$gt": 0}},
             {"blanked_to": 1},
         )
-        .batch_size(_CURSOR_ROWS)
+        .batch_size(CURSOR_ROWS)
         .to_list()
     )
     return {unkey(document["_id"]): int(document["blanked_to"]) for document in found}
+
+
+async def read_pending(database: Database, channels: Iterable[str]) -> Sequence[Entry]:
+    """Edits and deletes in these channels that are not settled, in order of channel and offset."""
+    names = [escape(channel) for channel in channels]
+    found = (
+        await database.entries.find(
+            {
+                "p": 1,
+                "c": names[0] if len(names) == 1 else {"$in": names},
+                "k": {"$in": _CHANGING},
+                "stub": 0,
+            }
+        )
+        .sort([("c", 1), ("o", 1)])
+        .limit(PENDING_MAX)
+        .batch_size(PENDING_MAX)
+        .to_list()
+    )
+    return to_entries(found)
+
+
+def folded(entries: Sequence[Entry], pending: Sequence[Entry]) -> Sequence[Entry]:
+    """The entries as pending events make them, those among the entries themselves included: they
+    may have been made since the others were asked for."""
+    events = {(event.channel, event.offset): event for event in pending}
+    for entry in entries:
+        if entry.pending and entry.kind in _CHANGING:
+            events[entry.channel, entry.offset] = entry
+    return fold(entries, [events[place] for place in sorted(events)]) if events else entries
 
 
 async def _in_order(
     database: Database, wanted: Mapping[str, Any], limit: int, direction: int = 1
 ) -> list[Document]:
     cursor = database.entries.find(wanted).sort([("c", direction), ("o", direction)])
-    return await cursor.limit(limit).batch_size(min(limit, _CURSOR_ROWS)).to_list()
+    return await cursor.limit(limit).batch_size(min(limit, CURSOR_ROWS)).to_list()
 
 
 def _has_hole(run: Sequence[Entry], position: int) -> bool:
     return run[-1].offset - position != len(run)
 
 
-def _blanked(entry: Entry, blanked_to: int) -> Entry:
+def hidden(entry: Entry, blanked_to: int) -> Entry:
     """The entry as it is once a truncate has been carried out."""
     if entry.offset > blanked_to or entry.stub:
         return entry
-    return msgspec.structs.replace(entry, data=b"", info=None, tags=None, stub=True)
+    return msgspec.structs.replace(entry, data=b"", info=None, tags=None, stub=True, summary=b"")

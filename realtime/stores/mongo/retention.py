@@ -13,7 +13,7 @@ from realtime.model import Retention
 from realtime.stores.base import DEDUPE_TTL_MS, Swept
 from realtime.stores.mongo.client import Collection, Database, Document
 from realtime.stores.mongo.concurrency import over
-from realtime.stores.mongo.documents import BLANK
+from realtime.stores.mongo.documents import STUB
 from realtime.stores.mongo.heads import read_head
 from realtime.stores.mongo.text import escape, key, unescape, unkey
 
@@ -33,7 +33,7 @@ _FOUND_MAX: Final = 1_000
 _NEVER: Final = -(2**62)
 """Smaller than any offset and any time."""
 
-_FIELDS: Final = {"c": 1, "o": 1, "a": 1, "stub": 1}
+_FIELDS: Final = {"c": 1, "o": 1, "a": 1, "stub": 1, "p": 1}
 
 
 class _Row(NamedTuple):
@@ -68,8 +68,11 @@ class _Log(NamedTuple):
         )
 
     def rows(self, documents: Sequence[Document]) -> Iterator[_Row]:
-        """Those about which anything is to be done."""
+        """Those about which anything is to be done. One that is pending waits: nobody sees it any
+        more, but what is to follow from it needs what it says."""
         for document in documents:
+            if document.get("p") and not document["stub"]:
+                continue
             goes = document["o"] < self.head and document["a"] <= self.forgotten_at
             if goes or not document["stub"]:
                 yield _Row(self.channel, document["_id"], int(document["o"]), goes)
@@ -127,7 +130,7 @@ async def truncate(database: Database, channel: str) -> None:
 
     The entries themselves are blanked by the sweeps that follow. Raises PyMongoError.
     """
-    head = await read_head(database.entries, channel)
+    head = (await read_head(database.entries, channel)).offset
     if head:
         await database.channels.update_one({"_id": key(channel)}, {"$max": {"blanked_to": head}})
 
@@ -173,7 +176,7 @@ async def _hidden(
     elif size < 0 and not log.hides(documents[0]):
         return []
     else:
-        head = await read_head(entries, log.channel)
+        head = (await read_head(entries, log.channel)).offset
     log = log._replace(head=head, hidden_to=max(log.hidden_to, head - size if size >= 0 else 0))
     end = next((n for n, document in enumerate(documents) if not log.hides(document)), None)
     if oldest.whole or end is not None:
@@ -210,7 +213,7 @@ async def _take_away(database: Database, rows: Sequence[_Row]) -> int:
     await _mark(database.channels, rows)
     for ids in _chunks(stays):
         blanked = await database.entries.update_many(
-            {"_id": {"$in": ids}, "stub": 0}, {"$set": BLANK}
+            {"_id": {"$in": ids}, "stub": 0}, {"$set": STUB}
         )
         changed += blanked.modified_count
     return changed

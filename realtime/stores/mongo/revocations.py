@@ -10,7 +10,7 @@ its way.
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 import msgspec
@@ -34,7 +34,11 @@ KEPT_MS: Final = 300_000
 _SWEPT_MAX: Final = 100
 """Rows whose time has passed that one insert takes away, so that none takes long."""
 
+_PAGE: Final = 500
+"""Rows in memory at once where all are looked at."""
+
 _decode = msgspec.msgpack.Decoder(Revocation).decode
+_decode_any = msgspec.msgpack.Decoder(dict[str, Any]).decode
 
 
 async def insert(
@@ -110,6 +114,45 @@ async def select(rows: Collection, *, after: int, limit: int, now_ms: int) -> Se
         .to_list()
     )
     return [_revocation(document) for document in found]
+
+
+async def forget(rows: Collection, user: str, *, for_s: float) -> int:
+    """Take the user out of every row, which says nothing then; how many there were. Raises
+    PyMongoError or StoreUnavailable."""
+    forgotten = after = 0
+    while user:
+        page = await rows.find({"_id": {"$gt": after}}).sort("_id", 1).limit(_PAGE).to_list()
+        for document in page:
+            silent = _silent(document["row"], user)
+            if silent is not None:
+                await _replace(rows, document["_id"], silent, for_s=for_s)
+                forgotten += 1
+        if len(page) < _PAGE:
+            break
+        after = page[-1]["_id"]
+    return forgotten
+
+
+async def _replace(rows: Collection, seq: int, row: bytes, *, for_s: float) -> None:
+    async def attempt() -> bool:
+        await rows.update_one({"_id": seq}, {"$set": {"row": row}})
+        return True
+
+    await insist(attempt, for_s=for_s)
+
+
+def _silent(row: bytes, user: str) -> bytes | None:
+    """What is left of a row of the user's, of a later version too; None where it is not."""
+    try:
+        said = _decode_any(row)
+        if said.get("user", "") != user:
+            return None
+        # A truncate of no channel: every version reads it, and does nothing.
+        return encode(
+            Revocation(act="truncate", at=int(said.get("at", 0)), until=int(said.get("until", 0)))
+        )
+    except Faulty:
+        return None
 
 
 def _revocation(document: Document) -> Revocation:

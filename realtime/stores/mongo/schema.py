@@ -12,13 +12,16 @@ from typing import Any, Final, NamedTuple
 from pymongo.errors import PyMongoError
 
 from realtime.errors import StoreCorrupt, StoreError, StoreTooNew
-from realtime.stores.mongo.client import Collection, Database
+from realtime.rows import TABLES
+from realtime.stores.mongo.client import Database
+from realtime.stores.mongo.concurrency import over
 from realtime.stores.mongo.failures import is_duplicate
+from realtime.stores.mongo.layout import in_order_of
 
 MAJOR: Final = 1
 """Raised when an older program could not work with the store any more."""
 
-MINOR: Final = 0
+MINOR: Final = 1
 """Raised when something is added that older programs may ignore."""
 
 STORE: Final = "store"
@@ -38,10 +41,17 @@ class Index(NamedTuple):
 INDEXES: Final = (
     Index("entries", ("c", "o"), True),
     Index("entries", ("c", "s", "i"), True),
+    Index("entries", ("p", "c", "o"), False),
     Index("revocations", ("until",), False),
     Index("claims", ("until",), False),
     Index("presence", ("c",), False),
     Index("presence", ("n",), False),
+    # The rest of the key comes last, so that what is found is in order.
+    *[
+        Index(table.name, in_order_of(table, fields), False)
+        for table in TABLES
+        for fields in table.indexes
+    ],
 )
 
 
@@ -59,13 +69,15 @@ async def prepare(database: Database) -> Meta:
     Raises StoreTooNew before anything is made, StoreError and PyMongoError.
     """
     await read_meta(database)
-    for index in INDEXES:
-        # One that is there under another name would be refused as a conflict.
-        if not await _is_there(database, index):
-            await _collection(database, index).create_index(
-                [(field, 1) for field in index.fields], unique=index.unique
-            )
+    # One that is there under another name would be refused as a conflict.
+    for index in await _missing(database):
+        await database.collection(index.collection).create_index(
+            [(field, 1) for field in index.fields], unique=index.unique
+        )
     # Last, so that a store which says what it is has all that it needs.
+    await database.meta.update_one(
+        {"_id": STORE, "minor": {"$lt": MINOR}}, {"$set": {"minor": MINOR}}
+    )
     try:
         await database.meta.insert_one(
             {"_id": STORE, "major": MAJOR, "minor": MINOR, "epoch": _new_epoch(), "copying": 0}
@@ -94,13 +106,12 @@ async def check(database: Database) -> Meta:
         raise StoreError(
             f"{place}: the store is half copied; run the same `realtime store copy` again"
         )
-    for index in INDEXES:
-        if not await _is_there(database, index):
-            kind = "unique index" if index.unique else "index"
-            raise StoreError(
-                f"{place}: the collection {index.collection} has no {kind} on"
-                f" {', '.join(index.fields)}; run `realtime store init`"
-            )
+    for index in await _missing(database):
+        kind = "unique index" if index.unique else "index"
+        raise StoreError(
+            f"{place}: the collection {index.collection} has no {kind} on"
+            f" {', '.join(index.fields)}; run `realtime store init`"
+        )
     return meta
 
 
@@ -120,9 +131,18 @@ async def read_meta(database: Database) -> Meta | None:
     return meta
 
 
-async def _is_there(database: Database, index: Index) -> bool:
-    cursor = await _collection(database, index).list_indexes()
-    return any(_matches(found, index) for found in await cursor.to_list())
+async def _missing(database: Database) -> list[Index]:
+    names = list(dict.fromkeys([index.collection for index in INDEXES]))
+
+    async def read(name: str) -> list[Mapping[str, Any]]:
+        return list(await (await database.collection(name).list_indexes()).to_list())
+
+    there = dict(zip(names, await over(names, read), strict=True))
+    return [
+        index
+        for index in INDEXES
+        if not any(_matches(found, index) for found in there[index.collection])
+    ]
 
 
 def _matches(found: Mapping[str, Any], index: Index) -> bool:
@@ -131,11 +151,6 @@ def _matches(found: Mapping[str, Any], index: Index) -> bool:
     if list(dict(found["key"]).items()) != pattern or "partialFilterExpression" in found:
         return False
     return bool(found.get("unique")) if index.unique else True
-
-
-def _collection(database: Database, index: Index) -> Collection:
-    collection: Collection = getattr(database, index.collection)
-    return collection
 
 
 def _new_epoch() -> str:

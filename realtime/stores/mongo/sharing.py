@@ -48,10 +48,10 @@ class SharedRecords(Calling):
 
     # Presence
 
-    async def change(
+    async def change_presence(
         self, *, put: Sequence[PresenceEntry], remove: Sequence[PresenceEntry]
     ) -> None:
-        """See base."""
+        """See base, `PresenceStore.change`."""
         await self._call(
             lambda database: presence.change(database.presence, put=put, remove=remove)
         )

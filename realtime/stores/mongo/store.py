@@ -3,16 +3,18 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import overload
 
 import msgspec
 
 from realtime.errors import StoreCorrupt, StoreUnavailable
-from realtime.model import Entry, NewEntry, Retention, Revocation
+from realtime.model import Change, Entry, NewEntry, Retention, Revocation
 from realtime.stores.base import (
     Appended,
     Conflict,
     Grouping,
     Page,
+    PresenceEntry,
     Swept,
 )
 from realtime.stores.mongo import (
@@ -27,12 +29,15 @@ from realtime.stores.mongo import (
 )
 from realtime.stores.mongo.appending import Appender, Counts
 from realtime.stores.mongo.begun import Begun
+from realtime.stores.mongo.changes import EntryChanges
 from realtime.stores.mongo.client import DEFAULT_TIMEOUTS, Timeouts
 from realtime.stores.mongo.contention import Contention
 from realtime.stores.mongo.failures import mapped
-from realtime.stores.mongo.heads import Heads, boot_clock
+from realtime.stores.mongo.heads import Head, Heads, boot_clock
 from realtime.stores.mongo.pending import Pending
+from realtime.stores.mongo.personal import PersonalData
 from realtime.stores.mongo.sharing import SharedRecords
+from realtime.stores.mongo.tables import Tables
 
 
 class Statistics(msgspec.Struct, frozen=True):
@@ -53,15 +58,16 @@ class Statistics(msgspec.Struct, frozen=True):
     heads: int
 
 
-class MongoStore(SharedRecords):
-    """LogStore, HeadHints, RevocationStore, IdempotencyStore, NodeStore, PresenceStore and
-    CopyTarget: see base.
+class MongoStore(EntryChanges, Tables, PersonalData, SharedRecords):
+    """LogStore, HeadHints, ChangeStore, TableStore, PersonalStore, RevocationStore,
+    IdempotencyStore, NodeStore, PresenceStore and CopyTarget: see base.
 
     Every write is with a majority and in its journals before it is answered, every read is of what
     a majority has, from the primary. What bounds a call are `Timeouts`; beyond that an append
-    tries again for `append_for_s`, and `revoke` and `claim` for `write_for_s`, since they know
-    their own writes again. The other calls do not: when one raises StoreUnavailable it may have
-    been done, and all but `beat` may be repeated.
+    tries again for `append_for_s`, and `revoke`, `claim` and what writes rows or changes entries
+    for `write_for_s`, since they know their own writes again or may repeat them. The other calls do
+    not: when one raises StoreUnavailable it may have been done, and all but `beat` and a `write` or
+    `decide` that adds may be repeated.
     """
 
     def __init__(
@@ -86,9 +92,10 @@ class MongoStore(SharedRecords):
         StoreUnavailable at once. `on_commit` is called on the loop with the rows that an insert
         has stored and the seconds it took. `clock` as in `realtime.stores.mongo.heads`.
         """
-        super().__init__(url, timeouts, pool_max=pool_max, calls_max=calls_max)
+        super().__init__(
+            url, timeouts, pool_max=pool_max, calls_max=calls_max, write_for_s=write_for_s
+        )
         self._append_for_s = append_for_s
-        self._write_for_s = write_for_s
         self._close_timeout_s = close_timeout_s
         self._on_commit = on_commit
         self._clock = clock
@@ -183,10 +190,16 @@ class MongoStore(SharedRecords):
         """See base: calls overlap, and a channel with several entries goes by itself."""
         return Grouping(in_flight=8, mixed=False)
 
-    def heard(self, channel: str, offset: int) -> None:
-        """See base, `HeadHints`."""
+    def heard(self, channel: str, offset: int, n: int = -1) -> None:
+        """See base, `HeadHints`. Without an n the next append reads the head."""
         heads = self._heads
-        if heads is not None and heads.rise(channel, offset, at=heads.clock()):
+        if heads is None:
+            return
+        if n < 0:
+            is_news = heads.hear(channel, offset)
+        else:
+            is_news = heads.rise(channel, Head(offset, n), at=heads.clock())
+        if is_news:
             self._contention.seen(channel)
 
     async def append(self, batch: Sequence[NewEntry]) -> Sequence[Appended | Conflict]:
@@ -255,6 +268,27 @@ class MongoStore(SharedRecords):
                 database, retention, now_ms=now_ms, after=after, limit=limit
             )
         )
+
+    @overload
+    async def change(self, changes: Sequence[Change]) -> Sequence[bool]: ...
+
+    @overload
+    async def change(
+        self, *, put: Sequence[PresenceEntry], remove: Sequence[PresenceEntry]
+    ) -> None: ...
+
+    async def change(
+        self,
+        changes: Sequence[Change] | None = None,
+        *,
+        put: Sequence[PresenceEntry] = (),
+        remove: Sequence[PresenceEntry] = (),
+    ) -> Sequence[bool] | None:
+        """See base: that of `ChangeStore`, or, with `put` and `remove`, of `PresenceStore`."""
+        if changes is not None:
+            return await self.change_entries(changes)
+        await self.change_presence(put=put, remove=remove)
+        return None
 
     # What must survive a restart beside it
 

@@ -6,13 +6,14 @@ from typing import Final, NamedTuple
 from realtime.model import NewEntry
 from realtime.stores.base import Appended, Conflict
 from realtime.stores.mongo.client import Collection, Document
+from realtime.stores.mongo.heads import Head, head_of
 from realtime.stores.mongo.pace import Pace, either
 from realtime.stores.mongo.text import escape, unescape
 
 LOOKUP_MAX: Final = 100
 """Keys in one query."""
 
-_FIELDS: Final = {"c": 1, "s": 1, "i": 1, "o": 1, "a": 1, "g": 1}
+_FIELDS: Final = {"c": 1, "s": 1, "i": 1, "o": 1, "n": 1, "a": 1, "g": 1}
 
 Key = tuple[str, str, str]
 """Channel, sender and client id."""
@@ -21,16 +22,17 @@ Key = tuple[str, str, str]
 class Stored(NamedTuple):
     """The entry that has a key. `id` is its document's: it tells who inserted it."""
 
-    offset: int
+    head: Head
     at: int
     digest: bytes
     id: object
 
     def repeated_by(self, entry: NewEntry) -> Appended | Conflict:
         """The answer to an entry that comes with the same key."""
+        offset, n = self.head
         if self.digest == entry.digest:
-            return Appended(self.offset, self.at, duplicate=True)
-        return Conflict(self.offset)
+            return Appended(offset, self.at, duplicate=True, n=n)
+        return Conflict(offset)
 
 
 def key_of(entry: NewEntry) -> Key:
@@ -48,7 +50,7 @@ async def find_stored(entries: Collection, pace: Pace, keys: Sequence[Key]) -> d
 
     return {
         (unescape(found["c"]), unescape(found["s"]), unescape(found["i"])): Stored(
-            int(found["o"]), int(found["a"]), bytes(found["g"]), found["_id"]
+            head_of(found), int(found["a"]), bytes(found["g"]), found["_id"]
         )
         for documents in await pace.ask(branches, query, most=LOOKUP_MAX)
         for found in documents

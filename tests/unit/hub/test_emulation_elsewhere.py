@@ -97,7 +97,7 @@ class _SharedStore(MemorySharedStore):
         """See `SharedStore`."""
         return self.epoch
 
-    def heard(self, channel: str, offset: int) -> None:
+    def heard(self, channel: str, offset: int, n: int = -1) -> None:
         """See `HeadHints`."""
 
 

@@ -178,7 +178,7 @@ class ClusterStore(MemorySharedStore):
         """See `SharedStore`."""
         return self.epoch
 
-    def heard(self, channel: str, offset: int) -> None:
+    def heard(self, channel: str, offset: int, n: int = -1) -> None:
         """See `HeadHints`."""
 
 

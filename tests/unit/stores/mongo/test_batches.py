@@ -8,12 +8,15 @@ import pytest
 from realtime.errors import StoreUnavailable
 from realtime.stores.base import Appended, Conflict
 from realtime.stores.mongo.batches import Batch, Row, Turns
+from realtime.stores.mongo.heads import Head
 from realtime.stores.mongo.stored import Stored
 from tests.support.log_entries import NOW, new_entry
 
 
-def stored(row: Row, offset: int, *, own: bool = True, digest: bytes = b"digest") -> Stored:
-    return Stored(offset, NOW, digest, row.document["_id"] if own else "another's")
+def stored(
+    row: Row, offset: int, *, own: bool = True, digest: bytes = b"digest", n: int = 0
+) -> Stored:
+    return Stored(Head(offset, n), NOW, digest, row.document["_id"] if own else "another's")
 
 
 def test_rows_wait_by_channel_and_answers_come_in_the_batch_s_order() -> None:
@@ -32,8 +35,23 @@ def test_an_entry_that_comes_twice_is_sent_once_and_answered_twice() -> None:
         [new_entry("a", "1"), new_entry("a", "1"), new_entry("a", "1", digest=b"another")]
     )
     (row,) = batch.waiting["a"]
-    batch.settle([(row, stored(row, 3))])
-    assert batch.answers == [Appended(3, NOW), Appended(3, NOW, duplicate=True), Conflict(3)]
+    batch.settle([(row, stored(row, 3, n=2))])
+    assert batch.answers == [
+        Appended(3, NOW, n=2),
+        Appended(3, NOW, duplicate=True, n=2),
+        Conflict(3),
+    ]
+
+
+def test_rows_are_placed_one_behind_the_other_and_those_that_count_are_counted() -> None:
+    batch = Batch(
+        [new_entry("a", "1", counts=True), new_entry("a", "2"), new_entry("a", "3", counts=True)]
+    )
+    head = Head(7, 4)
+    for row in batch.waiting["a"]:
+        row.place_behind(head)
+        head = row.head
+    assert [row.head for row in batch.waiting["a"]] == [(8, 5), (9, 5), (10, 6)]
 
 
 def deadline(seconds: float = 5.0) -> float:

@@ -6,11 +6,12 @@ from collections.abc import Callable
 import pytest
 
 from realtime.model import Retention
-from realtime.stores.base import DEDUPE_TTL_MS
+from realtime.stores.base import DEDUPE_TTL_MS, Appended
 from realtime.stores.mongo import MongoStore, heads
 from realtime.stores.mongo.appending import INSERTS_MAX
 from realtime.stores.mongo.client import Database
-from realtime.stores.mongo.heads import Heads, read_head
+from realtime.stores.mongo.documents import ADDED, from_new
+from realtime.stores.mongo.heads import Head, Heads, read_head
 from tests.support.log_entries import NOW, new_entries, new_entry, sweep_all
 from tests.support.mongo_servers import ReadyMongoStore
 from tests.unit.stores.mongo.recording import name_of, recorded
@@ -19,11 +20,25 @@ from tests.unit.stores.mongo.recording import name_of, recorded
 def test_a_head_only_rises(database: Database) -> None:
     known = Heads(database)
     assert known.known("a") == 0
-    assert not known.rise("a", 5, at=0.0)
-    assert known.rise("a", 7)
-    assert not known.rise("a", 7)
-    assert not known.rise("a", 6)
+    assert not known.rise("a", Head(5, 2), at=0.0)
+    assert known.rise("a", Head(7, 3))
+    assert not known.rise("a", Head(7, 3))
+    assert not known.rise("a", Head(6, 3))
     assert known.known("a") == 7
+    assert known.last("a") == (7, 3)
+
+
+def test_of_an_entry_without_an_n_nothing_is_taken(database: Database) -> None:
+    known = Heads(database)
+    assert not known.hear("a", 9)
+    assert known.last("a") == (0, 0)
+    known.rise("a", Head(5, 2), at=0.0)
+    assert known.hear("a", 7)
+    assert not known.hear("a", 6)
+    assert known.known("a") == 7, "nobody may take the offset"
+    assert known.last("a") == (5, 2), "and nobody is numbered behind it"
+    assert not known.rise("a", Head(7, 3))
+    assert known.last("a") == (7, 3)
 
 
 def test_only_so_many_heads_are_remembered(
@@ -32,7 +47,7 @@ def test_only_so_many_heads_are_remembered(
     monkeypatch.setattr(heads, "HEADS_MAX", 10)
     known = Heads(database)
     for number in range(15):
-        known.rise(f"{number}", 1, at=0.0)
+        known.rise(f"{number}", Head(1, 0), at=0.0)
     assert len(known) == 10
     assert known.known("4") == 0
     assert known.known("5") == 1
@@ -71,9 +86,9 @@ async def test_one_look_tells_how_far_many_channels_have_come(
     for name, count in (("a", 3), ("b", 7), ("c", 1)):
         await mongo_store.append(new_entries(name, count))
     known = Heads(database)
-    known.rise("a", 3, at=known.clock())
-    known.rise("b", 2, at=known.clock())
-    known.rise("c", 0, at=known.clock())
+    known.rise("a", Head(3, 0), at=known.clock())
+    known.rise("b", Head(2, 0), at=known.clock())
+    known.rise("c", Head(0, 0), at=known.clock())
     with recorded(mongo_url) as commands:
         await known.catch_up(["a", "b", "c"])
     assert len(commands) == 1
@@ -92,7 +107,40 @@ async def test_who_is_far_behind_asks_for_the_heads(
 
 
 async def test_the_head_of_nothing_is_zero(database: Database) -> None:
-    assert await read_head(database.entries, "a") == 0
+    assert await read_head(database.entries, "a") == (0, 0)
+
+
+async def test_a_head_is_read_where_an_entry_was_heard_of_without_its_n(
+    mongo_store: MongoStore, make_store: Callable[..., ReadyMongoStore], mongo_url: str
+) -> None:
+    """As of a node of an older version."""
+    other = make_store()
+    await other.open()
+    await mongo_store.append([new_entry("a", "1", counts=True)])
+    await other.append([new_entry("a", "2", counts=True), new_entry("a", "3", counts=True)])
+    mongo_store.heard("a", 3)
+    with recorded(mongo_url) as commands:
+        assert await mongo_store.append([new_entry("a", "4", counts=True)]) == [
+            Appended(4, NOW, n=4)
+        ]
+    assert [name_of(command) for command in commands] == ["find", "insert"]
+    mongo_store.heard("a", 4)
+    mongo_store.heard("a", 4, 4)
+    with recorded(mongo_url) as commands:
+        await mongo_store.append([new_entry("a", "5")])
+    assert [name_of(command) for command in commands] == ["insert"]
+
+
+async def test_the_entry_behind_one_of_an_older_version_counts_from_nothing(
+    mongo_store: MongoStore, database: Database
+) -> None:
+    await mongo_store.append([new_entry("a", "1", counts=True)])
+    old = from_new(new_entry("a", "2"))
+    await database.entries.insert_one(
+        {field: value for field, value in old.items() if field not in ADDED} | {"o": 2}
+    )
+    answers = await mongo_store.append([new_entry("a", "3", counts=True)])
+    assert answers == [Appended(3, NOW, n=1)]
 
 
 # How long a head is believed
@@ -111,18 +159,18 @@ class Clock:
 def test_only_who_saw_the_head_makes_it_fresh(database: Database) -> None:
     clock = Clock()
     known = Heads(database, clock=clock)
-    assert not known.rise("a", 9)
+    assert not known.rise("a", Head(9, 0))
     assert known.known("a") == 0, "that an entry exists says nothing of the one behind it"
-    known.rise("a", 9, at=clock.now)
+    known.rise("a", Head(9, 0), at=clock.now)
     assert known.is_fresh("a")
     clock.now += heads.TRUST_S
     assert not known.is_fresh("a")
-    known.rise("a", 12)
+    known.rise("a", Head(12, 0))
     assert known.known("a") == 12
     assert not known.is_fresh("a")
-    known.rise("a", 12, at=clock.now)
+    known.rise("a", Head(12, 0), at=clock.now)
     assert known.is_fresh("a")
-    known.rise("a", 12, at=clock.now - 100.0)
+    known.rise("a", Head(12, 0), at=clock.now - 100.0)
     assert known.is_fresh("a"), "an older sight takes nothing back"
 
 

@@ -91,7 +91,7 @@ async def test_a_missing_index_is_named(
 ) -> None:
     await store.init()
     index = schema.INDEXES[missing]
-    collection = getattr(database, index.collection)
+    collection = database.collection(index.collection)
     for name, found in (await collection.index_information()).items():
         if [field for field, _ in found["key"]] == list(index.fields):
             await collection.drop_index(name)

@@ -161,13 +161,15 @@ async def test_a_resent_outbox_costs_a_few_commands(make_store: MakeStore, mongo
         assert len(commands) <= 12
 
 
-async def test_a_page_is_read_in_three_commands_and_a_head_in_one(
+async def test_a_page_is_read_in_four_commands_and_a_head_in_one(
     mongo_store: MongoStore, mongo_url: str
 ) -> None:
     await mongo_store.append(new_entries("a", 50))
     with recorded(mongo_url) as commands:
         await shown(mongo_store, "a")
-    assert [name_of(command) for command in commands] == ["find"] * 3
+    # The head, what was truncated and what is pending at once; then the entries.
+    assert [name_of(command) for command in commands] == ["find"] * 4
+    assert "$gte" in str(commands[-1]["filter"])
     with recorded(mongo_url) as commands:
         await head(mongo_store, "a")
         await mongo_store.missed({"a": 50, "b": 0}, limit=10)
