@@ -22,7 +22,7 @@ from realtime.rows import (
     AUDIT,
     BLOCKS,
     CHANNELS,
-    DELETIONS,
+    EVERYBODY,
     MEMBERS,
     MENTIONS,
     PINS,
@@ -132,13 +132,13 @@ class Eraser:
     async def _disown(self, channel: str, page: Sequence[Entry], report: Report) -> None:
         # What counted is not unread any more, for anybody: said before it is true, so that an
         # erasure that ends in between is only early.
-        await self._store.write(
-            [
-                Write(DELETIONS, (channel, entry.offset), initial={"at": entry.at})
-                for entry in page
-                if entry.counts and not entry.deleted_at
-            ]
-        )
+        counted = [entry.offset for entry in page if entry.counts and not entry.deleted_at]
+        if counted:
+            gone = [Write(MENTIONS, (EVERYBODY, channel, offset)) for offset in counted]
+            gone.append(
+                Write(CHANNELS, (channel,), highest={"deleted": max(counted)}, present=True)
+            )
+            await self._store.write(gone)
         references = [entry for entry in page if entry.ref]
         await self._store.write(
             [
@@ -293,7 +293,7 @@ class Eraser:
 def _cleared_channel(row: ChannelRow, user: str) -> dict[str, Any]:
     """What of a channel's row names the user, without it."""
     changes: dict[str, Any] = {
-        field: "" for field in ("owner", "created_by") if getattr(row, field) == user
+        field: "" for field in ("owner", "created_by", "peer") if getattr(row, field) == user
     }
     if names(row.last, user):
         changes["last"] = b""

@@ -17,7 +17,7 @@ from realtime.rows import (
     AUDIT,
     BLOCKS,
     CHANNELS,
-    DELETIONS,
+    EVERYBODY,
     MEMBERS,
     MENTIONS,
     PINS,
@@ -209,7 +209,8 @@ async def test_nothing_is_left_of_a_user_and_everything_of_the_others(path: Path
         "act": "create",
         "users": [{"user": "bob"}, {"user": "", "role": "member"}],
     }
-    assert [row.offset for row in await store.find(DELETIONS, Span(("chat:one",)), limit=9)] == [2]
+    gone = await store.find(MENTIONS, Span((EVERYBODY, "chat:one")), limit=9)
+    assert [row.offset for row in gone] == [2]
     (bob,) = await store.get(MEMBERS, [("chat:one", "bob")])
     assert (bob.role, bob.invited_by) == ("member", "")
     assert [row.place for row in await store.find(POSTS, Span(), limit=9)] == ["p2"]
