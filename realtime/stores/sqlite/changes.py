@@ -1,12 +1,23 @@
 """The part of the store that finds and changes single entries: see base, `ChangeStore`."""
 
+import asyncio
 import functools
+import time
 from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
+from realtime.errors import StoreUnavailable
 from realtime.model import Change, Entry
 from realtime.stores.base import FETCHED_MAX
 from realtime.stores.sqlite import changing, fetching
 from realtime.stores.sqlite.opened import OpenDatabase
+from realtime.stores.sqlite.scrubbing import scrub_slice
+
+SCRUB_PAUSE_S: Final = 0.02
+"""Between two slices of a scrub, in seconds, so that appends have most of the time."""
+
+SCRUB_WAIT_S: Final = 60.0
+"""How long a scrub waits for reads that began before it, in seconds; a backup is one."""
 
 
 class ChangesOnSQLite(OpenDatabase):
@@ -72,8 +83,26 @@ class ChangesOnSQLite(OpenDatabase):
         await self._write(lambda c: changing.settle(c, channel, offsets), rows=len(offsets))
 
     async def scrub(self) -> None:
-        """See base."""
-        await self._write_alone(lambda c: c.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone())
+        """See base: slice by slice, and appends go on in between.
+
+        Raises StoreUnavailable where a read or a backup that began before it does not end within
+        `SCRUB_WAIT_S`.
+        """
+        if self._database.in_memory:
+            return
+        path, descriptor = self._database.path, self._database.descriptor
+        deadline = time.monotonic() + SCRUB_WAIT_S
+        after: int | None = 0
+        while after is not None:
+            try:
+                after = await self._write_alone(
+                    functools.partial(scrub_slice, path=path, descriptor=descriptor, after=after)
+                )
+                deadline = time.monotonic() + SCRUB_WAIT_S
+            except StoreUnavailable:
+                if self._closed or time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(SCRUB_PAUSE_S)
 
 
 def _check(count: int) -> None:

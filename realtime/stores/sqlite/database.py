@@ -38,6 +38,7 @@ class Database:
         self._busy_timeout_s = busy_timeout_s
         self._lock = DatabaseLock(self.path)
         self._tables = tables
+        self._descriptor = -1
 
     def writer(self) -> sqlite3.Connection:
         """The connection that writes; creates the file and brings its schema up to date.
@@ -47,8 +48,7 @@ class Database:
         """
         if not self.in_memory:
             self._lock.acquire()
-            # Made here and not by SQLite, whose files everyone may read: messages are private.
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._make_file()
         connection = sqlite3.connect(
             self.path,
             timeout=self._busy_timeout_s,
@@ -71,7 +71,7 @@ class Database:
                 f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
                 f"journal_size_limit = {_LOG_KEPT_BYTES}",
                 f"cache_size = -{_CACHE_KIB}",
-                "secure_delete = FAST",
+                "secure_delete = ON",
                 "temp_store = MEMORY",
                 "trusted_schema = OFF",
             ):
@@ -83,6 +83,26 @@ class Database:
             raise
         return connection
 
+    @property
+    def descriptor(self) -> int:
+        """The file itself, open for reading and writing as long as a connection may be."""
+        return self._descriptor
+
+    def _make_file(self) -> None:
+        """Make the file here and not by SQLite, whose files all may read: messages are private.
+
+        It stays open: to close it would give up the locks that this process's connections have on
+        it (https://www.sqlite.org/howtocorrupt.html, 2.2).
+        """
+        if self._descriptor == -1 or not os.path.exists(self.path):
+            self._close_file()
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def _close_file(self) -> None:
+        if self._descriptor != -1:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
     def reader(self) -> sqlite3.Connection:
         """A connection that only reads. The writer must have been opened before."""
         connection = open_read_only(self.path, timeout_s=self._busy_timeout_s)
@@ -92,6 +112,7 @@ class Database:
 
     def release(self) -> None:
         """Give the lock back, when the writer's connection has been closed. Idempotent."""
+        self._close_file()
         self._lock.release()
 
 

@@ -69,6 +69,7 @@ class OpenDatabase:
         self._writer: Writer | None = None
         self._readers: list[Reader] = []
         self._backups: dict[asyncio.Future[None], threading.Event] = {}
+        self._overwrote = False
 
     # Opening and closing
 
@@ -167,6 +168,7 @@ class OpenDatabase:
 
     async def _write(self, run: Callable[[Any], T], *, rows: int = 1, size: int = 0) -> T:
         """`rows` and `size`, in bytes, are what it weighs."""
+        self._overwrote = True
         answered: T = await self._open_queue(self._writes).submit(Write(run), rows=rows, size=size)
         return answered
 

@@ -45,7 +45,8 @@ _SELECT_DUE: Final = """
     AND NOT (e.stub AND e.offset = l.head)
 """
 
-# Stubs and hidden entries are the oldest: the first visible one ends the search.
+# Stubs and hidden entries are the oldest: the first visible one ends the search. What waits for its
+# consequences is left to them for a while: a member who was let in is not to be forgotten.
 _SELECT_HIDDEN: Final = """
     SELECT json_group_array(json_array(id, goes)) FROM (
         SELECT e.id, e.offset < :head AND e.at <= :forgotten_at AS goes FROM entries e
@@ -53,7 +54,7 @@ _SELECT_HIDDEN: Final = """
             SELECT v.offset FROM entries v
             WHERE v.channel_id = :id AND v.offset > :hidden_to AND v.at > :hidden_at AND v.stub = 0
             ORDER BY v.offset LIMIT 1
-        ), :head + 1) AND (goes OR e.stub = 0)
+        ), :head + 1) AND (goes OR e.stub = 0) AND (e.pending = 0 OR e.at <= :forgotten_at)
         ORDER BY e.offset LIMIT :limit
     )
 """

@@ -21,6 +21,7 @@ from realtime.stores.sqlite.copying import backup, copy_from
 from realtime.stores.sqlite.jobs import Append
 from realtime.stores.sqlite.personal import PersonalDataOnSQLite
 from realtime.stores.sqlite.retention import find_hidden, take_away, truncate
+from realtime.stores.sqlite.scrubbing import empty_log
 from realtime.stores.sqlite.tables import TablesOnSQLite
 
 
@@ -100,15 +101,30 @@ class SQLiteStore(ChangesOnSQLite, TablesOnSQLite, PersonalDataOnSQLite):
         after: str = "",
         limit: int,
     ) -> Swept:
-        """See base. A reader looks for what to take, so appends wait only for the taking."""
+        """See base. A reader looks for what to take, so appends wait only for the taking.
+
+        After a round in whose time anything was overwritten, by whomever, the write-ahead log is
+        emptied, which has it still.
+        """
         if limit <= 0:
             raise ValueError(f"limit: {limit}, a positive number expected")
         found = await self._read(
             lambda c: find_hidden(c, retention, now_ms=now_ms, after=after, limit=limit)
         )
-        if not found.deleted and not found.blanked:
-            return Swept(0, found.next_channel)
-        return await self._write(lambda c: take_away(c, found))
+        swept = Swept(0, found.next_channel)
+        if found.deleted or found.blanked:
+            swept = await self._write(lambda c: take_away(c, found))
+        if swept.next_channel is None and self._overwrote and not self._database.in_memory:
+            await self._empty_log()
+        return swept
+
+    async def _empty_log(self) -> None:
+        # Before it is emptied, so that what is overwritten meanwhile is noticed.
+        self._overwrote = emptied = False
+        try:
+            emptied = await self._write_alone(empty_log)
+        finally:
+            self._overwrote |= not emptied
 
     # What must survive a restart beside it
 
