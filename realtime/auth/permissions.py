@@ -8,7 +8,7 @@ bit, so an empty one is for admins, and for the server API, which does not come 
 |---|---|
 | guest | everyone |
 | user | everyone whose role is user or admin, which needs a user id |
-| member | nobody yet |
+| member | who is in the channel, where channels have members |
 | subscriber | who is subscribed to the channel |
 | token | who is subscribed to the channel by a subscription token |
 | admin | whose role is admin |
@@ -76,12 +76,14 @@ class Permissions:
         *,
         subscriber: bool = False,
         token: bool = False,
+        member: bool = False,
         insecure: bool = False,
     ) -> bool:
         """Whether a caller may do `operation`. Unknown operations are denied to everyone.
 
-        `subscriber`: is subscribed to the channel; `token`: and by a subscription token.
-        `insecure`: the setting that allows everything there is. To subscribe, `may_subscribe`.
+        `subscriber`: is subscribed to the channel; `token`: and by a subscription token. `member`:
+        is in the channel, in a role that may do such things. `insecure`: the setting that allows
+        everything there is. To subscribe, `may_subscribe`.
         """
         granted = self._grants.get(operation)
         if granted is None:
@@ -89,6 +91,8 @@ class Permissions:
         standing = _STANDING[role]
         if subscriber:
             standing |= _SUBSCRIBER | _TOKEN if token else _SUBSCRIBER
+        if member:
+            standing |= _MEMBER
         return insecure or granted & standing != 0
 
 
@@ -101,14 +105,16 @@ def may_subscribe(
     private: bool,
     limited_to: Collection[str] | None,
     user_limited: bool,
+    member: bool = False,
     insecure: bool = False,
 ) -> bool:
     """Whether a caller may subscribe; else the answer is error 103 (protocol 4.2).
 
     `token`: brought a subscription token that was verified and fits. `private`: the channel's name
     begins with `$`. `limited_to`: the users that its name lists after `#`, None without a `#`;
-    `user_limited`: whether the namespace has such channels. The first rule that fits decides, so
-    neither a list nor `insecure` opens a private or a user-limited channel.
+    `user_limited`: whether the namespace has such channels. `member`: is in the channel. The first
+    rule that fits decides, so neither a list nor `insecure` opens a private or a user-limited
+    channel.
     """
     if token or role == "admin":
         return True
@@ -117,7 +123,7 @@ def may_subscribe(
     if limited_to is not None:
         # "" is in the list of "name#", and is nobody's id.
         return user_limited and user != "" and user in limited_to
-    return permissions.allow("subscribe", role, insecure=insecure)
+    return permissions.allow("subscribe", role, member=member, insecure=insecure)
 
 
 def _compile(grantees: Iterable[str]) -> int:

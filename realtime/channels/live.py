@@ -1,6 +1,6 @@
 """A channel that has subscribers on this node, and their subscriptions."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from realtime.channels.cursor import Cursor
@@ -181,7 +181,7 @@ class LiveChannel:
                     document = codec.publication(entry)
                 fanout.broadcast(audience, wire.frame(document))
 
-    def deliver(self, entries: list[Entry], fanout: Fanout) -> None:
+    def deliver(self, entries: Iterable[Entry], fanout: Fanout) -> None:
         """Hand out entries that the cursor let through, and admit who waited for them."""
         for entry in entries:
             self.publish(entry, fanout)
@@ -203,6 +203,17 @@ class LiveChannel:
                 frame = client.wire.frame(client.wire.codec.push(self.name, event))
                 frames[client.wire] = frame
             # One by one and not with the audience: presence is among the first to be dropped.
+            fanout.send(client.outbox, frame, durable=False)
+
+    def signal(self, entry: Entry, fanout: Fanout) -> None:
+        """Hand an entry that may be dropped to everyone who is subscribed."""
+        frames: dict[Wire, bytes] = {}
+        for subscription in self.subscriptions():
+            client = subscription.client
+            frame = frames.get(client.wire)
+            if frame is None:
+                frame = client.wire.frame(client.wire.codec.publication(entry))
+                frames[client.wire] = frame
             fanout.send(client.outbox, frame, durable=False)
 
     def _catch_up(self, position: int, fanout: Fanout) -> None:

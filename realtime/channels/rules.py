@@ -21,11 +21,13 @@ class ChannelRules:
 
     __slots__ = (
         "channel_regex",
+        "chat",
         "data_format",
         "force_push_join_leave",
         "has_history",
         "join_leave",
         "namespace",
+        "options",
         "permissions",
         "presence",
         "retention",
@@ -34,6 +36,8 @@ class ChannelRules:
 
     def __init__(self, namespace: str, options: ChannelOptions) -> None:
         self.namespace = namespace
+        self.options = options
+        self.chat = options.chat
         self.has_history = options.history_size != 0
         self.retention = Retention(options.history_size, options.history_ttl_ms)
         self.presence = options.presence

@@ -99,6 +99,7 @@ class ApiPublishing:
                 self._hub.clock.wall_ms(),
                 digest=digest(data, call.tags),
                 tags=call.tags,
+                counts=channel.rules.chat != "",
             )
         )
         if not isinstance(outcome, Appended):

@@ -1,17 +1,14 @@
 """Connect and refresh: who is it, what are they subscribed to, and for how long."""
 
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
 import msgspec
 
-from realtime.auth.claims import ConnectionClaims, Override
+from realtime.auth.claims import ConnectionClaims
 from realtime.auth.errors import TokenError, TokenExpired
-from realtime.auth.identity import GUEST, Identity
-from realtime.channels.rules import Channel, RuleBook
+from realtime.auth.identity import GUEST
 from realtime.errors import (
-    BAD_REQUEST,
-    CHANNEL_LIMIT,
     CONNECTION_EXPIRED,
     CONNECTION_LIMIT,
     FORBIDDEN,
@@ -23,15 +20,19 @@ from realtime.errors import (
     ConnectionRefused,
 )
 from realtime.hub.access import Access
+from realtime.hub.calling import caller_of
+from realtime.hub.chatting import Chat
 from realtime.hub.client import Client, ClientRegistry
 from realtime.hub.clock import Clock
 from realtime.hub.devices import Devices, device_of
+from realtime.hub.grants import Prepared
 from realtime.hub.identities import Identities
-from realtime.hub.joining import Grant, Joining, Prepared
+from realtime.hub.joining import Joining
 from realtime.hub.responder import Responder
+from realtime.hub.server_side import ServerSide, Wanted
 from realtime.hub.statistics import Statistics
-from realtime.model import ClientInfo, Position
-from realtime.protocol.commands import ConnectRequest, RefreshRequest, SubscribeRequest
+from realtime.model import ClientInfo
+from realtime.protocol.commands import ConnectRequest, RefreshRequest
 from realtime.protocol.replies import ConnectResult, Refreshed, RefreshResult, SubscribeResult
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,6 @@ class ConnectRules(msgspec.Struct, frozen=True):
     """What the settings say about connecting.
 
     `anonymous`: no token makes a guest. `insecure`: no token is needed, and none expires.
-    `personal_namespace` is None where users have no personal channel.
     `user_connections_max` is per node, 0 for no limit. `ping_interval_s` is told to clients but
     those whose name has another one in `ping_intervals_s`.
     """
@@ -49,9 +49,7 @@ class ConnectRules(msgspec.Struct, frozen=True):
     version: str
     anonymous: bool
     insecure: bool
-    personal_namespace: str | None
     user_connections_max: int
-    channels_max: int
     ping_interval_s: float
     ping_intervals_s: Mapping[str, float] = {}
 
@@ -67,7 +65,7 @@ class Connecting:
         *,
         node: str,
         connect_rules: ConnectRules,
-        rules: RuleBook,
+        server_side: ServerSide,
         clients: ClientRegistry,
         identities: Identities,
         access: Access,
@@ -82,7 +80,7 @@ class Connecting:
         # As clients are told it; see `realtime.hub.emulation`.
         self.node = node
         self._connect_rules = connect_rules
-        self._rules = rules
+        self._server_side = server_side
         self._clients = clients
         self._identities = identities
         self._access = access
@@ -93,6 +91,8 @@ class Connecting:
         self._clock = clock
         self._jitter = jitter
         self._rescheduled = rescheduled
+        self.chat: Chat | None = None
+        """Is told of users' connections; None for a hub without chat."""
 
     # The connect command.
 
@@ -130,7 +130,7 @@ class Connecting:
         client.since = self._clock.monotonic()
         if self._access.banned(client, ""):
             raise ConnectionRefused(FORBIDDEN)
-        wanted = self._server_side(client, claims, request.subs or {})
+        wanted = self._server_side.wanted(client, claims, request.subs or {})
         client.info = ClientInfo(identity.user, client.id, identity.info)
         # From here on a revocation or an API call finds the client.
         self._clients.add(client)
@@ -154,81 +154,20 @@ class Connecting:
         except TokenError:
             raise ConnectionRefused(INVALID_TOKEN) from None
 
-    def _server_side(
-        self,
-        client: Client,
-        claims: ConnectionClaims | None,
-        positions: Mapping[str, SubscribeRequest],
-    ) -> list[tuple[Channel, Grant, Position | None]]:
-        """The channels to subscribe the client to, on which terms, and from where.
-
-        Raises CommandRefused for a channel that cannot be (102, 107).
-        """
-        assert client.identity is not None  # set just now
-        names = self._granted_names(client.identity, claims)
-        if not names and not positions:
-            return []
-        wanted = [
-            (self._rules.resolve(name), grant, _position(positions.get(name)))
-            for name, grant in names.items()
-            if not self._access.banned(client, name)  # over the token that grants it
-        ]
-        client.granted = frozenset(names)
-        wanted += self._asked(client, positions)
-        if len(wanted) > self._connect_rules.channels_max:
-            raise ConnectionRefused(CHANNEL_LIMIT)
-        return wanted
-
-    def _asked(
-        self, client: Client, positions: Mapping[str, SubscribeRequest]
-    ) -> Iterator[tuple[Channel, Grant, Position | None]]:
-        """Channels that no source grants: subscribed if the client may by itself (3.6).
-
-        SDKs send what they had before a reconnect, those that the server API added included.
-        """
-        for name, request in positions.items():
-            if name in client.granted:
-                continue
-            try:
-                channel = self._rules.resolve(name)
-            except CommandRefused:
-                continue
-            if channel.fits_regex and self._access.may_subscribe(client, channel, by_token=False):
-                yield channel, Grant(by_server=True), _position(request)
-
-    def _granted_names(
-        self, identity: Identity, claims: ConnectionClaims | None
-    ) -> dict[str, Grant]:
-        names: dict[str, Grant] = {}
-        if claims is not None:
-            for name in claims.channels:
-                names[name] = Grant(by_server=True, override=claims.override)
-            for name, options in claims.subs.items():
-                names[name] = Grant(
-                    by_server=True,
-                    chan_info=options.info,
-                    data=options.data,
-                    override=_merged(claims.override, options.override),
-                )
-        namespace = self._connect_rules.personal_namespace
-        if namespace is not None and identity.user:
-            # `#1,2` would be a channel of the users 1 and 2 (protocol 4.1), not of "1,2".
-            if "," in identity.user or "#" in identity.user:
-                raise CommandRefused(BAD_REQUEST)
-            prefix = f"{namespace}:" if namespace else ""
-            names.setdefault(f"{prefix}#{identity.user}", Grant(by_server=True))
-        return names
-
     async def _subscribe_all(
         self,
         client: Client,
         id: int,
-        wanted: list[tuple[Channel, Grant, Position | None]],
+        wanted: Sequence[Wanted] | Coroutine[object, object, Sequence[Wanted]],
         ping_interval_s: float,
     ) -> None:
+        if not isinstance(wanted, Sequence):
+            wanted = await wanted
         prepared: list[Prepared] = []
         try:
             for channel, grant, since in wanted:
+                if client.closed is not None:
+                    break
                 if channel.name in client.subscriptions:  # made by an API call meanwhile
                     continue
                 preparing = self._joining.prepare(client, channel, grant, since)
@@ -292,6 +231,13 @@ class Connecting:
         self._responder.reply(client, id, result)
         for item in prepared:
             self._joining.admit(client, item.subscription)
+        if self.chat is not None and client.user:
+            self.chat.connected(caller_of(client))
+
+    def departed(self, client: Client) -> None:
+        """The client is gone, if it ever was connected."""
+        if self.chat is not None and client.user and client.session.is_connected:
+            self.chat.departed(caller_of(client))
 
     # The refresh command, and the server's own.
 
@@ -322,7 +268,7 @@ class Connecting:
             raise ConnectionRefused(INVALID_TOKEN) from None
         if claims.identity.user != client.user:
             raise ConnectionRefused(INVALID_TOKEN)
-        if client.granted != frozenset(self._granted_names(claims.identity, claims)):
+        if client.granted != frozenset(self._server_side.granted(claims.identity, claims)):
             raise ConnectionRefused(INSUFFICIENT_STATE)
         client.identity = claims.identity
         self._joining.show(client, claims.identity.info)
@@ -351,15 +297,3 @@ class Connecting:
         client.session.expire(self._joining.deadline(expires_at))
         self._rescheduled(client)
         return expires_at
-
-
-def _position(request: SubscribeRequest | None) -> Position | None:
-    """From where a reconnecting client asks to recover a server-side subscription."""
-    if request is None or not request.recover:
-        return None
-    return Position(request.epoch, request.offset)
-
-
-def _merged(general: Override | None, special: Override | None) -> Override | None:
-    """One subscription's overrides over the token's."""
-    return special if special is not None else general

@@ -24,7 +24,8 @@ from realtime.errors import (
 from realtime.hub.access import Access
 from realtime.hub.client import SESSION_SEPARATOR, Client, ClientRegistry
 from realtime.hub.connecting import Connecting
-from realtime.hub.joining import Grant, Joining, Prepared
+from realtime.hub.grants import Grant, Prepared
+from realtime.hub.joining import Joining
 from realtime.hub.responder import Responder
 from realtime.model import Position
 from realtime.protocol.replies import Subscribed
@@ -113,7 +114,14 @@ class Connections:
             return
         if channel.name in client.subscriptions:
             return
-        if self._access.banned(client, channel.name):
+        try:
+            looking = self._access.wait_for(client, channel)
+            standing = await looking if looking is not None else None
+        except CommandRefused:
+            return  # the store is away
+        if client.closed is not None or channel.name in client.subscriptions:
+            return
+        if self._access.expelled(client, channel, standing):
             return
         if len(client.subscriptions) >= self._channels_max:
             self._responder.close(client, CHANNEL_LIMIT)

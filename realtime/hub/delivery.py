@@ -9,8 +9,8 @@ their state is insufficient, and recover or reload.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from typing import Final, Protocol
 
 from realtime.brokers.base import BUS_VERSION, Broker, BusMessage
 from realtime.channels.cursor import Cursor, TailBudget
@@ -18,18 +18,16 @@ from realtime.channels.fanout import Fanout
 from realtime.channels.live import LiveChannel, Subscription
 from realtime.channels.rules import Channel
 from realtime.errors import StoreError
+from realtime.hub.positions import Positions
 from realtime.hub.statistics import Statistics
 from realtime.model import Entry, Retention
 from realtime.protocol.replies import Info, Join, Leave
-from realtime.stores.base import MISSED_CHANNELS_MAX, HeadHints, LogStore
+from realtime.stores.base import HeadHints, LogStore
 
 logger = logging.getLogger(__name__)
 
 TAILS_MAX_BYTES: Final = 64 * 1024 * 1024
 """What the recent entries of all channels may weigh together."""
-
-MISSED_MAX: Final = 1000
-"""Entries read by one comparison with the store; more are read by further ones."""
 
 REPAIR_GRACE_S: Final = 0.02
 """How long a gap may be only the bus being slower than the store, before the store is asked."""
@@ -45,6 +43,30 @@ OPEN_TIMEOUT_S: Final = 4.0
 which SDKs give a subscribe up, and JavaScript's the connection with it (protocol 1.7, 1.11)."""
 
 _HEAD_ONLY: Final = Retention(0, 0)
+
+
+class Members(Protocol):
+    """Who follows what chat channels' logs say of their members: `realtime.hub.expulsions`."""
+
+    def opened(self, live: LiveChannel) -> None:
+        """The channel's position is known: what follows will pass."""
+        ...
+
+    def closed(self, live: LiveChannel) -> None:
+        """Nothing passes any more."""
+        ...
+
+    def appended(self, entry: Entry) -> None:
+        """There is an entry that is no message, which does not pass, or not yet."""
+        ...
+
+    def passed(self, live: LiveChannel, entry: Entry) -> None:
+        """An entry that is no message was handed out, and nothing that follows it."""
+        ...
+
+    def missed(self, live: LiveChannel) -> None:
+        """Some of what follows the position will not pass."""
+        ...
 
 
 class Delivery:
@@ -86,6 +108,9 @@ class Delivery:
         self._repairing: set[LiveChannel] = set()
         self._budget = TailBudget(TAILS_MAX_BYTES)
         self._doubts = 0
+        self.positions = Positions(store, self._channels, fill=self._fill, spawn=spawn)
+        self.members: Members | None = None
+        """Who is told of chat channels' entries; None for a hub without chat."""
 
     def __len__(self) -> int:
         return len(self._channels)
@@ -138,6 +163,8 @@ class Delivery:
             self._broker.unsubscribe(live.name)
             if live.cursor is not None:
                 live.cursor.forget_tail()
+                if self.members is not None:
+                    self.members.closed(live)
 
     async def _open(
         self,
@@ -158,10 +185,12 @@ class Delivery:
                     )
                     live.cursor = Cursor(page.head, self._budget)
                     live.cursor.heard(self._heard[live])
+                    if self.members is not None:
+                        self.members.opened(live)
                     if doubts != self._doubts_now():
                         # What was committed after the read may have been lost with the bus, and
                         # the comparison that followed did not know of this channel yet.
-                        self._spawn(self._compare_one(live))
+                        self._spawn(self.positions.compare_one(live))
         except (StoreError, TimeoutError) as error:
             self._not_opened(live, opened, error)
         except (
@@ -200,13 +229,6 @@ class Delivery:
             self._doubts += 1
         return self._doubts
 
-    async def _compare_one(self, live: LiveChannel) -> None:
-        if self._channels.get(live.name) is live and live.cursor is not None:
-            try:
-                await self._compare({live.name: live.cursor.position})
-            except (StoreError, TimeoutError) as error:
-                logger.warning("cannot compare a position with the store: %s", error)
-
     # What happens in a channel, here or on another node.
 
     def committed(self, entry: Entry) -> None:
@@ -229,7 +251,8 @@ class Delivery:
             return
         if message.entry.offset:
             if self._heads is not None and self._is_new(message):
-                self._heads.heard(message.entry.channel, message.entry.offset)
+                entry = message.entry
+                self._heads.heard(entry.channel, entry.offset, entry.n)
             self._arrived(message.entry)
         else:
             self._happened(message.entry)
@@ -259,18 +282,30 @@ class Delivery:
 
     def _arrived(self, entry: Entry) -> None:
         live = self._channels.get(entry.channel)
-        if live is None:
-            return
-        cursor = live.cursor
-        if cursor is None:
-            if live in self._heard:
+        ready: list[Entry] = []
+        if live is not None:
+            cursor = live.cursor
+            if cursor is not None:
+                ready = cursor.offer(entry)
+                if ready:
+                    self._hand_out(live, ready)
+                if cursor.gap:
+                    self._repair(live)
+            elif live in self._heard:
                 self._heard[live] = max(self._heard[live], entry.offset)
+        if not ready and entry.kind != "message" and self.members is not None:
+            self.members.appended(entry)
+
+    def _hand_out(self, live: LiveChannel, entries: Iterable[Entry]) -> None:
+        """Deliver what the cursor let through, and carry out what it says before what follows."""
+        members = self.members
+        if members is None or not live.rules.chat:
+            live.deliver(entries, self._fanout)
             return
-        ready = cursor.offer(entry)
-        if ready:
-            live.deliver(ready, self._fanout)
-        if cursor.gap:
-            self._repair(live)
+        for entry in entries:
+            live.deliver((entry,), self._fanout)
+            if entry.kind != "message":
+                members.passed(live, entry)
 
     def _happened(self, entry: Entry) -> None:
         live = self._channels.get(entry.channel)
@@ -281,6 +316,8 @@ class Delivery:
         elif entry.info is not None and entry.kind in ("join", "leave"):
             info = Info.of(entry.info)
             live.announce(Join(info) if entry.kind == "join" else Leave(info), self._fanout)
+        elif entry.kind == "signal":
+            live.signal(entry, self._fanout)
 
     # Repair.
 
@@ -299,7 +336,7 @@ class Delivery:
             while self._channels.get(live.name) is live and live.cursor and live.cursor.gap:
                 position = live.cursor.position
                 try:
-                    await self._compare({live.name: position})
+                    await self.positions.compare({live.name: position})
                 except (StoreError, TimeoutError) as error:
                     logger.warning("cannot read what is missing: %s", error)
                 if live.cursor.position == position and self._channels.get(live.name) is live:
@@ -308,36 +345,25 @@ class Delivery:
         finally:
             self._repairing.discard(live)
 
+    async def reach(self, live: LiveChannel, offset: int) -> None:
+        """Have an open channel's position come up to an offset that the store has shown.
+
+        Raises StoreError.
+        """
+        if live.cursor is not None and live.cursor.position < offset:
+            await self.positions.compare({live.name: live.cursor.position})
+
     async def check_positions(self) -> None:
         """Compare every position with the store, and deliver what was missed.
 
         Raises StoreError; the rest is then checked next time.
         """
-        positions = {
-            live.name: live.cursor.position
-            for live in self._channels.values()
-            if live.cursor is not None
-        }
-        names = list(positions)
-        for start in range(0, len(names), MISSED_CHANNELS_MAX):
-            part = names[start : start + MISSED_CHANNELS_MAX]
-            await self._compare({name: positions[name] for name in part})
+        await self.positions.check_all()
 
-    async def _compare(self, positions: dict[str, int]) -> None:
-        """Read what follows the positions, in as many slices as it takes, and deliver it."""
-        while positions:
-            entries = await self._store.missed(positions, limit=MISSED_MAX)
-            by_channel: dict[str, list[Entry]] = {}
-            for entry in entries:
-                by_channel.setdefault(entry.channel, []).append(entry)
-            for name, missed in by_channel.items():
-                self._fill(name, missed)
-            if len(entries) < MISSED_MAX:
-                return
-            # Sorted by channel: those before the last one are complete, those after it untouched.
-            last = entries[-1]
-            positions = {name: at for name, at in positions.items() if name >= last.channel}
-            positions[last.channel] = last.offset
+    def suspect(self, name: str) -> None:
+        """The channel's log goes on, whatever the bus may say: read on in it, if it is open."""
+        self.doubted()  # it may be about to be, with a head that was read before
+        self.positions.suspect(name)
 
     def _fill(self, name: str, missed: list[Entry]) -> None:
         live = self._channels.get(name)
@@ -345,7 +371,7 @@ class Delivery:
             return
         cursor = live.cursor
         self._statistics.repairs += 1
-        live.deliver(cursor.fill(missed), self._fanout)
+        self._hand_out(live, cursor.fill(missed))
         if cursor.position < missed[-1].offset:
             self._admit_gap(live, missed[-1].offset)
 
@@ -354,5 +380,7 @@ class Delivery:
         assert live.cursor is not None  # only channels with a log have gaps
         self._statistics.gaps_admitted += 1
         live.cursor.skip(head)
+        if self.members is not None and live.rules.chat:
+            self.members.missed(live)
         for subscription in list(live.subscriptions()):
             self._insufficient(subscription)

@@ -21,6 +21,7 @@ from realtime.errors import (
     SHUTDOWN,
     SLOW,
 )
+from realtime.hub.chatting import ChatSetup
 from realtime.hub.client import Client, ClientRegistry
 from realtime.hub.client_ids import ClientIds
 from realtime.hub.clock import Clock
@@ -34,7 +35,7 @@ from realtime.hub.transport import Transport
 from realtime.hub.use_cases import Surroundings, UseCases
 from realtime.hub.watching import POSITION_CHECK_S, Watching
 from realtime.protocol.session import Session, Timings
-from realtime.settings.schema import Settings
+from realtime.settings.schema import ClientSettings, Settings
 from realtime.stores.base import HeadHints, LogStore, NodeInfo, RevocationStore
 
 logger = logging.getLogger(__name__)
@@ -61,8 +62,8 @@ class Hub:
     Transports call `joined`, `received`, `paused`, `resumed` and `left`; all are plain functions,
     called on the loop, that never wait. `version` is told to clients, `name` is what the node calls
     itself. `shared` is the store once more where other nodes work on it too; without it `heads` may
-    still hear of others' entries. `loop_lag_s` is how late the event loop was at most; who reads it
-    sets it back to 0, so that no stall goes unseen.
+    still hear of others' entries. `chat` is given where a namespace has any. `loop_lag_s` is how
+    late the event loop was at most; who reads it sets it back to 0, so that no stall goes unseen.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Hub:
         clock: Clock,
         heads: HeadHints | None = None,
         shared: SharedStore | None = None,
+        chat: ChatSetup | None = None,
         node: str | None = None,
         name: str = "",
         position_check_s: float = POSITION_CHECK_S,
@@ -101,17 +103,12 @@ class Hub:
         self._new_id = ClientIds().next
         self._tasks: asyncio.TaskGroup | None = None
         self._ended = False
-        client = settings.client
-        self._timings = Timings(
-            client.stale_close_s,
-            client.pong_timeout_s,
-            client.expired_close_s,
-        )
-        self.fanout = Fanout(self._wake, client.outbox_max_bytes)
+        self._timings = _timings(settings.client)
+        self.fanout = Fanout(self._wake, settings.client.outbox_max_bytes)
         self.responder = Responder(self.fanout, self.statistics, self._departed)
         use_cases = UseCases(
             self._surroundings(
-                store, log, heads if shared is None else shared, credentials, repair_grace_s
+                store, log, heads if shared is None else shared, chat, credentials, repair_grace_s
             )
         )
         self.identities = use_cases.identities
@@ -126,6 +123,9 @@ class Hub:
         self.peers = use_cases.peers
         self.orders = use_cases.orders
         self.access = use_cases.access
+        self.calling = use_cases.calling
+        self.chat = use_cases.chat
+        self._audiences = use_cases.audiences
         # The handler of the hot path, without a hop.
         self.received = use_cases.dispatch.received
         self.emulation = use_cases.emulation
@@ -140,6 +140,7 @@ class Hub:
         store: LogStore,
         log: RevocationStore,
         heads: HeadHints | None,
+        chat: ChatSetup | None,
         credentials: Credentials,
         repair_grace_s: float,
     ) -> Surroundings:
@@ -153,6 +154,7 @@ class Hub:
             heads=heads,
             repair_grace_s=repair_grace_s,
             broker=self._broker,
+            chat=chat,
             credentials=credentials,
             revocations=self.revocations,
             rules=self.rules,
@@ -250,6 +252,9 @@ class Hub:
             tasks.create_task(self._tick(), name="timers")
             tasks.create_task(self.watching.compare(), name="positions")
             tasks.create_task(self.watching.follow(), name="revocations")
+            if self.chat is not None:
+                tasks.create_task(self.chat.run(), name="chat")
+                tasks.create_task(self._audiences.run(), name="audiences")
             if self.cluster is not None:
                 tasks.create_task(self.cluster.member.run(), name="member")
             else:
@@ -347,6 +352,7 @@ class Hub:
         self._timers.schedule(client)
 
     def _departed(self, client: Client) -> None:
+        self.connecting.departed(client)
         self._timers.cancel(client)
         self.clients.remove(client)
         self.joining.end_all(client)
@@ -381,3 +387,7 @@ class Hub:
 
     def _living(self) -> frozenset[str]:
         return self.cluster.member.lease.living if self.cluster is not None else frozenset()
+
+
+def _timings(client: ClientSettings) -> Timings:
+    return Timings(client.stale_close_s, client.pong_timeout_s, client.expired_close_s)

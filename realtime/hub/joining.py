@@ -7,12 +7,9 @@ reply's end. What the cursor passed meanwhile is sent in between.
 """
 
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Final
 
-import msgspec
-
-from realtime.auth.claims import Override
 from realtime.channels.fanout import Fanout
 from realtime.channels.live import Subscription
 from realtime.channels.rules import Channel
@@ -34,6 +31,7 @@ from realtime.hub.catching_up import CatchingUp, CaughtUp
 from realtime.hub.client import Client
 from realtime.hub.clock import Clock
 from realtime.hub.delivery import Delivery
+from realtime.hub.grants import Grant, Prepared
 from realtime.hub.payloads import check_format
 from realtime.hub.responder import Responder
 from realtime.model import ClientInfo, Entry, Kind, Position
@@ -41,36 +39,6 @@ from realtime.protocol.replies import Publication, SubscribeResult, Unsubscribed
 
 TTL_MAX_S: Final = 365 * 24 * 3600
 """The longest ttl that is told to a client (protocol 3.5)."""
-
-
-class Grant(msgspec.Struct, frozen=True):
-    """On what terms a subscription is given.
-
-    `chan_info` is what others see, `data` goes to the subscriber; raw JSON, b"" for none.
-    `expires_at` is in seconds since 1970, 0.0 for never; `tells_expiry`: the client must refresh.
-    `by_token` and `by_server` as in `Subscription`; `jti` is the subscription token's id.
-    """
-
-    by_token: bool = False
-    by_server: bool = False
-    chan_info: bytes = b""
-    data: bytes = b""
-    expires_at: float = 0.0
-    tells_expiry: bool = False
-    join_leave: bool = False
-    override: Override | None = None
-    jti: str = ""
-
-
-class Prepared(msgspec.Struct, frozen=True):
-    """A subscription that is ready to join, the result to send first, and what it recovers.
-
-    The result has the entries too; they are here for replies that cannot carry them.
-    """
-
-    subscription: Subscription
-    result: SubscribeResult
-    entries: Sequence[Entry]
 
 
 class Joining:
@@ -142,11 +110,14 @@ class Joining:
                 return self._prepared(
                     client, subscription, grant, since, caught_up, reject_unrecovered
                 )
-        return self._prepare(client, subscription, grant, since, opening, reject_unrecovered)
+        return self._prepare(
+            client, channel, subscription, grant, since, opening, reject_unrecovered
+        )
 
     async def _prepare(
         self,
         client: Client,
+        channel: Channel,
         subscription: Subscription,
         grant: Grant,
         since: Position | None,
@@ -156,7 +127,11 @@ class Joining:
         try:
             if opening is not None:
                 await opening
+                if channel.rules.chat:
+                    await self._judge(client, channel, subscription, grant)
             caught_up = await self._catching_up.after(subscription.channel, since)
+            if channel.rules.chat:
+                await self._delivery.reach(subscription.channel, caught_up.end)
         except (StoreError, TimeoutError):
             self.abandon(client, subscription)
             raise CommandRefused(INTERNAL) from None
@@ -167,6 +142,23 @@ class Joining:
             # Ended by the server meanwhile: by an API call, or because the client is gone.
             raise CommandRefused(PERMISSION_DENIED)
         return self._prepared(client, subscription, grant, since, caught_up, reject_unrecovered)
+
+    async def _judge(
+        self, client: Client, channel: Channel, subscription: Subscription, grant: Grant
+    ) -> None:
+        """Ask again, now that the node follows the channel: it may just have taken the user out.
+
+        Raises CommandRefused: 103, 100.
+        """
+        waiting = self._access.wait_for(client, channel)
+        standing = await waiting if waiting is not None else None
+        if grant.by_list:
+            allowed = self._access.may_subscribe(client, channel, by_token=False, standing=standing)
+        else:
+            allowed = not self._access.expelled(client, channel, standing)
+        if not allowed:
+            raise CommandRefused(PERMISSION_DENIED)
+        subscription.watches = self._watches(client, channel, grant)
 
     def _prepared(
         self,

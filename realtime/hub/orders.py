@@ -23,7 +23,7 @@ from realtime.errors import (
 from realtime.hub.api_fields import KEY_MAX, either, require
 from realtime.hub.clock import Clock
 from realtime.hub.connections import NOBODY, Connections, Target, named_by
-from realtime.hub.joining import Grant
+from realtime.hub.grants import Grant
 from realtime.hub.peers import Peers
 from realtime.hub.revoking import ORDER_MS, Revoking
 from realtime.model import Position, Revocation

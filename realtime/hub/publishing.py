@@ -2,10 +2,13 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from realtime.channels.rules import Channel, RuleBook
+from realtime.chat.ledger import stored as as_stored
+from realtime.chat.refusals import other_data
 from realtime.errors import (
     INTERNAL,
     MALFORMED,
@@ -15,17 +18,22 @@ from realtime.errors import (
     StoreError,
 )
 from realtime.hub.access import Access
+from realtime.hub.calling import caller_of
+from realtime.hub.chatting import Chat
 from realtime.hub.client import UNANSWERED_MAX, Client
 from realtime.hub.clock import Clock
 from realtime.hub.commits import Commits, Outcome
 from realtime.hub.delivery import Delivery
+from realtime.hub.dispatch import Waiting
 from realtime.hub.payloads import check_format, read_published
 from realtime.hub.responder import Responder
 from realtime.hub.statistics import Statistics
 from realtime.model import ClientInfo, Entry, NewEntry
 from realtime.protocol.commands import PublishRequest
 from realtime.protocol.replies import PublishResult
-from realtime.stores.base import Appended
+from realtime.stores.base import Appended, Conflict
+
+logger = logging.getLogger(__name__)
 
 _DONE: Final = PublishResult()
 
@@ -60,8 +68,10 @@ class Publishing:
         self._statistics = statistics
         self._clock = clock
         self._made = 0
+        self.chat: Chat | None = None
+        """Prepares what is published into chat channels; None for a hub without chat."""
 
-    def publish(self, client: Client, id: int, request: PublishRequest) -> None:
+    def publish(self, client: Client, id: int, request: PublishRequest) -> Waiting | None:
         """The client publishes. Answered at once, or, where there is history, once stored."""
         if not request.channel:
             raise ConnectionRefused(MALFORMED)
@@ -69,19 +79,39 @@ class Publishing:
         channel = self._rules.resolve(request.channel)
         rules = channel.rules
         check_format(client, rules)
-        if not self._access.may(client, "publish", channel):
+        chat = self.chat if rules.chat else None
+        if not (
+            self._access.may(client, "publish", channel)
+            if chat is None
+            else self._access.may_send(client, channel)
+        ):
             raise CommandRefused(PERMISSION_DENIED)
         data = read_published(client, bytes(request.data), rules)
         self._statistics.publications_received += 1
         info = subscription.info if subscription is not None else client.info
+        if chat is not None:
+            prepared = chat.prepare(caller_of(client, info), channel.name, data)
+            if not isinstance(prepared, NewEntry):
+                return self._store_when_prepared(client, id, prepared)
+            self._store(client, id, prepared)
+            return None
         now_ms = self._clock.wall_ms()
         if not rules.has_history:
             self._delivery.ephemeral(Entry(channel.name, 0, data, now_ms, info=info))
             self._responder.reply(client, id, _DONE)
-            return
+            return None
         sender = f"u:{client.user}" if client.user else f"g:{client.id}"
         entry = NewEntry(channel.name, sender, self.fresh_id(), data, now_ms, info=info)
+        self._store(client, id, entry)
+        return None
 
+    async def _store_when_prepared(
+        self, client: Client, id: int, preparing: Awaitable[NewEntry]
+    ) -> None:
+        # Also for a client that is gone by now: it did say so before.
+        self._store(client, id, await preparing)
+
+    def _store(self, client: Client, id: int, entry: NewEntry) -> None:
         def settle(entry: NewEntry, outcome: Outcome) -> None:
             self._settle(client, id, entry, outcome)
 
@@ -100,6 +130,8 @@ class Publishing:
             return
         if isinstance(outcome, Appended):
             self._responder.reply(client, id, _DONE)
+        elif isinstance(outcome, Conflict):  # of a client id in the data
+            self._responder.refuse(client, id, other_data().error)
         else:
             self._responder.refuse(client, id, INTERNAL)
 
@@ -112,24 +144,19 @@ class Publishing:
             self._statistics.duplicates += 1
             self._repeated(entry.channel, outcome.offset)
             return
-        self._delivery.committed(
-            Entry(
-                entry.channel,
-                outcome.offset,
-                entry.data,
-                outcome.at,
-                entry.kind,
-                entry.sender,
-                entry.client_id,
-                entry.digest,
-                entry.ref,
-                entry.info,
-                entry.tags,
-            )
-        )
+        made = as_stored(entry, outcome.offset, outcome.at, outcome.n)
+        self._delivery.committed(made)
+        if self.chat is not None and self._rules.resolve(entry.channel).rules.chat:
+            self._tell_chat(self.chat, made)
+
+    def _tell_chat(self, chat: Chat, entry: Entry) -> None:
+        try:
+            chat.committed(entry)
+        except Exception:  # the boundary of what chat makes of it: it is stored, and so answered
+            logger.exception("chat could not go on from an entry of kind %s", entry.kind)
 
     async def append(self, entry: NewEntry) -> Outcome:
-        """Store an entry for the server API, deliver it, and answer what became of it.
+        """Store an entry for the server API, or for chat, deliver it, and answer what became of it.
 
         Cancelling does not take it back: it is delivered all the same. Raises CommandRefused (100).
         """

@@ -1,9 +1,12 @@
 """History, presence and its numbers."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Final
 
+from realtime.auth.permissions import Operation
 from realtime.channels.rules import Channel, RuleBook
+from realtime.chat.standing import Standing
 from realtime.cluster.presence_reader import Elsewhere
 from realtime.errors import (
     BAD_REQUEST,
@@ -46,6 +49,9 @@ OTHERS_MAX: Final = 100_000
 Others = Callable[[str, int], Awaitable[Elsewhere]]
 """Reads at most so many of a channel's subscriptions on other living nodes. Raises StoreError."""
 
+_Answer = Callable[[], Coroutine[object, object, None] | None]
+"""Answers a command, or says what to wait for."""
+
 _Present = dict[str, ClientInfo]
 """Who is shown as subscribed, by connection id."""
 
@@ -86,19 +92,52 @@ class Reading:
         channel = self._resolve(request.channel)
         if not channel.rules.has_history:
             raise CommandRefused(NOT_AVAILABLE)
-        if not self._access.may(client, "read_history", channel):
-            raise CommandRefused(PERMISSION_DENIED)
+        known = self._access.knows(client, channel)
+        if known:
+            self._allow(client, "read_history", channel)
         check_format(client, channel.rules)
-        return self._reply_history(client, id, channel, request)
+        return self._reply_history(client, id, channel, request, known)
+
+    def _allow(
+        self,
+        client: Client,
+        operation: Operation,
+        channel: Channel,
+        standing: Standing | None = None,
+    ) -> None:
+        if not self._access.may(client, operation, channel, standing=standing):
+            raise CommandRefused(PERMISSION_DENIED)
+
+    async def _allow_when_known(
+        self, client: Client, operation: Operation, channel: Channel
+    ) -> None:
+        looking = self._access.wait_for(client, channel)
+        self._allow(client, operation, channel, await looking if looking is not None else None)
 
     async def _reply_history(
-        self, client: Client, id: int, channel: Channel, request: HistoryRequest
+        self, client: Client, id: int, channel: Channel, request: HistoryRequest, known: bool
     ) -> None:
+        if not known:
+            await self._allow_when_known(client, "read_history", channel)
         limit = request.limit
         if limit < 0 or limit > self._history_max:
             limit = self._history_max
         result = await self.page(channel, limit, request.since, request.reverse)
+        if channel.rules.chat and not await self._is_abreast(channel, result.offset):
+            # What this node had not come to yet may have taken the user out.
+            await self._allow_when_known(client, "read_history", channel)
         self._responder.reply(client, id, result)
+
+    async def _is_abreast(self, channel: Channel, head: int) -> bool:
+        """Whether all that was read had passed here; if not, it has now. Raises CommandRefused."""
+        live = self._delivery.find(channel.name)
+        if live is None or live.cursor is None or head <= live.cursor.position:
+            return True
+        try:
+            await self._delivery.reach(live, head)
+        except (StoreError, TimeoutError):
+            raise CommandRefused(INTERNAL) from None
+        return False
 
     async def page(
         self, channel: Channel, limit: int, since: Since | None, reverse: bool
@@ -143,7 +182,26 @@ class Reading:
         self, client: Client, id: int, request: PresenceRequest
     ) -> Coroutine[object, object, None] | None:
         """Who is subscribed (protocol 1.4); above `PRESENCE_MAX` there are only numbers (108)."""
-        channel = self._presence_channel(client, request.channel)
+        channel = self._presence_channel(request.channel)
+        return self._when_allowed(client, channel, partial(self._presence, client, id, channel))
+
+    def _when_allowed(
+        self, client: Client, channel: Channel, answer: _Answer
+    ) -> Coroutine[object, object, None] | None:
+        if self._access.knows(client, channel):
+            self._allow(client, "read_presence", channel)
+            return answer()
+        return self._answer_when_known(client, channel, answer)
+
+    async def _answer_when_known(self, client: Client, channel: Channel, answer: _Answer) -> None:
+        await self._allow_when_known(client, "read_presence", channel)
+        answering = answer()
+        if answering is not None:
+            await answering
+
+    def _presence(
+        self, client: Client, id: int, channel: Channel
+    ) -> Coroutine[object, object, None] | None:
         live = self._delivery.find(channel.name)
         if live is not None and live.count() > PRESENCE_MAX:
             raise CommandRefused(NOT_AVAILABLE)
@@ -160,7 +218,12 @@ class Reading:
         self, client: Client, id: int, request: PresenceStatsRequest
     ) -> Coroutine[object, object, None] | None:
         """How many are subscribed (protocol 1.4)."""
-        channel = self._presence_channel(client, request.channel)
+        channel = self._presence_channel(request.channel)
+        return self._when_allowed(client, channel, partial(self._stats, client, id, channel))
+
+    def _stats(
+        self, client: Client, id: int, channel: Channel
+    ) -> Coroutine[object, object, None] | None:
         if self.others is not None:
             return self._reply_stats(client, id, channel)
         self._responder.reply(client, id, _how_many(self._own(channel)))
@@ -209,12 +272,10 @@ class Reading:
         present = live.subscriptions() if live is not None else ()
         return {item.client.id: item.info for item in present if not item.hidden}
 
-    def _presence_channel(self, client: Client, name: str) -> Channel:
+    def _presence_channel(self, name: str) -> Channel:
         channel = self._resolve(name)
         if not channel.rules.presence:
             raise CommandRefused(NOT_AVAILABLE)
-        if not self._access.may(client, "read_presence", channel):
-            raise CommandRefused(PERMISSION_DENIED)
         return channel
 
     def _resolve(self, name: str) -> Channel:

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from realtime.auth.revocations import Revocations
+from realtime.chat.ports import Memberships
 from realtime.errors import (
     FORBIDDEN,
     INTERNAL,
@@ -69,7 +70,9 @@ class Revoking:
         responder: Responder,
         clock: Clock,
         peers: Peers,
+        memberships: Memberships | None = None,
     ) -> None:
+        self._memberships = memberships
         self._log = log
         self._revocations = revocations
         self._clients = clients
@@ -147,7 +150,11 @@ class Revoking:
         elif row.act == "truncate":
             self._delivery.truncated(row.channel)
         elif row.act == "unsubscribe":
+            if self._memberships is not None and row.user and row.channel:
+                self._memberships.forget(row.channel, row.user)
             self._connections.unsubscribe(Target(row.user, row.client), row.channel)
+        elif row.act == "members":
+            self._delivery.suspect(row.channel)
 
     def _end_tokens(self, row: Revocation) -> None:
         concerned = self._clients.of_user(row.user) if row.user else tuple(self._clients)

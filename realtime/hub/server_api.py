@@ -11,7 +11,6 @@ from realtime.channels.rules import Channel
 from realtime.errors import (
     BAD_REQUEST,
     INTERNAL,
-    METHOD_NOT_FOUND,
     NOT_AVAILABLE,
     CommandRefused,
     StoreError,
@@ -34,6 +33,7 @@ from realtime.protocol.calls import (
     NodeAnswer,
     PresenceCall,
     PresenceStatsCall,
+    RpcAnswer,
     RpcCall,
 )
 from realtime.protocol.replies import (
@@ -146,9 +146,9 @@ class ServerApi:
             ]
         )
 
-    async def rpc(self, call: RpcCall) -> Answer:
-        """No method is registered."""
-        raise CommandRefused(METHOD_NOT_FOUND)
+    async def rpc(self, call: RpcCall) -> RpcAnswer:
+        """Perform an operation of chat or of feeds for a user; 104 where there is no such."""
+        return await self._hub.calling.call(call)
 
     # Small steps.
 

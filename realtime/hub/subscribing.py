@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from realtime.auth.claims import SubscriptionClaims
 from realtime.auth.errors import TokenError, TokenExpired
 from realtime.channels.rules import Channel, RuleBook
+from realtime.chat.standing import Standing
 from realtime.errors import (
     ALREADY_SUBSCRIBED,
     BAD_REQUEST,
@@ -19,8 +20,9 @@ from realtime.errors import (
 )
 from realtime.hub.access import Access
 from realtime.hub.client import Client
+from realtime.hub.grants import Grant, Prepared
 from realtime.hub.identities import Identities
-from realtime.hub.joining import Grant, Joining, Prepared
+from realtime.hub.joining import Joining
 from realtime.hub.responder import Responder
 from realtime.model import Position
 from realtime.protocol.commands import (
@@ -75,32 +77,41 @@ class Subscribing:
         channel = self._rules.resolve(request.channel)
         if not channel.fits_regex:
             raise CommandRefused(BAD_REQUEST)
-        if request.token and (waiting := self._identities.wait_for(request.token)) is not None:
+        waiting = self._identities.wait_for(request.token) if request.token else None
+        if waiting is not None or not self._access.knows(client, channel):
             return self._subscribe_when_known(waiting, client, id, request, channel)
         return self._decide_and_join(client, id, request, channel)
 
     async def _subscribe_when_known(
         self,
-        waiting: Awaitable[None],
+        waiting: Awaitable[None] | None,
         client: Client,
         id: int,
         request: SubscribeRequest,
         channel: Channel,
     ) -> None:
-        await waiting
+        if waiting is not None:
+            await waiting
+        looking = self._access.wait_for(client, channel)
+        standing = await looking if looking is not None else None
         if client.closed is not None:
             return
         if request.channel in client.subscriptions:  # made by the server meanwhile
             raise CommandRefused(ALREADY_SUBSCRIBED)
-        joining = self._decide_and_join(client, id, request, channel)
+        joining = self._decide_and_join(client, id, request, channel, standing)
         if joining is not None:
             await joining
 
     def _decide_and_join(
-        self, client: Client, id: int, request: SubscribeRequest, channel: Channel
+        self,
+        client: Client,
+        id: int,
+        request: SubscribeRequest,
+        channel: Channel,
+        standing: Standing | None = None,
     ) -> Coroutine[object, object, None] | None:
         claims = self._claims(client, request) if request.token else None
-        grant = self._grant(client, channel, claims, request)
+        grant = self._grant(client, channel, claims, request, standing)
         return self._join_and_reply(client, id, request, channel, grant)
 
     def _claims(self, client: Client, request: SubscribeRequest) -> SubscriptionClaims:
@@ -121,11 +132,14 @@ class Subscribing:
         channel: Channel,
         claims: SubscriptionClaims | None,
         request: SubscribeRequest,
+        standing: Standing | None,
     ) -> Grant:
-        if not self._access.may_subscribe(client, channel, by_token=claims is not None):
+        if not self._access.may_subscribe(
+            client, channel, by_token=claims is not None, standing=standing
+        ):
             raise CommandRefused(PERMISSION_DENIED)
         if claims is None:
-            return Grant(join_leave=request.join_leave)
+            return Grant(join_leave=request.join_leave, by_list=True)
         return Grant(
             by_token=True,
             chan_info=claims.info,

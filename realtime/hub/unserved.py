@@ -1,13 +1,8 @@
 """Commands that nothing in this version serves, and what clients are told."""
 
-from realtime.errors import NOT_AVAILABLE, UNSUPPORTED, CommandRefused, ConnectionRefused
+from realtime.errors import UNSUPPORTED, ConnectionRefused
 from realtime.hub.client import Client
-from realtime.protocol.commands import RpcRequest, SendRequest
-
-
-def refuse_rpc(client: Client, id: int, request: RpcRequest) -> None:
-    """Answer 108: no method is registered (protocol 1.4, RPC without a handler)."""
-    raise CommandRefused(NOT_AVAILABLE)
+from realtime.protocol.commands import SendRequest
 
 
 def refuse_send(client: Client, id: int, request: SendRequest) -> None:

@@ -11,7 +11,10 @@ from realtime.channels.live import Subscription
 from realtime.channels.rules import RuleBook
 from realtime.hub.access import Access
 from realtime.hub.attendance import Attendance
+from realtime.hub.audiences import Audiences
+from realtime.hub.calling import Calling
 from realtime.hub.catching_up import CatchingUp
+from realtime.hub.chatting import Chat, ChatSetup
 from realtime.hub.client import Client, ClientRegistry
 from realtime.hub.clock import Clock
 from realtime.hub.commits import Commits
@@ -21,6 +24,8 @@ from realtime.hub.delivery import Delivery
 from realtime.hub.devices import Devices
 from realtime.hub.dispatch import Dispatch
 from realtime.hub.emulation import Emulation
+from realtime.hub.expulsions import Expulsions
+from realtime.hub.hints import Hints
 from realtime.hub.identities import Credentials, Identities
 from realtime.hub.joining import Joining
 from realtime.hub.log_reader import LogReader
@@ -32,9 +37,11 @@ from realtime.hub.reading import Reading
 from realtime.hub.repeats import Repeats
 from realtime.hub.responder import Responder
 from realtime.hub.revoking import Revoking
+from realtime.hub.server_side import ServerSide
+from realtime.hub.stage import HubStage
 from realtime.hub.statistics import Statistics
 from realtime.hub.subscribing import Subscribing
-from realtime.hub.unserved import refuse_rpc, refuse_send
+from realtime.hub.unserved import refuse_send
 from realtime.protocol.commands import (
     ConnectRequest,
     HistoryRequest,
@@ -56,7 +63,8 @@ from realtime.stores.base import HeadHints, LogStore, RevocationStore
 class Surroundings:
     """What a node gives its use cases: contracts, shared state, and ways back to the node.
 
-    `heads` is the store's ear for other nodes' entries, where several write to it.
+    `heads` is the store's ear for other nodes' entries, where several write to it. `chat` is None
+    where no namespace has any.
     `spawn` hosts a coroutine in a task that has a parent. `address_of` answers what another
     hub is called on the bus, by the id of its lease, None for one that is not alive; `look` has the
     leases read anew. `rescheduled`: a client's next deadline may have moved. `unconnected`: its
@@ -72,6 +80,7 @@ class Surroundings:
     heads: HeadHints | None
     repair_grace_s: float
     broker: Broker
+    chat: ChatSetup | None
     credentials: Credentials
     revocations: Revocations
     rules: RuleBook
@@ -95,6 +104,7 @@ class UseCases:
             insecure=around.settings.auth.insecure,
             revocations=around.revocations,
             clock=around.clock,
+            memberships=around.chat.memberships if around.chat is not None else None,
         )
         self.identities = Identities(
             around.credentials,
@@ -107,18 +117,7 @@ class UseCases:
             around.statistics,
             late=lambda entry, outcome: self.publishing.stored(entry, outcome),
         )
-        self.delivery = Delivery(
-            around.node,
-            store=around.store,
-            broker=around.broker,
-            fanout=around.fanout,
-            statistics=around.statistics,
-            heads=around.heads,
-            now_ms=around.clock.wall_ms,
-            repair_grace_s=around.repair_grace_s,
-            spawn=around.spawn,
-            insufficient=around.insufficient,
-        )
+        self.delivery = self._make_delivery(around)
         self.attendance = Attendance(around.node, lambda: self.delivery)
         reader = LogReader(around.store, now_ms=around.clock.wall_ms, spawn=around.spawn)
         self.joining = self._make_joining(around, reader)
@@ -141,6 +140,8 @@ class UseCases:
             statistics=around.statistics,
             clock=around.clock,
         )
+        self.calling = Calling(access=self.access, responder=around.responder)
+        self.server_side = self._make_server_side(around)
         self.connecting = self._make_connecting(around)
         self.connections = Connections(
             clients=around.clients,
@@ -160,6 +161,25 @@ class UseCases:
         )
         self.dispatch = self._make_dispatch(around)
         self.emulation = self._make_emulation(around)
+        self.audiences = Audiences(
+            around.node, delivery=self.delivery, peers=self.peers, clock=around.clock
+        )
+        self.chat = self._make_chat(around, around.chat) if around.chat is not None else None
+
+    @staticmethod
+    def _make_delivery(around: Surroundings) -> Delivery:
+        return Delivery(
+            around.node,
+            store=around.store,
+            broker=around.broker,
+            fanout=around.fanout,
+            statistics=around.statistics,
+            heads=around.heads,
+            now_ms=around.clock.wall_ms,
+            repair_grace_s=around.repair_grace_s,
+            spawn=around.spawn,
+            insufficient=around.insufficient,
+        )
 
     def _make_joining(self, around: Surroundings, reader: LogReader) -> Joining:
         client = around.settings.client
@@ -195,6 +215,17 @@ class UseCases:
             page_max_bytes=client.outbox_max_bytes,
         )
 
+    def _make_server_side(self, around: Surroundings) -> ServerSide:
+        auth = around.settings.auth
+        # Chat tells users there what happens in channels that they are not subscribed to.
+        has_personal = auth.personal_channels or around.chat is not None
+        return ServerSide(
+            personal_namespace=auth.personal_namespace if has_personal else None,
+            channels_max=around.settings.client.channels_max,
+            rules=around.rules,
+            access=self.access,
+        )
+
     def _make_connecting(self, around: Surroundings) -> Connecting:
         auth, client = around.settings.auth, around.settings.client
         return Connecting(
@@ -203,13 +234,11 @@ class UseCases:
                 version=around.version,
                 anonymous=auth.anonymous,
                 insecure=auth.insecure,
-                personal_namespace=auth.personal_namespace if auth.personal_channels else None,
                 user_connections_max=client.user_connections_max,
-                channels_max=client.channels_max,
                 ping_interval_s=client.ping_interval_s,
                 ping_intervals_s=client.ping_intervals_s,
             ),
-            rules=around.rules,
+            server_side=self.server_side,
             clients=around.clients,
             identities=self.identities,
             access=self.access,
@@ -241,7 +270,40 @@ class UseCases:
             responder=around.responder,
             clock=around.clock,
             peers=self.peers,
+            memberships=around.chat.memberships if around.chat is not None else None,
         )
+
+    def _make_chat(self, around: Surroundings, setup: ChatSetup) -> Chat:
+        """The service over a stage that is this node; from here on the use cases know it."""
+        self.delivery.members = Expulsions(
+            memberships=setup.memberships,
+            rules=around.rules,
+            access=self.access,
+            clients=around.clients,
+            joining=self.joining,
+        )
+        stage = HubStage(
+            rules=around.rules,
+            publishing=self.publishing,
+            delivery=self.delivery,
+            revoking=self.revoking,
+            hints=Hints(
+                server_side=self.server_side,
+                clients=around.clients,
+                fanout=around.fanout,
+                peers=self.peers,
+                statistics=around.statistics,
+                clock=around.clock,
+            ),
+            audiences=self.audiences,
+            clock=around.clock,
+            spawn=around.spawn,
+        )
+        chat = setup.make(stage)
+        self.publishing.chat = chat
+        self.calling.chat = chat
+        self.connecting.chat = chat
+        return chat
 
     def _make_emulation(self, around: Surroundings) -> Emulation:
         return Emulation(
@@ -274,7 +336,7 @@ class UseCases:
                 PresenceRequest: self.reading.presence,
                 PresenceStatsRequest: self.reading.presence_stats,
                 HistoryRequest: self.reading.history,
-                RpcRequest: refuse_rpc,
+                RpcRequest: self.calling.rpc,
                 SendRequest: refuse_send,
                 RefreshRequest: self.connecting.refresh,
                 SubRefreshRequest: subscribing.sub_refresh,

@@ -370,3 +370,23 @@ def test_a_wire_has_its_ping_ready() -> None:
     wire = Wire("w", JsonCodec(), lambda document: b"[" + document + b"]")
     assert wire.ping == b"[{}]"
     assert wire.name == "w"
+
+
+# Signals
+
+
+def test_a_signal_goes_to_everyone_who_is_subscribed_and_is_the_first_to_be_dropped() -> None:
+    room = Room()
+    clients = [room.client("a"), room.client("b")]
+    room.channel.join(clients[0].to(room.channel), room.fanout)
+    room.channel.join(clients[1].to(room.channel, after=5), room.fanout)
+    room.fanout.pause(clients[0].outbox, 0.0)
+    room.channel.signal(Entry("chat:1", 0, b"typing", 0, "signal"), room.fanout)
+    room.tick()
+    assert clients[1].sink.text == "w<typing>"
+    assert codec_of(room.wire).publications == 1
+    backlog = clients[0].outbox.backlog
+    assert backlog is not None
+    while not backlog.overflowed:
+        backlog.offer(b"x" * 1000, True, 0.0)
+    assert backlog.dropped == 1

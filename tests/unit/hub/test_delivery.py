@@ -6,6 +6,7 @@ from realtime.brokers.base import BusMessage
 from realtime.brokers.memory import MemoryBroker, MemoryBus
 from realtime.errors import StoreUnavailable
 from realtime.hub import delivery as delivery_module
+from realtime.hub import positions as positions_module
 from realtime.model import Entry
 from realtime.protocol.calls import SubscribeCall
 from tests.support.faults import BusFaults, FaultyBroker
@@ -221,8 +222,8 @@ async def test_a_comparison_that_fails_is_told_and_changes_nothing() -> None:
 async def test_many_channels_with_much_missing_are_compared_in_slices(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(delivery_module, "MISSED_MAX", 7)
-    monkeypatch.setattr(delivery_module, "MISSED_CHANNELS_MAX", 3)
+    monkeypatch.setattr(positions_module, "MISSED_MAX", 7)
+    monkeypatch.setattr(positions_module, "MISSED_CHANNELS_MAX", 3)
     async with two_nodes() as pair:
         alice = await pair.here.connected()
         channels = [f"chat:{number}" for number in range(8)]
@@ -238,7 +239,7 @@ async def test_many_channels_with_much_missing_are_compared_in_slices(
 
 
 async def test_a_large_gap_is_fetched_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery_module, "MISSED_MAX", 4)
+    monkeypatch.setattr(positions_module, "MISSED_MAX", 4)
     async with two_nodes() as pair:
         alice = await pair.here.subscribed("chat:1")
         pair.lose()

@@ -49,11 +49,11 @@ class ListeningStore(MemoryStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self.heads: list[tuple[str, int]] = []
+        self.heads: list[tuple[str, int, int]] = []
 
-    def heard(self, channel: str, offset: int) -> None:
+    def heard(self, channel: str, offset: int, n: int = -1) -> None:
         """See base, `HeadHints`."""
-        self.heads.append((channel, offset))
+        self.heads.append((channel, offset, n))
 
 
 async def test_positions_are_compared_every_second_while_the_bus_is_in_doubt(
@@ -127,12 +127,12 @@ async def test_the_store_hears_of_other_nodes_entries_while_they_are_news() -> N
         await node.subscribed("chat:1")
         now_ms = node.clock.wall_ms()
         for offset, sent_ms in ((1, now_ms - 14_000), (2, now_ms - 16_000), (3, now_ms + 16_000)):
-            entry = Entry("chat:1", offset, b"1", 1)
+            entry = Entry("chat:1", offset, b"1", 1, n=5)
             node.hub.delivery.received(BusMessage("other", entry, epoch=EPOCH, sent_ms=sent_ms))
             node.hub.delivery.received(
                 BusMessage(node.hub.node, entry, epoch=EPOCH, sent_ms=sent_ms)
             )
-        assert store.heads == [("chat:1", 1)]
+        assert store.heads == [("chat:1", 1, 5)]
 
 
 async def test_a_gap_that_the_bus_closes_in_time_is_not_read_from_the_store() -> None:
