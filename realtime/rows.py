@@ -191,7 +191,8 @@ class ReportRow(msgspec.Struct, frozen=True):
     """Somebody found something wrong. `place` sorts by time and is the report's id.
 
     `state`: "open", "dismissed" or "acted". `reporter` reports the message at `offset` (0: the
-    user) `about`. `reason` is one of a list, `text` in the reporter's words.
+    user) `about`. `reason` is one of a list, `text` in the reporter's words, `note` in those of
+    who resolved it.
     """
 
     place: str
@@ -205,6 +206,7 @@ class ReportRow(msgspec.Struct, frozen=True):
     at: int = 0
     resolved_by: str = ""
     resolved_at: int = 0
+    note: str = ""
 
 
 class AuditRow(msgspec.Struct, frozen=True):
@@ -267,6 +269,19 @@ class WorkRow(msgspec.Struct, frozen=True):
     state: bytes = b""
     at: int = 0
     done_at: int = 0
+
+
+class HereRow(msgspec.Struct, frozen=True):
+    """What a user is on a node, by all their connections there: "active" … "away", since when.
+
+    `node` is the id of its lease: the row counts for as long as that lives. Where there is only one
+    node there are no such rows.
+    """
+
+    user: str
+    node: str
+    state: str = ""
+    since: int = 0
 
 
 CHANNELS: Final = Table("channel_rows", ChannelRow, key=("channel",))
@@ -333,6 +348,7 @@ TIMELINE: Final = Table(
 )
 ANSWERS: Final = Table("answers", AnswerRow, key=("user", "client_id"), indexes=(("until",),))
 WORK: Final = Table("work", WorkRow, key=("kind", "id"))
+HERE: Final = Table("users_here", HereRow, key=("user", "node"), indexes=(("node", "user"),))
 
 TABLES: Final[tuple[Table[Any], ...]] = (
     CHANNELS,
@@ -350,5 +366,6 @@ TABLES: Final[tuple[Table[Any], ...]] = (
     TIMELINE,
     ANSWERS,
     WORK,
+    HERE,
 )
 """Every table, as drivers make them."""
