@@ -6,6 +6,7 @@ from realtime.chat import channel_events, member_events
 from realtime.chat.kept import Kept
 from realtime.chat.ports import ChatStore, Clock
 from realtime.chat.rooms import Rooms
+from realtime.chat.rosters import Rosters
 from realtime.chat.standing import NOBODY, Standing, standing_of
 from realtime.chat.waiting import waiting
 from realtime.errors import StoreUnavailable
@@ -31,16 +32,20 @@ class KeptMemberships:
         self._standings: Kept[Standing] = Kept(clock, kept_max=standings_max)
         self.rooms = Rooms(store, clock)
         """What is kept of the same channels themselves, by the same means."""
+        self.rosters = Rosters(store, clock)
+        """And who is in them."""
 
     def opened(self, channel: str) -> None:
         """See `ports.Memberships`."""
         self._standings.opened(channel)
         self.rooms.opened(channel)
+        self.rosters.opened(channel)
 
     def closed(self, channel: str) -> None:
         """See `ports.Memberships`."""
         self._standings.closed(channel)
         self.rooms.closed(channel)
+        self.rosters.closed(channel)
 
     def known(self, channel: str, user: str) -> Standing | None:
         """See `ports.Memberships`."""
@@ -61,6 +66,7 @@ class KeptMemberships:
         event = member_events.read(entry) if entry.kind == "member" else None
         if event is None:
             return
+        self.rosters.forget(entry.channel)
         if channel_events.changes_channel(event):
             self.rooms.forget(entry.channel)
         kept = {}
@@ -79,6 +85,7 @@ class KeptMemberships:
 
     def forget(self, channel: str, user: str = "") -> None:
         """See `ports.Memberships`. Also for whoever has written a row."""
+        self.rosters.forget(channel)
         if user:
             self._standings.forget(channel, user)
         else:
