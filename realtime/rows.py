@@ -207,6 +207,7 @@ class ReportRow(msgspec.Struct, frozen=True):
     resolved_by: str = ""
     resolved_at: int = 0
     note: str = ""
+    note: str = ""
 
 
 class AuditRow(msgspec.Struct, frozen=True):
