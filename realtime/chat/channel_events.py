@@ -136,14 +136,18 @@ def _after_member(entry: Entry, row: ChannelRow) -> ChannelRow:
         kind="direct" if event.act == "direct" else "room",
         title=event.title,
         avatar=event.avatar,
-        custom=bytes(event.custom),
-        settings=bytes(event.settings),
+        custom=_bytes(event.custom),
+        settings=_bytes(event.settings),
         owner=owner,
         created_by=maker,
         created_at=entry.at,
         digest=entry.digest,
         peer=next(others, "") if event.act == "direct" else "",
     )
+
+
+def _bytes(raw: msgspec.Raw | UnsetType) -> bytes:
+    return b"" if raw is UNSET else bytes(raw)
 
 
 def _updated(row: ChannelRow, event: ChannelEvent) -> ChannelRow:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, MutableMapping
 from typing import Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from realtime.chat.standing import ChannelRole, Standing
 from realtime.model import Entry
@@ -53,15 +54,14 @@ class MemberEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     last: bool = False
     title: str = ""
     avatar: str = ""
-    custom: msgspec.Raw = msgspec.Raw(b"")
-    settings: msgspec.Raw = msgspec.Raw(b"")
+    custom: msgspec.Raw | UnsetType = UNSET
+    settings: msgspec.Raw | UnsetType = UNSET
 
     @property
     def concerns(self) -> tuple[str, ...]:
-        """Everyone whose standing it may change."""
-        if self.users:
-            return tuple(place.user for place in self.users)
-        return (self.previous, self.user) if self.previous else (self.user,)
+        """Everyone whose standing it may change; who has been erased since has no name any more."""
+        users = [place.user for place in self.users] or [self.previous, self.user]
+        return tuple(user for user in users if user)
 
 
 _decoder: Final = msgspec.json.Decoder(MemberEvent)

@@ -97,11 +97,15 @@ def custom_of(raw: msgspec.Raw) -> bytes:
 
 def is_name(name: str) -> bool:
     """Whether it is one line, and not blank: names stand in titles of notifications."""
+    return 0 < len(name) <= NAME_MAX and is_line(name)
+
+
+def is_line(text: str) -> bool:
+    """Whether it is one line, however long, that is not blank and reads as it is written."""
     return (
-        0 < len(name) <= NAME_MAX
-        and not name.isspace()
-        and not _MISLEADING.search(name)
-        and all(unicodedata.category(character) != "Cc" for character in name)
+        not text.isspace()
+        and not _MISLEADING.search(text)
+        and all(unicodedata.category(character) != "Cc" for character in text)
     )
 
 

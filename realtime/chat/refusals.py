@@ -6,6 +6,7 @@ from realtime.errors import (
     ALREADY,
     DELETED,
     INVALID,
+    LIMIT_EXCEEDED,
     LOCKED,
     NOT_FOUND,
     PERMISSION_DENIED,
@@ -25,8 +26,12 @@ WHY: Final[dict[str, tuple[int, Advice, str]]] = {
     "banned": (103, "stop", "The user is banned from the channel."),
     "not_a_member": (103, "stop", "Only members may do this."),
     "role": (103, "stop", "The user's role in the channel does not allow this."),
+    "direct": (103, "stop", "A direct channel has no roles, and nobody comes or goes."),
     "refused_by_hook": (103, "stop", "The app's own check has refused the message."),
     "other_data": (409, "stop", "The same client_id was used for something else before."),
+    "taken": (409, "stop", "The id is another channel's."),
+    "owner": (409, "stop", "The owner has to give the channel to somebody else before."),
+    "resolved": (409, "stop", "Somebody has resolved the report otherwise."),
     "full": (106, "stop", "There is no room for more."),
     "rate": (111, "wait", "Too many calls of this kind by this user."),
     "guest": (101, "stop", "Only users with an id may do this."),
@@ -62,6 +67,16 @@ def too_many(retry_after_s: float) -> CallRefused:
 def other_data() -> CallRefused:
     """409: the same client_id with other data."""
     return CallRefused(ALREADY, why="other_data")
+
+
+def conflict(why: str) -> CallRefused:
+    """409: what is there does not go together with it."""
+    return CallRefused(ALREADY, why=why)
+
+
+def full() -> CallRefused:
+    """106: as many as there may be."""
+    return CallRefused(LIMIT_EXCEEDED, why="full")
 
 
 def deleted() -> CallRefused:

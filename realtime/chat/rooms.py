@@ -8,6 +8,7 @@ from realtime.chat import channel_events
 from realtime.chat.channel_events import Invites
 from realtime.chat.kept import Kept
 from realtime.chat.ports import ChatStore, Clock
+from realtime.chat.refusals import denied, not_found
 from realtime.chat.waiting import waiting
 from realtime.rows import CHANNELS, ChannelRow
 from realtime.settings.schema import ChannelOptions
@@ -67,6 +68,18 @@ class Rooms:
         No entry that passed before this returned is missing in it. Raises StoreError.
         """
         return await self._rooms.look_up(channel, "", lambda: self._read(channel))
+
+    async def made(self, channel: str, *, direct: bool = False) -> Room:
+        """The channel, if somebody has made it; `direct`: it may be one of two users, too.
+
+        Raises CommandRefused: 103 (why=direct), 404. Raises StoreError.
+        """
+        room = self.known(channel) or await self.look_up(channel)
+        if room.kind not in ("room", "direct"):
+            raise not_found("channel")
+        if room.kind == "direct" and not direct:
+            raise denied("direct")
+        return room
 
     def opened(self, channel: str) -> None:
         """The channel is live here: every entry that changes it passes from now on."""

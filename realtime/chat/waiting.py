@@ -23,3 +23,14 @@ async def waiting(store: ChatStore, channel: str) -> Sequence[Entry]:
     if len(entries) >= WAITING_MAX:
         raise StoreUnavailable(f"{WAITING_MAX} entries of a channel wait to be folded")
     return entries
+
+
+async def waiting_before(store: ChatStore, channel: str, offset: int) -> Sequence[Entry]:
+    """Those below an offset, in order. Raises StoreError, also where they are too many.
+
+    Of the oldest that wait it always can tell, so that folding them in order gets on.
+    """
+    entries = await store.pending(channel=channel, before_ms=ANY_TIME_MS, limit=WAITING_MAX)
+    if len(entries) >= WAITING_MAX and entries[-1].offset < offset:
+        raise StoreUnavailable(f"{WAITING_MAX} entries of a channel wait to be folded")
+    return [entry for entry in entries if entry.offset < offset]
