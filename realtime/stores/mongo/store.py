@@ -270,12 +270,14 @@ class MongoStore(EntryChanges, Tables, PersonalData, SharedRecords):
         )
 
     @overload
-    async def change(self, changes: Sequence[Change]) -> Sequence[bool]: ...
+    async def change(self, changes: Sequence[Change]) -> Sequence[bool]:
+        """See base, `ChangeStore`."""
 
     @overload
     async def change(
         self, *, put: Sequence[PresenceEntry], remove: Sequence[PresenceEntry]
-    ) -> None: ...
+    ) -> None:
+        """See base, `PresenceStore`."""
 
     async def change(
         self,
@@ -284,7 +286,7 @@ class MongoStore(EntryChanges, Tables, PersonalData, SharedRecords):
         put: Sequence[PresenceEntry] = (),
         remove: Sequence[PresenceEntry] = (),
     ) -> Sequence[bool] | None:
-        """See base: that of `ChangeStore`, or, with `put` and `remove`, of `PresenceStore`."""
+        """See base. Two contracts have a method of this name."""
         if changes is not None:
             return await self.change_entries(changes)
         await self.change_presence(put=put, remove=remove)
