@@ -43,6 +43,7 @@ class Blocks:
         self._changes = 0
         """How often the cache was changed by hand: what was read before that is not kept."""
         self._listeners: list[Listener] = []
+        self._unblock_listeners: list[Listener] = []
         self.operations: Mapping[str, Perform] = {
             "user.block": self.block,
             "user.unblock": self.unblock,
@@ -55,6 +56,10 @@ class Blocks:
         Again when it is asked for again, so after a StoreError in it there is another chance.
         """
         self._listeners.append(listener)
+
+    def on_unblock(self, listener: Listener) -> None:
+        """The same for when `user` blocks somebody no more."""
+        self._unblock_listeners.append(listener)
 
     # What callers ask for.
 
@@ -79,6 +84,8 @@ class Blocks:
         key = (caller.user, params.user)
         await self._store.write([Removal(BLOCKS, key)])
         self._forget(*key)
+        for listener in self._unblock_listeners:
+            await listener(caller.user, params.user)
         return DONE
 
     async def blocks(self, caller: Caller, params: ListBlocks) -> BlockPage:
