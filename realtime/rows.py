@@ -207,7 +207,6 @@ class ReportRow(msgspec.Struct, frozen=True):
     resolved_by: str = ""
     resolved_at: int = 0
     note: str = ""
-    note: str = ""
 
 
 class AuditRow(msgspec.Struct, frozen=True):
