@@ -25,13 +25,12 @@ from realtime.stores.base import Value, Write
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class MemberHint(msgspec.Struct, frozen=True, omit_defaults=True):
+class MemberHint(msgspec.Struct, frozen=True, omit_defaults=True, tag="member", tag_field="type"):
     """What the personal channels of those whom a `member` entry is about are told of it."""
 
     channel: str
     act: str
     role: str = ""
-    type: str = "member"
 
 
 class ChannelFolds:
