@@ -10,8 +10,9 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 
-SPANS_MAX: Final = 500
-"""The most spans that one `find` may look through, and keys that one `get` may ask for."""
+SPANS_MAX: Final = 512
+"""The most spans that one `find` may look through, and keys that one `get` may ask for: 500, as for
+`LogStore.missed`, and a few beside them."""
 
 WRITES_MAX: Final = 1_000
 """The most writes of one `write`."""
