@@ -88,7 +88,7 @@ class Expulsions:
             return
         channel = self._rules.resolve(name)
         by_token = subscription.by_token or name in client.granted
-        if self._memberships.known(name, client.user) is None:
+        if not self._access.knows(client, channel):
             # Not at hand, and nothing here may wait: the client comes again, and that may.
             self._joining.insufficient(client, subscription)
         elif not self._access.may_subscribe(client, channel, by_token=by_token):

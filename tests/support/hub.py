@@ -18,6 +18,7 @@ from realtime.auth.revocations import Revocations
 from realtime.auth.tokens import TokenRules
 from realtime.brokers.base import Broker
 from realtime.brokers.memory import MemoryBroker
+from realtime.hub.chatting import ChatSetup
 from realtime.hub.clock import Clock
 from realtime.hub.cluster import SharedStore
 from realtime.hub.hub import Hub
@@ -158,6 +159,7 @@ class Node:
             "channels being opened": delivery._opening,
             "channels heard of": delivery._heard,
             "channels being repaired": delivery._repairing,
+            "suspect channels": delivery.positions._suspects,
             "bytes of tails": delivery._budget.used,
             "clients on the wheel": [item for slot in hub._timers._wheel._slots for item in slot],
             "paused outboxes": fanout.paused,
@@ -199,6 +201,7 @@ async def running(
     repair_grace_s: float = 0.0,
     heads: HeadHints | None = None,
     shared: SharedStore | None = None,
+    chat: ChatSetup | None = None,
 ) -> AsyncIterator[Node]:
     """A hub that runs while the context is open; then its peers leave and leaks are looked for.
 
@@ -221,6 +224,7 @@ async def running(
         repair_grace_s=repair_grace_s,
         heads=heads,
         shared=shared,
+        chat=chat,
     )
     node = Node(hub, ServerApi(hub, store=faulty, idempotency=faulty), faulty, clock)
     async with _hosted(hub):
