@@ -18,7 +18,10 @@ from collections.abc import Callable, Iterable, Sequence
 from math import inf
 from typing import Final, get_args
 
+import msgspec
+
 from realtime.chat.operations import Spent
+from realtime.chat.others import Leases, Others
 from realtime.chat.ports import Clock
 from realtime.chat.refusals import too_many
 from realtime.limits.buckets import KeyedBuckets, Rate
@@ -39,10 +42,21 @@ OTHERS_MAX: Final = 3
 DEBT_MAX: Final = 5.0
 """How many bursts a bucket may owe, so that no word locks a user out for long."""
 
+HUBS_COUNTED_S: Final = 1.0
+"""How often the nodes are counted, in seconds."""
+
 Spending = tuple[str, str, float]
 """User, kind of calls (`Spent`), and what they cost together."""
 
 Key = tuple[str, Spent]
+
+SPENT: Final = "users_spent"
+
+
+class UsersSpent(msgspec.Struct, frozen=True):
+    """Word: what the node that tells has admitted since its last word."""
+
+    spent: list[Spending]
 
 
 class Allowances:
@@ -64,6 +78,19 @@ class Allowances:
     def __repr__(self) -> str:
         users = sum(len(buckets) for buckets in self._buckets.values())
         return f"<Allowances {users} buckets, {len(self._untold)} spendings to tell>"
+
+    def join(self, others: Others) -> None:
+        """Be one of several nodes. Call once, before anything is spent. See `share`."""
+
+        async def heard(word: UsersSpent) -> None:
+            self.spent_elsewhere(word.spent)
+
+        def tell(spent: Sequence[Spending]) -> None:
+            others.words.tell(SPENT, UsersSpent(list(spent)))
+
+        hubs = _Hubs(others.leases, self._now)
+        others.words.on(SPENT, UsersSpent, heard)
+        self.share(hubs.count, tell)
 
     def share(self, nodes: Callable[[], int], tell: Callable[[Sequence[Spending]], object]) -> None:
         """Have others told. Call once, before anything is spent.
@@ -125,6 +152,26 @@ class Allowances:
             await self._spent.wait()
             await asyncio.sleep(TELL_S)
             self.exchange()
+
+
+class _Hubs:
+    """How many nodes have clients, this one included; counted once a second."""
+
+    __slots__ = ("_count", "_leases", "_now", "_until")
+
+    def __init__(self, leases: Leases, now: Callable[[], float]) -> None:
+        self._leases = leases
+        self._now = now
+        self._count = 1
+        self._until = -inf
+
+    def count(self) -> int:
+        """Never waits."""
+        now = self._now()
+        if now >= self._until:
+            self._until = now + HUBS_COUNTED_S
+            self._count = sum(info.role == "hub" for info in self._leases.infos.values())
+        return self._count
 
 
 def _rate(settings: ChatSettings, kind: Spent) -> Rate:

@@ -2,12 +2,16 @@ import asyncio
 import random
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import Any, ClassVar
 
+import msgspec
 import pytest
 
-from realtime.chat.allowances import DEBT_MAX, TELL_S, WORD_MAX, Allowances, Spending
+from realtime.chat.allowances import DEBT_MAX, TELL_S, WORD_MAX, Allowances, Spending, UsersSpent
+from realtime.chat.others import Others
 from realtime.errors import CallRefused
 from realtime.settings.schema import ChatSettings
+from realtime.stores.base import NodeInfo
 from tests.support.chat import ManualClock
 
 TIGHT = ChatSettings(sends_per_s=1.0, sends_burst=5.0, edits_per_s=0.0, edits_burst=0.0)
@@ -189,6 +193,51 @@ def test_a_burst_on_one_of_three_nodes_takes_a_second_or_two() -> None:
     admitted = [spent(cluster.members[0], 100) for _ in cluster.ticks(21)]
     assert admitted[0] >= 50 // 3
     assert sum(admitted) >= 40
+
+
+class Bus:
+    """Words of one node to itself, and who lives."""
+
+    node = "a"
+    is_sure = True
+    living = frozenset({"a", "b", "w"})
+    infos: ClassVar = {
+        "a": NodeInfo("a", "1"),
+        "b": NodeInfo("b", "1"),
+        "w": NodeInfo("w", "1", role="worker"),
+    }
+
+    def __init__(self) -> None:
+        self.told: list[msgspec.Struct] = []
+        self.handlers: dict[str, Any] = {}
+
+    def on(self, kind: str, body: type[Any], handler: Any) -> None:
+        """See `Words`."""
+        self.handlers[kind] = handler
+
+    def tell(self, kind: str, body: msgspec.Struct) -> None:
+        """See `Words`."""
+        assert kind in self.handlers
+        self.told.append(body)
+
+
+async def test_words_go_over_the_bus_where_there_are_other_hubs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bus, clock = Bus(), ManualClock()
+    allowances = Allowances(TIGHT, clock)
+    allowances.join(Others(bus, bus))
+    allowances.spend("ann", "sends")
+    allowances.exchange()
+    assert bus.told == [UsersSpent([("ann", "sends", 1.0)])]
+    await bus.handlers["users_spent"](UsersSpent([("ann", "sends", 4.0)]))
+    assert spent(allowances, 1) == 0
+    bus.told.clear()
+    monkeypatch.setattr(Bus, "infos", {name: Bus.infos[name] for name in ("a", "w")})
+    clock.now_ms += 10_000
+    assert spent(allowances, 9) == 5
+    allowances.exchange()
+    assert bus.told == []
 
 
 async def test_the_loop_tells_by_itself_and_rests() -> None:
