@@ -16,7 +16,7 @@ LISTS = list(chain.from_iterable(combinations(NAMES, size) for size in range(len
 BOOLS = (False, True)
 
 
-def granted(grantee: str, role: Role, subscriber: bool, token: bool) -> bool:
+def granted(grantee: str, role: Role, subscriber: bool, token: bool, member: bool) -> bool:
     """What each name in a list means, in the words of design.md 6."""
     if grantee == "guest":
         return True
@@ -29,7 +29,7 @@ def granted(grantee: str, role: Role, subscriber: bool, token: bool) -> bool:
     if grantee == "admin":
         return role == "admin"
     assert grantee == "member"
-    return False
+    return member
 
 
 def test_there_are_four_operations_and_six_grantees_as_in_the_settings() -> None:
@@ -41,17 +41,17 @@ def test_there_are_four_operations_and_six_grantees_as_in_the_settings() -> None
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("role", ROLES)
 def test_the_whole_table(operation: str, role: Role) -> None:
-    for names, subscriber, token, insecure in product(LISTS, BOOLS, BOOLS, BOOLS):
+    for names, subscriber, token, member, insecure in product(LISTS, BOOLS, BOOLS, BOOLS, BOOLS):
         everything_else = {other: NAMES for other in OPERATIONS if other != operation}
         permissions = Permissions(**{operation: names}, **everything_else)
         expected = (
             insecure
             or role == "admin"
-            or any(granted(name, role, subscriber, token) for name in names)
+            or any(granted(name, role, subscriber, token, member) for name in names)
         )
-        case = (operation, role, names, subscriber, token, insecure)
+        case = (operation, role, names, subscriber, token, member, insecure)
         assert expected is permissions.allow(
-            operation, role, subscriber=subscriber, token=token, insecure=insecure
+            operation, role, subscriber=subscriber, token=token, member=member, insecure=insecure
         ), case
 
 
@@ -59,9 +59,9 @@ def test_the_whole_table(operation: str, role: Role) -> None:
 @pytest.mark.parametrize("operation", ["", "Publish", "publish ", "history", "delete", "__len__"])
 def test_unknown_operations_are_denied_to_everyone(operation: str, role: Role) -> None:
     permissions = Permissions(subscribe=NAMES, publish=NAMES, read_history=NAMES)
-    for subscriber, token, insecure in product(BOOLS, BOOLS, BOOLS):
+    for subscriber, token, member, insecure in product(BOOLS, BOOLS, BOOLS, BOOLS):
         assert not permissions.allow(
-            operation, role, subscriber=subscriber, token=token, insecure=insecure
+            operation, role, subscriber=subscriber, token=token, member=member, insecure=insecure
         )
 
 
@@ -88,6 +88,7 @@ def oracle_subscribe(
     private: bool,
     limited_to: tuple[str, ...] | None,
     user_limited: bool,
+    member: bool,
     insecure: bool,
 ) -> bool:
     """Protocol 4.2, read from top to bottom."""
@@ -99,7 +100,7 @@ def oracle_subscribe(
         return True
     if limited_to is not None:
         return user_limited and user in limited_to and bool(user)
-    if any(granted(name, role, False, False) for name in names):
+    if any(granted(name, role, False, False, member) for name in names):
         return True
     return insecure
 
@@ -108,8 +109,8 @@ def oracle_subscribe(
 def test_subscribing_goes_by_the_order_of_the_protocol(role: Role) -> None:
     users = ("", "42") if role == "guest" else ("42",)
     listed = (None, (), ("",), ("41",), ("41", "42"))
-    for names, user, token, private, limited_to, user_limited, insecure in product(
-        LISTS, users, BOOLS, BOOLS, listed, BOOLS, BOOLS
+    for names, user, token, private, limited_to, user_limited, member, insecure in product(
+        LISTS, users, BOOLS, BOOLS, listed, BOOLS, BOOLS, BOOLS
     ):
         found = may_subscribe(
             Permissions(subscribe=names),
@@ -119,9 +120,10 @@ def test_subscribing_goes_by_the_order_of_the_protocol(role: Role) -> None:
             private=private,
             limited_to=limited_to,
             user_limited=user_limited,
+            member=member,
             insecure=insecure,
         )
-        case = (names, role, user, token, private, limited_to, user_limited, insecure)
+        case = (names, role, user, token, private, limited_to, user_limited, member, insecure)
         assert found is oracle_subscribe(*case), case
 
 

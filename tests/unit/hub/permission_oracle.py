@@ -156,7 +156,7 @@ def _is(caller: Caller, grantee: Grant | None) -> bool:
             return caller.subscribed == "by token"
         case "admin":
             return caller.is_admin
-        case _:  # member grants nobody yet
+        case _:  # member: nobody, in a channel that has none
             return False
 
 
