@@ -6,6 +6,7 @@ from typing import Final, Protocol
 from realtime.model import ClientInfo, Entry, Kind, NewEntry, Retention
 from realtime.stores.base import (
     BackupStore,
+    ChangeStore,
     HeadHints,
     IdempotencyStore,
     LogStore,
@@ -20,6 +21,10 @@ KEEP_ALL: Final = Retention(-1, 0)
 
 class Store(LogStore, RevocationStore, IdempotencyStore, Protocol):
     """Every contract that each store keeps: what the hub needs on one machine."""
+
+
+class ChangingStore(Store, ChangeStore, Protocol):
+    """A store that changes what was written."""
 
 
 class SharedLogStore(Store, HeadHints, Protocol):
@@ -48,6 +53,29 @@ def new_entry(
     """An entry to append, with what most tests do not care about filled in."""
     return NewEntry(
         channel, sender, client_id, data, at, kind, digest, ref, info, tags, counts, pending
+    )
+
+
+def event(
+    channel: str,
+    client_id: str,
+    kind: Kind,
+    ref: int,
+    *,
+    data: bytes = b"{}",
+    at: int = NOW,
+    tags: dict[str, str] | None = None,
+) -> NewEntry:
+    """An entry about the one at `ref`, which nobody has carried out yet."""
+    return new_entry(
+        channel,
+        client_id,
+        data=data,
+        at=at,
+        kind=kind,
+        ref=ref,
+        tags={"kind": kind, "ref": str(ref), **(tags or {})},
+        pending=True,
     )
 
 

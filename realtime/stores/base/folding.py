@@ -83,7 +83,7 @@ def fold(entries: Sequence[Entry], pending: Sequence[Entry]) -> Sequence[Entry]:
             change = change_of(event, entry)
             if change is not None:
                 entry = changed(entry, change)
-        if entry.kind == "edit" and (entry.channel, entry.ref) in deleted:
+        if entry.kind == "edit" and not entry.stub and (entry.channel, entry.ref) in deleted:
             entry = blanked(entry)
         folded.append(entry)
     return folded
