@@ -1,4 +1,8 @@
-"""When users were last here, written when they are gone, once a minute at most."""
+"""When users were last here, written when they are gone, once a minute at most.
+
+Only for users who have a row (`Users` makes one for whoever comes), so that who has been erased in
+the meantime is not brought back.
+"""
 
 from typing import Final
 
@@ -34,10 +38,13 @@ class LastSeen:
         """Write what is due. Raises StoreError and TimeoutError; it is then due a minute later."""
         while due := self._pace.due(self._now(), WRITTEN_MAX):
             try:
-                await self._store.write(
-                    [Write(USERS, (user,), highest={"last_seen": at}) for user, at in due]
-                )
+                await self._store.write([seen_at(user, at) for user, at in due])
             except (StoreError, TimeoutError):
                 for user, at in due:
                     self.seen(user, at)
                 raise
+
+
+def seen_at(user: str, at: int) -> Write:
+    """What is written of a user who was here then (ms)."""
+    return Write(USERS, (user,), highest={"last_seen": at}, present=True)

@@ -48,6 +48,10 @@ class TokenInfo(msgspec.Struct, frozen=True):
     avatar: str = ""
 
 
+NOTHING: Final = TokenInfo()
+"""What a token says that has no info, or none of this."""
+
+
 class _Info(msgspec.Struct, frozen=True):
     # Apps put what they like into an info: what is not text is no reason to ignore the rest.
     name: Any = ""
@@ -148,7 +152,7 @@ def info_of(conn_info: bytes) -> TokenInfo:
     try:
         info = _read_info(conn_info or b"{}")
     except (msgspec.DecodeError, RecursionError):
-        return TokenInfo()
+        return NOTHING
     name, avatar = info.name, info.avatar
     return TokenInfo(
         name if isinstance(name, str) and is_name(name) else "",

@@ -21,12 +21,13 @@ import msgspec
 from realtime.backoff import HALF, Backoff
 from realtime.chat.calls.presence import DeviceState
 from realtime.chat.devices import Here, best_of
+from realtime.chat.last_seen import seen_at
 from realtime.chat.others import Others
 from realtime.chat.ports import ChatStore, Clock
 from realtime.chat.whereabouts import Heard, Said
 from realtime.cluster.outage import Outage
 from realtime.errors import StoreError
-from realtime.rows import HERE, USERS, HereRow
+from realtime.rows import HERE, HereRow
 from realtime.stores.base import Removal, Span, Write
 
 logger = logging.getLogger(__name__)
@@ -230,7 +231,7 @@ class SharedWhereabouts:
                 now = self._clock.wall_ms()
                 await self._store.write(
                     [
-                        *(Write(USERS, (row.user,), highest={"last_seen": now}) for row in rows),
+                        *(seen_at(row.user, now) for row in rows),
                         *(Removal(HERE, HERE.key_of(row)) for row in rows),
                     ]
                 )

@@ -22,7 +22,7 @@ from realtime.chat.calls.users import (
     UserProfiles,
 )
 from realtime.chat.operations import Perform
-from realtime.chat.profiles import TokenInfo, changes, info_of, profile_of, time_zones
+from realtime.chat.profiles import NOTHING, TokenInfo, changes, info_of, profile_of, time_zones
 from realtime.chat.refusals import denied, not_found
 from realtime.cluster.outage import Outage
 from realtime.errors import StoreError
@@ -108,11 +108,10 @@ class Users:
     def connected(self, caller: Caller) -> None:
         """A signed-in connection has come: what its token's info says is taken, if it is news.
 
-        Never waits. What is dropped because too many wait is taken when the user comes again.
+        So everybody who was ever here is known. Never waits. What is dropped because too many wait
+        is taken when the user comes again.
         """
-        info = info_of(caller.info.conn_info) if caller.info is not None else TokenInfo()
-        if not info.name and not info.avatar:
-            return
+        info = info_of(caller.info.conn_info) if caller.info is not None else NOTHING
         mark = hashlib.blake2b(msgspec.msgpack.encode(info), digest_size=8).digest()
         if self._taken.get(caller.user) == mark:
             self._taken.move_to_end(caller.user)
@@ -148,7 +147,7 @@ class Users:
             writes = []
             for user, (info, mark) in batch.items():
                 row = known.get(user)
-                if row is None or row.by_token != mark:
+                if row is None or (row.by_token != mark and info != NOTHING):
                     writes.append(_taking(user, info, mark, row, self._clock.wall_ms()))
             if writes:
                 await self._store.write(writes)

@@ -20,7 +20,7 @@ from realtime.chat.operations import DONE
 from realtime.chat.presence import Presence
 from realtime.errors import CallRefused, StoreUnavailable
 from realtime.rows import USERS
-from realtime.stores.base import Write
+from realtime.stores.base import Removal, Write
 from tests.support.chat import ChatParts, caller, chat_parts
 from tests.support.hub import until
 
@@ -30,6 +30,8 @@ T = 1_700_000_000_000
 @pytest.fixture
 async def parts() -> AsyncIterator[ChatParts]:
     async with chat_parts() as made:
+        known = ("ann", "bob", "eve")
+        await made.store.write([Write(USERS, (user,), initial={"name": user}) for user in known])
         yield made
 
 
@@ -137,8 +139,16 @@ async def test_who_was_last_here_when_is_written_once_a_minute(
             presence.departed(on("ann", f"c{second}"))
         await seconds(parts, presence, 1)
         rows = await parts.store.get(USERS, [("ann",)])
-        seen += [row.last_seen - T for row in rows]
+        seen += [row.last_seen - T for row in rows if row.last_seen]
     assert sorted(set(seen)) == [0, 60_000, 120_000]
+
+
+async def test_who_was_erased_is_not_brought_back(parts: ChatParts, presence: Presence) -> None:
+    presence.connected(on("ann", "c1"))
+    presence.departed(on("ann", "c1"))
+    await parts.store.write([Removal(USERS, ("ann",))])
+    await seconds(parts, presence, 100)
+    assert await parts.store.get(USERS, [("ann",)]) == []
 
 
 async def test_when_the_node_stops_it_is_written_for_everybody(

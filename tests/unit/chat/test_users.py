@@ -127,7 +127,9 @@ async def test_a_tokens_info_names_its_user(parts: ChatParts, users: Users) -> N
     await users.take()
     assert (await row_of(parts, "ann")).name == "Ann"
     assert (await row_of(parts, "ann")).avatar == "https://a.example/a"
-    assert await parts.store.get(USERS, [("bob",)]) == []
+    assert msgspec.structs.replace(await row_of(parts, "bob"), changed_at=0) == UserRow(
+        "bob", by_token=(await row_of(parts, "bob")).by_token
+    )
 
 
 async def test_the_same_info_does_not_undo_what_was_set_since(
@@ -141,6 +143,21 @@ async def test_the_same_info_does_not_undo_what_was_set_since(
         node.connected(with_info("ann", b'{"name":"Ann"}'))
         await node.take()
     assert (await row_of(parts, "ann")).name == "Anna"
+
+
+async def test_everybody_who_was_here_is_known(parts: ChatParts, users: Users) -> None:
+    users.connected(caller("bob"))
+    await users.take()
+    assert await users.get(caller("ann"), GetUser("bob")) == UserProfile("bob")
+
+
+async def test_a_token_without_info_takes_nothing_away(parts: ChatParts, users: Users) -> None:
+    await users.update(caller("ann"), update("ann", "1", name="Ann"))
+    before = await row_of(parts, "ann")
+    parts.clock.now_ms += 1
+    users.connected(caller("ann"))
+    await users.take()
+    assert await row_of(parts, "ann") == before
 
 
 async def test_another_info_is_news(parts: ChatParts, users: Users) -> None:

@@ -129,6 +129,8 @@ class Cluster:
 @pytest.fixture
 async def cluster() -> AsyncIterator[Cluster]:
     async with chat_parts() as parts:
+        known = ("ann", "bob")
+        await parts.store.write([Write(USERS, (user,), initial={"name": user}) for user in known])
         yield Cluster(parts)
 
 
