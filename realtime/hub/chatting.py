@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from realtime.chat.caller import Caller
+from realtime.chat.others import Others
 from realtime.chat.ports import Memberships, Stage
 from realtime.model import Entry, NewEntry
 
@@ -55,7 +56,10 @@ class Chat(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ChatSetup:
-    """What a hub is given to have chat: the memberships it asks, and how the service is made."""
+    """What a hub is given to have chat: the memberships it asks, and how the service is made.
+
+    The service gets the hub as a stage, and the other nodes where there may be any.
+    """
 
     memberships: Memberships
-    make: Callable[[Stage], Chat]
+    make: Callable[[Stage, Others | None], Chat]

@@ -15,6 +15,7 @@ from realtime.channels.fanout import Fanout
 from realtime.channels.live import Subscription
 from realtime.channels.outbox import Outbox
 from realtime.channels.rules import RuleBook
+from realtime.chat.others import Others
 from realtime.cluster.retention import RetentionRounds
 from realtime.errors import (
     CONNECTION_CLOSED,
@@ -124,13 +125,13 @@ class Hub:
         self.orders = use_cases.orders
         self.access = use_cases.access
         self.calling = use_cases.calling
-        self.chat = use_cases.chat
         self._audiences = use_cases.audiences
         # The handler of the hot path, without a hop.
         self.received = use_cases.dispatch.received
         self.emulation = use_cases.emulation
         self.attendance = use_cases.attendance
         self.cluster = self._join(shared, use_cases) if shared is not None else None
+        self.chat = use_cases.make_chat(self._others())
         self.watching = self._watching(position_check_s)
         self._retention = RetentionRounds(store, retention=self.rules.retention, clock=clock)
         self._timers = Timers(now=clock.monotonic(), responder=self.responder, joining=self.joining)
@@ -319,6 +320,9 @@ class Hub:
             use_cases=use_cases,
             spawn=self.spawn,
         )
+
+    def _others(self) -> Others | None:
+        return Others(self.peers, self.cluster.member.lease) if self.cluster is not None else None
 
     def _wake(self) -> None:
         self._loop.call_soon(self._flush)

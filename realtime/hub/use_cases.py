@@ -9,6 +9,7 @@ from realtime.brokers.base import Broker
 from realtime.channels.fanout import Fanout
 from realtime.channels.live import Subscription
 from realtime.channels.rules import RuleBook
+from realtime.chat.others import Others
 from realtime.hub.access import Access
 from realtime.hub.attendance import Attendance
 from realtime.hub.audiences import Audiences
@@ -164,7 +165,7 @@ class UseCases:
         self.audiences = Audiences(
             around.node, delivery=self.delivery, peers=self.peers, clock=around.clock
         )
-        self.chat = self._make_chat(around, around.chat) if around.chat is not None else None
+        self._around = around
 
     @staticmethod
     def _make_delivery(around: Surroundings) -> Delivery:
@@ -273,8 +274,15 @@ class UseCases:
             memberships=around.chat.memberships if around.chat is not None else None,
         )
 
-    def _make_chat(self, around: Surroundings, setup: ChatSetup) -> Chat:
-        """The service over a stage that is this node; from here on the use cases know it."""
+    def make_chat(self, others: Others | None) -> Chat | None:
+        """The service over a stage that is this node; from here on the use cases know it.
+
+        None where no namespace has chat. To be called once, before there are clients.
+        """
+        around = self._around
+        setup = around.chat
+        if setup is None:
+            return None
         self.delivery.members = Expulsions(
             memberships=setup.memberships,
             rules=around.rules,
@@ -299,7 +307,7 @@ class UseCases:
             clock=around.clock,
             spawn=around.spawn,
         )
-        chat = setup.make(stage)
+        chat = setup.make(stage, others)
         self.publishing.chat = chat
         self.calling.chat = chat
         self.connecting.chat = chat

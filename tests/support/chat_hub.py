@@ -15,6 +15,7 @@ import msgspec
 from realtime.brokers.memory import MemoryBroker, MemoryBus
 from realtime.chat.caller import Caller
 from realtime.chat.memberships import KeptMemberships
+from realtime.chat.others import Others
 from realtime.chat.ports import Stage
 from realtime.errors import METHOD_NOT_FOUND, CommandRefused
 from realtime.hub.chatting import ChatSetup
@@ -189,7 +190,7 @@ async def chat_node(
         memberships = KeptMemberships(tables, clock)
         made: list[FakeChat] = []
 
-        def make(stage: Stage) -> FakeChat:
+        def make(stage: Stage, others: Others | None) -> FakeChat:
             made.append(FakeChat(stage, clock))
             return made[0]
 
