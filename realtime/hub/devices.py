@@ -29,13 +29,13 @@ the phone has closed it, as SDKs do when they give up waiting, it does no harm b
 second word finds nobody any more. On one node it would, but there commands are read as they arrive.
 """
 
-import hashlib
 from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
 from realtime.auth.claims import ConnectionClaims, DeviceId
+from realtime.auth.device_names import device_name
 from realtime.auth.identity import Identity
 from realtime.errors import REPLACED
 from realtime.hub.client import Client, ClientRegistry
@@ -48,9 +48,6 @@ from realtime.protocol.commands import ConnectRequest
 APPEARED: Final = "device"
 HELD: Final = "device_held"
 REPLACE: Final = "device_replaced"
-
-DIGEST_BYTES: Final = 16
-"""Of what a device is called between nodes: nobody finds two devices that share it."""
 
 WORD_CLIENTS_MAX: Final = 1000
 """Clients in one word: a tenth of what a word may have in bytes."""
@@ -99,10 +96,7 @@ def device_of(identity: Identity, claims: ConnectionClaims | None, request: Conn
     id = claims.device_id if claims is not None else ""
     if not id:
         id = _named_in(bytes(request.data))
-    if not id:
-        return ""
-    name = f"{len(id)}:{id}{identity.user}".encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(name, digest_size=DIGEST_BYTES).hexdigest()
+    return device_name(identity.user, id)
 
 
 def _named_in(data: bytes) -> str:

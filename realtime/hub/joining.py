@@ -6,6 +6,7 @@ the reply is queued; and in the same step of the loop the subscription joins the
 reply's end. What the cursor passed meanwhile is sent in between.
 """
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Final
@@ -36,6 +37,9 @@ from realtime.hub.payloads import check_format
 from realtime.hub.responder import Responder
 from realtime.model import ClientInfo, Entry, Kind, Position
 from realtime.protocol.replies import Publication, SubscribeResult, Unsubscribed, raw
+
+READ_ON_TIMEOUT_S: Final = 4.0
+"""How long reading on may take before the client is told to try again: less than SDKs wait."""
 
 TTL_MAX_S: Final = 365 * 24 * 3600
 """The longest ttl that is told to a client (protocol 3.5)."""
@@ -142,6 +146,19 @@ class Joining:
             # Ended by the server meanwhile: by an API call, or because the client is gone.
             raise CommandRefused(PERMISSION_DENIED)
         return self._prepared(client, subscription, grant, since, caught_up, reject_unrecovered)
+
+    async def read_on(self, channel: Channel) -> None:
+        """Have the node come to where the channel's log is now, if it follows it.
+
+        Raises CommandRefused (100).
+        """
+        live = self._delivery.find(channel.name)
+        if live is not None and live.cursor is not None:
+            try:
+                async with asyncio.timeout(READ_ON_TIMEOUT_S):
+                    await self._delivery.positions.check([channel.name])
+            except (StoreError, TimeoutError):
+                raise CommandRefused(INTERNAL) from None
 
     async def _judge(
         self, client: Client, channel: Channel, subscription: Subscription, grant: Grant

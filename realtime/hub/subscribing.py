@@ -78,9 +78,16 @@ class Subscribing:
         if not channel.fits_regex:
             raise CommandRefused(BAD_REQUEST)
         waiting = self._identities.wait_for(request.token) if request.token else None
-        if waiting is not None or not self._access.knows(client, channel):
+        if waiting is not None or self._is_uncertain(client, channel):
             return self._subscribe_when_known(waiting, client, id, request, channel)
         return self._decide_and_join(client, id, request, channel)
+
+    def _is_uncertain(self, client: Client, channel: Channel) -> bool:
+        """Whether the store must be asked what the user is in a channel that has members."""
+        return bool(channel.rules.chat) and not (
+            self._access.knows(client, channel)
+            and self._access.may_subscribe(client, channel, by_token=False)
+        )
 
     async def _subscribe_when_known(
         self,
@@ -92,8 +99,7 @@ class Subscribing:
     ) -> None:
         if waiting is not None:
             await waiting
-        looking = self._access.wait_for(client, channel)
-        standing = await looking if looking is not None else None
+        standing = await self._standing(client, channel)
         if client.closed is not None:
             return
         if request.channel in client.subscriptions:  # made by the server meanwhile
@@ -101,6 +107,19 @@ class Subscribing:
         joining = self._decide_and_join(client, id, request, channel, standing)
         if joining is not None:
             await joining
+
+    async def _standing(self, client: Client, channel: Channel) -> Standing | None:
+        """What to ask about; None where it is at hand. Raises CommandRefused (100)."""
+        looking = self._access.wait_for(client, channel)
+        standing = await looking if looking is not None else None
+        if channel.rules.chat and not self._access.may_subscribe(
+            client, channel, by_token=False, standing=standing
+        ):
+            # Another node may have let the user in a moment ago.
+            await self._joining.read_on(channel)
+            looking = self._access.wait_for(client, channel)
+            standing = await looking if looking is not None else None
+        return standing
 
     def _decide_and_join(
         self,

@@ -287,6 +287,21 @@ async def test_who_waits_for_the_node_to_come_up_to_their_reply_is_put_out_too()
 # Without the bus
 
 
+async def test_who_was_let_in_elsewhere_may_come_here_at_once() -> None:
+    async with two_chat_nodes() as pair:
+        await pair.there.join("alice")
+        await subscribed(pair.here, "alice")
+        bob = await pair.here.node.connected("bob")
+        assert await bob.refused("subscribe", channel="room:1") == 103
+        pair.lose()
+        await pair.there.join("bob")
+        await bob.subscribe("room:1")
+        pair.here.node.store.fail("missed")
+        stranger = await pair.here.node.connected("stranger")
+        assert await stranger.refused("subscribe", channel="room:1") == 100
+        assert await stranger.refused("subscribe", channel="room:1") == 103
+
+
 @pytest.mark.parametrize("act", ENDINGS)
 async def test_a_bus_that_has_died_unnoticed_keeps_nobody_in(act: str) -> None:
     """Nothing is in doubt, so positions are compared only now and then."""

@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from realtime.auth.device_names import DIGEST_BYTES
 from realtime.auth.identity import Identity
 from realtime.channels.live import Wire
 from realtime.errors import REPLACED
-from realtime.hub.devices import DIGEST_BYTES, device_of
+from realtime.hub.devices import device_of
 from realtime.protocol.commands import ConnectRequest
 from realtime.protocol.unidirectional import UnidirectionalJsonCodec
 from realtime.settings.schema import ClientSettings
