@@ -14,6 +14,7 @@ import logging
 from collections.abc import Collection, Mapping
 from typing import Final
 
+from realtime.auth.device_names import device_name
 from realtime.chat.around import Around
 from realtime.chat.blocks import Blocks
 from realtime.chat.caller import Caller
@@ -101,7 +102,8 @@ class Presence:
 
     async def set(self, caller: Caller, params: SetPresence) -> Done:
         """Say what the caller's device is doing."""
-        user, state, device = caller.user, params.state, params.device_id
+        user, state = caller.user, params.state
+        device = device_name(user, params.device_id)
         if caller.client:
             if self._devices.says(user, caller.client, state, device, self._clock.wall_ms()):
                 self._changed(user)

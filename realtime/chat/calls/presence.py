@@ -4,6 +4,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from realtime.auth.claims import DEVICE_ID_CHARACTERS_MAX
 from realtime.chat.calls.fields import ChannelId, UserId
 from realtime.chat.operations import Done, Operation
 
@@ -23,7 +24,10 @@ DeviceState = Literal["active", "background", "away"]
 
 Device = Annotated[
     str,
-    msgspec.Meta(max_length=64, description='A device of the caller\'s; "" is not said.'),
+    msgspec.Meta(
+        max_length=DEVICE_ID_CHARACTERS_MAX,
+        description='What the app calls the device that it runs on; "" is not said.',
+    ),
 ]
 
 
@@ -37,8 +41,9 @@ class SetTyping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class SetPresence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the app is doing: in the foreground and used, in the background, or left alone.
 
-    Over a socket it is said of that connection, and `device_id` is the device that it is on. Over
-    HTTP it is said of the device's connections, or, without one, of all that the caller has.
+    Over a socket it is said of that connection, and `device_id` is the device that it is on, if it
+    did not say so when it connected. Over HTTP it is said of the device's connections, or, without
+    one, of all that the caller has.
     """
 
     state: DeviceState

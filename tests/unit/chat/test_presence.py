@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
+from realtime.auth.device_names import device_name
 from realtime.chat import watch_list
 from realtime.chat.blocks import Blocks
 from realtime.chat.caller import Caller
@@ -46,7 +47,7 @@ def presence(parts: ChatParts, blocks: Blocks) -> Presence:
 
 
 def on(user: str, client: str, device: str = "") -> Caller:
-    return Caller(user, "user", client=client, device=device)
+    return Caller(user, "user", client=client, device=device_name(user, device))
 
 
 def over_http(user: str) -> Caller:
