@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 import pytest
@@ -11,6 +11,7 @@ from realtime.chat.users import Users
 from realtime.errors import CallRefused
 from realtime.model import ClientInfo
 from realtime.rows import USERS, UserRow
+from realtime.stores.base import Removal, Write
 from tests.support.chat import ChatParts, caller, chat_parts
 from tests.support.polling import eventually
 
@@ -158,6 +159,24 @@ async def test_a_token_without_info_takes_nothing_away(parts: ChatParts, users: 
     users.connected(caller("ann"))
     await users.take()
     assert await row_of(parts, "ann") == before
+
+
+async def test_what_is_set_while_an_info_is_taken_stays(
+    parts: ChatParts, users: Users, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await users.update(caller("ann"), update("ann", "1", name="Ann"))
+    write = parts.store.write
+
+    async def update_then_write(writes: Sequence[Write | Removal]) -> None:
+        monkeypatch.undo()
+        parts.clock.now_ms += 1
+        await users.update(caller("ann"), update("ann", "2", name="Anna"))
+        await write(writes)
+
+    users.connected(with_info("ann", b'{"name":"Ann of yesterday"}'))
+    monkeypatch.setattr(parts.store, "write", update_then_write)
+    await users.take()
+    assert (await row_of(parts, "ann")).name == "Anna"
 
 
 async def test_another_info_is_news(parts: ChatParts, users: Users) -> None:
