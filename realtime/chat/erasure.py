@@ -44,7 +44,7 @@ _ALL: Final = Retention(-1, 0)
 Save = Callable[[], Awaitable[None]]
 
 
-class Report(msgspec.Struct, omit_defaults=True):
+class ErasureReport(msgspec.Struct, omit_defaults=True):
     """What an erasure has done, for machines. Every number is of things that are gone or changed.
 
     `entries` are the user's own, by kind; `traces` entries of others that named the user;
@@ -73,7 +73,7 @@ class Erasing(msgspec.Struct):
     user: str
     step: int = 0
     after: str = ""
-    report: Report = msgspec.field(default_factory=Report)
+    report: ErasureReport = msgspec.field(default_factory=ErasureReport)
 
 
 class Eraser:
@@ -129,7 +129,7 @@ class Eraser:
             erasing.after = channel
             await save()
 
-    async def _disown(self, channel: str, page: Sequence[Entry], report: Report) -> None:
+    async def _disown(self, channel: str, page: Sequence[Entry], report: ErasureReport) -> None:
         # What counted is not unread any more, for anybody: said before it is true, so that an
         # erasure that ends in between is only early.
         counted = [entry.offset for entry in page if entry.counts and not entry.deleted_at]
@@ -165,7 +165,7 @@ class Eraser:
             erasing.after = channel
             await save()
 
-    async def _clear_log(self, channel: str, user: str, report: Report) -> None:
+    async def _clear_log(self, channel: str, user: str, report: ErasureReport) -> None:
         after = 0
         while True:
             page = await self._store.read(
@@ -179,7 +179,7 @@ class Eraser:
                 return
             after = page.entries[-1].offset
 
-    async def _clear_rows(self, channel: str, user: str, report: Report) -> None:
+    async def _clear_rows(self, channel: str, user: str, report: ErasureReport) -> None:
         store = self._store
         async for members in rows(store, MEMBERS, (channel,)):
             invited = [row for row in members if row.invited_by == user]
@@ -281,10 +281,10 @@ class Eraser:
         await self._remove_rows(USERS, [(user,)], erasing.report)
         erasing.report.revocations += await self._store.forget_user(user)
 
-    async def _remove(self, table: Table[Any], page: Any, report: Report) -> None:
+    async def _remove(self, table: Table[Any], page: Any, report: ErasureReport) -> None:
         await self._remove_rows(table, [table.key_of(row) for row in page], report)
 
-    async def _remove_rows(self, table: Table[Any], keys: list[Key], report: Report) -> None:
+    async def _remove_rows(self, table: Table[Any], keys: list[Key], report: ErasureReport) -> None:
         if keys:
             await self._store.write([Removal(table, key) for key in keys])
             report.count(table, len(keys))

@@ -168,7 +168,8 @@ def _parameter(name: str, schema: Mapping[str, Any], place: str) -> dict[str, An
 
 def _description(operation: Operation) -> str:
     lines = [operation.description] if operation.description else []
-    lines.append(f"For {_WHO[operation.who]}. Over the socket: RPC `{operation.name}`.")
+    way = "Over HTTP only." if operation.streams else f"Over the socket: RPC `{operation.name}`."
+    lines.append(f"For {_WHO[operation.who]}. {way}")
     return "\n\n".join(lines)
 
 
@@ -177,7 +178,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
         str(operation.status): {
             "description": "Done.",
             "content": {
-                "application/json": {
+                "application/x-ndjson" if operation.streams else "application/json": {
                     "schema": {"$ref": _REF.format(name=operation.result.__name__)}
                 }
             },

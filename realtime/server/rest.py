@@ -1,8 +1,9 @@
 """REST: the operations of chat and feeds under `/api/v1`, with bearer tokens."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
@@ -28,6 +29,11 @@ CALLS_MAX: Final = 512
 
 RETRY_S: Final = 1
 """After how many seconds to come back where the answer to a call is not known."""
+
+WRITE_TIMEOUT_S: Final = 30.0
+"""How long whoever is streamed to may take for the next line."""
+
+NDJSON: Final = "application/x-ndjson"
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 
@@ -112,6 +118,8 @@ class RestRoutes:
                 return problem(refused, headers)
             except Refusal as refusal:
                 return refusal.answer(headers)
+            if call.operation.streams:
+                return await _stream(request, result, headers)
             return web.Response(
                 body=_encode(result),
                 status=call.operation.status,
@@ -121,7 +129,7 @@ class RestRoutes:
 
         return handle
 
-    async def _perform(self, call: Call, request: web.Request) -> msgspec.Struct:
+    async def _perform(self, call: Call, request: web.Request) -> Any:
         caller = await self._bearer(_token(request))
         body = b""
         if request.can_read_body:
@@ -132,13 +140,27 @@ class RestRoutes:
                 raise CallRefused(BAD_REQUEST)
             query[name] = text
         key = request.headers.get(IDEMPOTENCY_KEY, "")
-        result = await self._calls.perform(
+        return await self._calls.perform(
             caller,
             call,
             lambda: call.parameters.read_parts(request.match_info, query, body, key),
         )
-        assert isinstance(result, msgspec.Struct)  # as the table says
-        return result
+
+
+async def _stream(
+    request: web.Request, lines: AsyncIterator[bytes], headers: Mapping[str, str]
+) -> web.StreamResponse:
+    """Lines of JSON, as fast as they are read. Where the store fails midway the answer breaks off,
+    so that nobody takes a part for the whole."""
+    response = web.StreamResponse(
+        headers={**headers, "Content-Type": NDJSON, "Cache-Control": "no-store"}
+    )
+    await response.prepare(request)
+    async for line in lines:
+        async with asyncio.timeout(WRITE_TIMEOUT_S):
+            await response.write(line)
+    await response.write_eof()
+    return response
 
 
 def problem(refused: CommandRefused, headers: Mapping[str, str]) -> web.Response:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from realtime.chat.erasure import Report
+from realtime.chat.erasure import ErasureReport
 from realtime.chat.operations import Operation
 
 UserId = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
@@ -40,7 +40,7 @@ class Erasure(msgspec.Struct, frozen=True, omit_defaults=True):
 
     erasure: str
     done: bool = False
-    report: Report | None = None
+    report: ErasureReport | None = None
 
 
 OPERATIONS: Final = (
@@ -52,7 +52,7 @@ OPERATIONS: Final = (
         ExportLine,
         "self",
         "reads",
-        "All that is kept of a user, as lines of JSON.",
+        "All that is kept of a user, as lines of JSON",
         description="Streamed, and as long as it is (application/x-ndjson). The first line says"
         " whose data it is; a last line of the type `end` says that nothing is missing.",
         streams=True,
@@ -65,7 +65,7 @@ OPERATIONS: Final = (
         Erasure,
         "self",
         "invites",
-        "Erase a user: what they wrote, and their name wherever it is kept.",
+        "Erase a user: what they wrote, and their name wherever it is kept",
         description="Answers at once; the work goes on in the background, also after a restart."
         " The app ends the user's tokens first. Asked again, it answers the same erasure until it"
         " is done.",
@@ -78,7 +78,7 @@ OPERATIONS: Final = (
         Erasure,
         "user",
         "reads",
-        "How far an erasure is, and its report.",
+        "How far an erasure is, and its report",
         (404,),
         description="Whoever knows the id may ask. The report is kept for a year.",
     ),
