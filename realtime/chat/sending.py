@@ -1,0 +1,189 @@
+"""May this message be written? The one gate, for `chat.send` and for a plain publish.
+
+A plain publish is the hot path: where what the user and the room are is at hand, nothing is waited
+for and no task is started.
+"""
+
+import secrets
+from collections.abc import Coroutine
+from typing import Any, Final
+
+import msgspec
+
+from realtime.chat.around import Around
+from realtime.chat.blocks import Blocks
+from realtime.chat.caller import Caller
+from realtime.chat.contents import Contents
+from realtime.chat.hooks import Question
+from realtime.chat.ledger import digest
+from realtime.chat.refusals import denied, invalid
+from realtime.chat.restrictions import (
+    refuse_archived,
+    refuse_blocked,
+    refuse_muted,
+    refuse_unmade,
+)
+from realtime.chat.rooms import Room, Rooms
+from realtime.chat.slow_mode import SlowMode
+from realtime.chat.standing import Standing
+from realtime.errors import INTERNAL, CommandRefused, StoreError
+from realtime.model import NewEntry
+from realtime.settings.schema import ChannelOptions
+
+CLIENT_ID_MAX: Final = 64
+"""Characters of a `client_id`."""
+
+
+class _Given(msgspec.Struct, gc=False):
+    """What is read of the data of a plain publish."""
+
+    client_id: str | None = None
+
+
+_read_given = msgspec.json.Decoder(_Given).decode
+
+
+class Sending:
+    """Decides about messages to rooms. `contents` says what may be in them."""
+
+    def __init__(self, around: Around, rooms: Rooms, *, blocks: Blocks, contents: Contents) -> None:
+        self._stage = around.stage
+        self._memberships = around.memberships
+        self._clock = around.clock
+        self._ledger = around.ledger
+        self._doorkeeper = around.doorkeeper
+        self._allowances = around.allowances
+        self._rooms = rooms
+        self._blocks = blocks
+        self._contents = contents
+        self._slow_mode = SlowMode(around.store, around.clock)
+        self._prefix = secrets.token_hex(8)
+        self._made = 0
+
+    def prepare(
+        self, caller: Caller, channel: str, data: bytes
+    ) -> NewEntry | Coroutine[Any, Any, NewEntry]:
+        """What a plain publish of `data` appends. `data` is what the namespace takes, as JSON.
+
+        A `client_id` in an object makes it a send that can be retried: 409 is the store's to tell,
+        from the digest. The namespace's `publish` is not looked at. Raises, at once or when
+        awaited, CommandRefused: 100, 102, 103, 107, 111, 404, 422, 423.
+        """
+        self._allowances.spend(caller.user, "sends")
+        client_id = given_client_id(data)
+        entry = NewEntry(
+            channel,
+            caller.sender,
+            client_id or self._fresh_id(),
+            data,
+            self._clock.wall_ms(),
+            digest=digest("message", 0, data) if client_id else b"",
+            info=caller.info,
+            counts=True,
+        )
+        options = self._doorkeeper.options(channel, "room")
+        standing = self._memberships.known(channel, caller.user)
+        room = self._rooms.known(channel)
+        if (
+            standing is None
+            or room is None
+            or room.pair
+            or self._contents.has_hook
+            or room.slow_mode_ms(options)
+        ):
+            return self._prepared(caller, entry, options)
+        try:
+            self._judge(caller, options, standing, room)
+        except CommandRefused as refusal:
+            if not client_id:
+                raise
+            return self._refused(entry, refusal)
+        return entry
+
+    async def check(self, caller: Caller, channel: str, options: ChannelOptions) -> Room:
+        """Whether the caller may write to a room now, slow mode aside; the room if so.
+
+        Raises CommandRefused: 100, 103, 404, 423, and StoreError.
+        """
+        standing = await self._doorkeeper.standing(channel, caller.user)
+        # Strangers are refused before anything is read for them.
+        self._doorkeeper.judge(caller, options, standing, "writer")
+        room = await self._rooms.look_up(channel)
+        self._judge(caller, options, standing, room)
+        await refuse_blocked(self._blocks, caller, room)
+        return room
+
+    async def pass_slow_mode(
+        self, caller: Caller, channel: str, client_id: str, room: Room, options: ChannelOptions
+    ) -> None:
+        """The last thing before a message is stored. Moderators need not wait.
+
+        Raises CallRefused (423, why=slow_mode), and StoreError.
+        """
+        least_ms = room.slow_mode_ms(options)
+        if not least_ms or caller.is_admin:
+            return
+        if (await self._doorkeeper.standing(channel, caller.user)).moderates:
+            return
+        await self._slow_mode.pass_through(channel, caller.user, client_id, least_ms=least_ms)
+
+    def _judge(
+        self, caller: Caller, options: ChannelOptions, standing: Standing, room: Room
+    ) -> None:
+        self._doorkeeper.judge(caller, options, standing, "writer")
+        refuse_unmade(room)
+        refuse_archived(room)
+        if caller.is_admin:
+            return
+        if room.announce and not standing.moderates:
+            raise denied()
+        refuse_muted(standing, self._clock.wall_ms())
+
+    async def _prepared(self, caller: Caller, entry: NewEntry, options: ChannelOptions) -> NewEntry:
+        try:
+            room = await self.check(caller, entry.channel, options)
+            if self._contents.has_hook:
+                client_id = entry.client_id if entry.digest else ""
+                question = Question(
+                    "message", entry.channel, caller.user, msgspec.Raw(entry.data), client_id
+                )
+                data = await self._contents.ask(caller, question, options)
+                if data != entry.data:
+                    entry = msgspec.structs.replace(entry, data=data)
+            await self.pass_slow_mode(caller, entry.channel, entry.client_id, room, options)
+        except CommandRefused as refusal:
+            if not entry.digest:
+                raise
+            return await self._refused(entry, refusal)
+        except StoreError:
+            raise CommandRefused(INTERNAL) from None
+        return entry
+
+    async def _refused(self, entry: NewEntry, refusal: CommandRefused) -> NewEntry:
+        """An entry that was stored once is given again, and the store says that it is there."""
+        if await self._ledger.earlier(entry) is None:
+            raise refusal
+        return entry
+
+    def _fresh_id(self) -> str:
+        self._made += 1
+        return f"{self._prefix}.{self._made}"
+
+
+def given_client_id(data: bytes) -> str:
+    """The `client_id` in the object that `data` is; "" where it is none, or has none.
+
+    Raises CallRefused (422) where it is not a text of 1 to 64 characters: to go on without it
+    would be to store a retry twice.
+    """
+    if b'"client_id"' not in data or not data.lstrip(b" \t").startswith(b"{"):
+        return ""
+    try:
+        client_id = _read_given(data).client_id
+    except msgspec.DecodeError:
+        raise invalid("client_id") from None
+    if client_id is None:
+        return ""
+    if not 0 < len(client_id) <= CLIENT_ID_MAX:
+        raise invalid("client_id")
+    return client_id
