@@ -8,6 +8,9 @@ from realtime.stores.base import NodeStore
 RETENTION: Final = "retention"
 """The task of freeing what retention hides."""
 
+CHAT: Final = "chat"
+"""The task of checking what chat has reckoned: done by a hub."""
+
 
 def sweep_task(node: str) -> str:
     """The task of sweeping a dead node."""

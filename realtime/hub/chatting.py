@@ -3,7 +3,7 @@
 The service in turn asks the hub through `realtime.chat.ports.Stage`, which `realtime.hub.stage` is.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +11,9 @@ from realtime.chat.caller import Caller
 from realtime.chat.others import Others
 from realtime.chat.ports import Memberships, Stage
 from realtime.model import Entry, NewEntry
+
+IsMine = Callable[[], Awaitable[bool]]
+"""Whether this node does what only one node of all does. Raises StoreError."""
 
 
 class Chat(Protocol):
@@ -58,8 +61,9 @@ class Chat(Protocol):
 class ChatSetup:
     """What a hub is given to have chat: the memberships it asks, and how the service is made.
 
-    The service gets the hub as a stage, and the other nodes where there may be any.
+    The service gets the hub as a stage, the other nodes where there may be any, and whom to ask
+    whether this node is the one for what only one of all does.
     """
 
     memberships: Memberships
-    make: Callable[[Stage, Others | None], Chat]
+    make: Callable[[Stage, Others | None, IsMine], Chat]

@@ -17,11 +17,8 @@ from realtime.channels.outbox import Outbox
 from realtime.channels.rules import RuleBook
 from realtime.chat.others import Others
 from realtime.cluster.retention import RetentionRounds
-from realtime.errors import (
-    CONNECTION_CLOSED,
-    SHUTDOWN,
-    SLOW,
-)
+from realtime.cluster.tasks import CHAT
+from realtime.errors import CONNECTION_CLOSED, SHUTDOWN, SLOW
 from realtime.hub.chatting import ChatSetup
 from realtime.hub.client import Client, ClientRegistry
 from realtime.hub.client_ids import ClientIds
@@ -131,7 +128,7 @@ class Hub:
         self.emulation = use_cases.emulation
         self.attendance = use_cases.attendance
         self.cluster = self._join(shared, use_cases) if shared is not None else None
-        self.chat = use_cases.make_chat(self._others())
+        self.chat = use_cases.make_chat(self._others(), self._is_mine)
         self.watching = self._watching(position_check_s)
         self._retention = RetentionRounds(store, retention=self.rules.retention, clock=clock)
         self._timers = Timers(now=clock.monotonic(), responder=self.responder, joining=self.joining)
@@ -323,6 +320,9 @@ class Hub:
 
     def _others(self) -> Others | None:
         return Others(self.peers, self.cluster.member.lease) if self.cluster is not None else None
+
+    async def _is_mine(self) -> bool:
+        return self.cluster is None or await self.cluster.member.upkeep.tasks.mine(CHAT)
 
     def _wake(self) -> None:
         self._loop.call_soon(self._flush)

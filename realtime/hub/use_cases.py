@@ -15,7 +15,7 @@ from realtime.hub.attendance import Attendance
 from realtime.hub.audiences import Audiences
 from realtime.hub.calling import Calling
 from realtime.hub.catching_up import CatchingUp
-from realtime.hub.chatting import Chat, ChatSetup
+from realtime.hub.chatting import Chat, ChatSetup, IsMine
 from realtime.hub.client import Client, ClientRegistry
 from realtime.hub.clock import Clock
 from realtime.hub.commits import Commits
@@ -274,7 +274,7 @@ class UseCases:
             memberships=around.chat.memberships if around.chat is not None else None,
         )
 
-    def make_chat(self, others: Others | None) -> Chat | None:
+    def make_chat(self, others: Others | None, is_mine: IsMine) -> Chat | None:
         """The service over a stage that is this node; from here on the use cases know it.
 
         None where no namespace has chat. To be called once, before there are clients.
@@ -307,7 +307,7 @@ class UseCases:
             clock=around.clock,
             spawn=around.spawn,
         )
-        chat = setup.make(stage, others)
+        chat = setup.make(stage, others, is_mine)
         self.publishing.chat = chat
         self.calling.chat = chat
         self.connecting.chat = chat

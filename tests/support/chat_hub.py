@@ -18,7 +18,7 @@ from realtime.chat.memberships import KeptMemberships
 from realtime.chat.others import Others
 from realtime.chat.ports import Stage
 from realtime.errors import METHOD_NOT_FOUND, CommandRefused
-from realtime.hub.chatting import ChatSetup
+from realtime.hub.chatting import ChatSetup, IsMine
 from realtime.model import Entry, NewEntry
 from realtime.settings.schema import ChannelOptions, Settings
 from realtime.stores.base import Appended
@@ -190,7 +190,7 @@ async def chat_node(
         memberships = KeptMemberships(tables, clock)
         made: list[FakeChat] = []
 
-        def make(stage: Stage, others: Others | None) -> FakeChat:
+        def make(stage: Stage, others: Others | None, is_mine: IsMine) -> FakeChat:
             made.append(FakeChat(stage, clock))
             return made[0]
 
