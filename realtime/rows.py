@@ -168,14 +168,6 @@ class ReferenceRow(msgspec.Struct, frozen=True):
     user: str = ""
 
 
-class DeletionRow(msgspec.Struct, frozen=True):
-    """The entry at `offset` counted when it was sent and has been deleted since."""
-
-    channel: str
-    offset: int
-    at: int = 0
-
-
 class PinRow(msgspec.Struct, frozen=True):
     """Whether the message at `ref` is pinned, and by whom; `offset` is of the last such event."""
 
@@ -315,7 +307,6 @@ REFERENCES: Final = Table(
     ReferenceRow,
     key=("channel", "ref", "offset"),
 )
-DELETIONS: Final = Table("deletions", DeletionRow, key=("channel", "offset"))
 PINS: Final = Table(
     "pins",
     PinRow,
@@ -358,7 +349,6 @@ TABLES: Final[tuple[Table[Any], ...]] = (
     MENTIONS,
     REACTIONS,
     REFERENCES,
-    DELETIONS,
     PINS,
     REPORTS,
     AUDIT,

@@ -23,6 +23,7 @@ from realtime.rows import (
     BLOCKS,
     CHANNELS,
     EVERYBODY,
+    HERE,
     MEMBERS,
     MENTIONS,
     PINS,
@@ -175,6 +176,9 @@ class Eraser:
             changed = [change for change in changes if change is not None]
             if changed:
                 report.traces += sum(await self._store.change(changed))
+            # Made in nobody's name, but not without saying by whom.
+            made = [item.offset for item in page.entries if item.info and item.info.user == user]
+            await self._store.disown(channel, made)
             if len(page.entries) < PAGE:
                 return
             after = page.entries[-1].offset
@@ -278,6 +282,8 @@ class Eraser:
         user = erasing.user
         async for answers in rows(self._store, ANSWERS, (user,)):
             await self._remove(ANSWERS, answers, erasing.report)
+        async for here in rows(self._store, HERE, (user,)):
+            await self._remove(HERE, here, erasing.report)
         await self._remove_rows(USERS, [(user,)], erasing.report)
         erasing.report.revocations += await self._store.forget_user(user)
 

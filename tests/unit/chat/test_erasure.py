@@ -18,6 +18,7 @@ from realtime.rows import (
     BLOCKS,
     CHANNELS,
     EVERYBODY,
+    HERE,
     MEMBERS,
     MENTIONS,
     PINS,
@@ -108,11 +109,12 @@ async def plant(store: SQLiteStore) -> None:
             Write(
                 AUDIT, ("chat:one", "a2"), set={"by": "bob", "target": USER, "detail": _last(USER)}
             ),
-            Write(POSTS, ("feed:h", "p1"), set={"author": USER, "offset": 1}),
-            Write(POSTS, ("feed:b", "p2"), set={"author": "bob", "offset": 1}),
+            Write(POSTS, ("p1",), set={"channel": "feed:h", "author": USER, "offset": 1}),
+            Write(POSTS, ("p2",), set={"channel": "feed:b", "author": "bob", "offset": 1}),
             Write(TIMELINE, ("bob", "p1"), set={"channel": "feed:h", "offset": 1}),
             Write(TIMELINE, (USER, "p2"), set={"channel": "feed:b", "offset": 1}),
             Write(ANSWERS, (USER, "c1"), set={"answer": b"{}"}),
+            Write(HERE, (USER, "node"), set={}),
         ]
     )
 
