@@ -5,7 +5,7 @@ without the other. It then sees what will be, not what was: the same function sa
 whoever writes it down.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import msgspec
@@ -60,11 +60,13 @@ def blanked(entry: Entry) -> Entry:
     return msgspec.structs.replace(entry, data=BLANK, tags=_kept(entry.tags) or None)
 
 
-def fold(entries: Sequence[Entry], pending: Sequence[Entry]) -> Sequence[Entry]:
+def fold(
+    entries: Sequence[Entry], pending: Sequence[Entry], *, gone: Collection[tuple[str, int]] = ()
+) -> Sequence[Entry]:
     """The entries as they are once the pending events of their channels are carried out.
 
     `pending` are in order of channel and offset. Edits of a message that is deleted, by what is
-    pending or before, have no text any more.
+    pending or before (`gone`: channels and offsets of such messages), have no text any more.
     """
     events = [event for event in pending if event.kind in ("edit", "delete")]
     if not events:
@@ -75,7 +77,7 @@ def fold(entries: Sequence[Entry], pending: Sequence[Entry]) -> Sequence[Entry]:
     deleted = {
         target
         for target, found in by_target.items()
-        if any(event.kind == "delete" for event in found)
+        if target in gone or any(event.kind == "delete" for event in found)
     }
     folded = []
     for entry in entries:

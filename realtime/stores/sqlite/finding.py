@@ -44,6 +44,8 @@ def find(
     made = layout.of(table)
     if not spans or limit <= 0:
         return []
+    if Span() in spans:
+        spans = [Span()]  # everything: the others are in it
     groups: dict[Shape, list[Span]] = {}
     for span in spans:
         shape = (len(span.equal), span.after is not None, span.before is not None)
@@ -148,7 +150,7 @@ def _select_spans(
         tables.append(f"w{number} ({', '.join(names)}) AS (VALUES {', '.join([places] * rows)})")
         within = _within(made.order(by), shape, [f"w.{name}" for name in names])
         branches.append(f"""
-            SELECT {", ".join(f"t.{quoted(field)}" for field in made.key)}
+            SELECT DISTINCT {", ".join(f"t.{quoted(field)}" for field in made.key)}
             FROM w{number} w CROSS JOIN {made.name} t ON ({keys}) IN (
                 SELECT {keys} FROM {made.name} s WHERE {within}
                 ORDER BY {_ordered(made, by, backwards, "s.")} LIMIT ?

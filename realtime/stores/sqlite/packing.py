@@ -36,16 +36,29 @@ COLUMNS: Final = """
 """
 """An entry's columns as they are kept."""
 
-BLANKED: Final = """
-    e.offset, e.at, e.kind, e.sender, e.client_id, e.digest, e.ref, e.edited_at, e.deleted_at,
-    e.stub OR e.offset <= c.blanked_to AS stub,
-    iif(e.offset <= c.blanked_to, NULL, e.info) AS info,
-    iif(e.offset <= c.blanked_to, NULL, e.tags) AS tags,
-    iif(e.offset <= c.blanked_to, x'', e.data) AS data,
-    e.n, e.counts, e.changed, e.pending,
-    iif(e.offset <= c.blanked_to, x'', e.summary) AS summary
-"""
+
+def _blanked(deleted_at: str) -> str:
+    return f"""
+        e.offset, e.at, e.kind, e.sender, e.client_id, e.digest, e.ref, e.edited_at,
+        {deleted_at} AS deleted_at,
+        e.stub OR e.offset <= c.blanked_to AS stub,
+        iif(e.offset <= c.blanked_to, NULL, e.info) AS info,
+        iif(e.offset <= c.blanked_to, NULL, e.tags) AS tags,
+        iif(e.offset <= c.blanked_to, x'', e.data) AS data,
+        e.n, e.counts, e.changed, e.pending,
+        iif(e.offset <= c.blanked_to, x'', e.summary) AS summary
+    """
+
+
+BLANKED: Final = _blanked("e.deleted_at")
 """An entry's columns as they are once a truncate has been carried out; `c` is its channel."""
+
+_WAITING: Final = _blanked("""
+    coalesce((
+        SELECT m.deleted_at FROM entries m WHERE m.channel_id = e.channel_id AND m.offset = e.ref
+    ), 0)
+""")
+"""The columns of an event that waits, with when the message was deleted that it is about."""
 
 
 def waiting(places: str) -> str:
@@ -54,7 +67,7 @@ def waiting(places: str) -> str:
     `places` is a statement of this package that gives (place, channel id).
     """
     rows = f"""
-        SELECT w.place, {BLANKED} FROM ({places}) w
+        SELECT w.place, {_WAITING} FROM ({places}) w
         CROSS JOIN entries e INDEXED BY entries_pending
         ON e.channel_id = w.id AND e.pending = 1 AND e.kind IN ('edit', 'delete')
         CROSS JOIN channels c ON c.id = w.id
@@ -98,7 +111,9 @@ def unpack(columns: Sequence[Any], channels: Sequence[str]) -> Sequence[Entry]:
     entries = list(_entries(_decode_rows(packed), data or b"", channels))
     if waiting == "[]":
         return entries
-    return fold(entries, list(_entries(_decode_rows(waiting), waiting_data or b"", channels)))
+    events = list(_entries(_decode_rows(waiting), waiting_data or b"", channels))
+    gone = {(event.channel, event.ref) for event in events if event.deleted_at}
+    return fold(entries, events, gone=gone)
 
 
 def _entries(rows: Iterable[_Row], data: bytes, channels: Sequence[str]) -> Iterable[Entry]:

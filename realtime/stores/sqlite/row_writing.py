@@ -39,21 +39,29 @@ def carry_out(connection: sqlite3.Connection, write: Write | Removal) -> bool:
 
 
 def check(write: Write | Removal) -> None:
-    """Raise ValueError where it names what the table does not have, or contradicts itself."""
+    """Raise ValueError where it names what the table does not have, or contradicts itself.
+
+    A value of another type would be kept, and would then stand in the way of every read.
+    """
     made = layout.of(write.table)
     if len(write.key) != len(made.key):
         raise ValueError(f"{write.table}: a key has {len(made.key)} values")
-    named: list[str] = []
+    given = [*zip(made.key, write.key, strict=True), *write.equals.items()]
     if isinstance(write, Write):
-        named = [*write.set, *write.initial, *write.highest, *write.add]
-        if len(set(named)) < len(named) or set(named) & set(made.key):
+        written = [
+            item
+            for values in (write.set, write.initial, write.highest, write.add)
+            for item in values.items()
+        ]
+        fields = {field for field, _ in written}
+        if len(fields) < len(written) or fields & set(made.key):
             raise ValueError(f"{write.table}: a field is written twice, or is of the key")
         if write.absent and (write.present or write.equals):
             raise ValueError(f"{write.table}: a row cannot be absent and present")
-        named += [write.below[0]] if write.below else []
-    unknown = {*named, *write.equals} - set(made.fields)
-    if unknown:
-        raise ValueError(f"{write.table}: no field {sorted(unknown)[0]}")
+        given += [*written, *([write.below] if write.below else [])]
+    for field, value in given:
+        if not isinstance(value, made.fields.get(field, ())):
+            raise ValueError(f"{write.table}: {field} is no field of it, or of another type")
 
 
 def weight(writes: Sequence[Write | Removal]) -> int:
