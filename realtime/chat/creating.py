@@ -87,7 +87,7 @@ class Creating:
         Raises StoreError.
         """
         users = sorted({caller.user, params.user})
-        channel = f"{params.namespace}:{DIRECT_PREFIX}{_hashed(params.namespace, *users)}"
+        channel = direct_channel(params.namespace, *users)
         options = self._options(channel)
         if await self._row(channel) is not None:
             return DirectChannel(channel, duplicate=True)
@@ -157,6 +157,11 @@ class Creating:
                 wanted = dict.fromkeys(member.user for member in params.members)
                 left_out = tuple(user for user in wanted if user not in there)
         return CreatedChannel(channel, left_out, duplicate)
+
+
+def direct_channel(namespace: str, *users: str) -> str:
+    """The channel of these two users, whoever asks; of one with themselves too."""
+    return f"{namespace}:{DIRECT_PREFIX}{_hashed(namespace, *sorted(set(users)))}"
 
 
 def may_create(caller: Caller, options: ChannelOptions) -> None:

@@ -44,7 +44,7 @@ class Parameters:
         try:
             return self._decode(data or b"{}")
         except msgspec.ValidationError as error:
-            raise invalid(_field(str(error))) from None
+            raise invalid(field_of(error)) from None
         except (msgspec.DecodeError, RecursionError, ValueError):
             raise invalid("") from None
 
@@ -90,8 +90,9 @@ class Parameters:
             raise invalid(name) from None
 
 
-def _field(message: str) -> str:
-    """The path in a message of msgspec, without anything that somebody sent."""
+def field_of(error: msgspec.ValidationError) -> str:
+    """The path of what is wrong, without anything that somebody sent; "" where it is all of it."""
+    message = str(error)
     found = _PATH.search(message)
     path = found[1] if found else ""
     missing = _MISSING.match(message)

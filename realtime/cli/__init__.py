@@ -9,7 +9,18 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from realtime import __version__
-from realtime.cli import ban, config, health, revoke, serve, store, token, unban, worker
+from realtime.cli import (
+    ban,
+    config,
+    health,
+    import_file,
+    revoke,
+    serve,
+    store,
+    token,
+    unban,
+    worker,
+)
 from realtime.errors import RealtimeError, SettingsError
 
 
@@ -65,6 +76,17 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="realtime", description="A self-hosted real-time backend.")
     parser.add_argument("--version", action="version", version=f"realtime {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (serve, worker, token, revoke, ban, unban, config, store, health):
+    for command in (
+        serve,
+        worker,
+        token,
+        revoke,
+        ban,
+        unban,
+        config,
+        store,
+        import_file,
+        health,
+    ):
         command.add(commands)
     return parser

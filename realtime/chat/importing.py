@@ -1,0 +1,439 @@
+"""Moving in: users, channels, members and messages of another system, as JSON lines.
+
+The lines come in any order that makes sense: a channel before its members, a message before what
+answers or reacts to it. Each can be given again, and changes nothing then: what the old system
+called a message is its `client_id` here. So an import that was interrupted is begun again, and goes
+on where it was (`WORK`); and one may be made again later, for what has come meanwhile.
+
+Messages keep their times. Nobody is told of anything, no hook is asked, and what was imported is
+read, for everybody, at the end: people who move in do not begin with thousands of unread messages.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from realtime.chat import entries
+from realtime.chat.amending import ReactionEvent
+from realtime.chat.caller import Caller
+from realtime.chat.channel_events import SettingsChange
+from realtime.chat.creating import direct_channel
+from realtime.chat.ledger import Ledger, digest, stored
+from realtime.chat.member_events import USERS_MAX, MemberEvent, Place
+from realtime.chat.mentions import mention_tag
+from realtime.chat.parameters import field_of
+from realtime.chat.ports import ChatStore, Clock
+from realtime.errors import RealtimeError
+from realtime.model import ClientInfo, Entry, NewEntry, Retention
+from realtime.rows import BLOCKS, CHANNELS, MEMBERS, USERS, WORK
+from realtime.stores.base import Appended, Span, Value, Write
+
+BATCH: Final = 500
+"""Messages that are stored together."""
+
+KIND: Final = "import"
+
+_HEAD: Final = Retention(0, 0)
+_encode: Final = msgspec.json.Encoder().encode
+
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+Role = Literal["owner", "moderator", "member", "reader"]
+
+
+class Line(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", kw_only=True):
+    """One line; `type` says which."""
+
+
+class UserLine(Line, tag="user", kw_only=True):
+    """A user, over what is known of them."""
+
+    user: Name
+    name: str = ""
+    avatar: str = ""
+    locale: str = ""
+    time_zone: str = ""
+    custom: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class Member(msgspec.Struct, forbid_unknown_fields=True):
+    """A member of a channel."""
+
+    user: Name
+    role: Role = "member"
+
+
+class ChannelLine(Line, tag="channel", kw_only=True):
+    """A room, by the full name that it has here: `<namespace>:<id>`."""
+
+    channel: Name
+    owner: Name
+    title: str = ""
+    avatar: str = ""
+    custom: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    settings: SettingsChange = msgspec.field(default_factory=SettingsChange)
+    members: tuple[Member, ...] = ()
+    at: int = 0
+
+
+class Where(Line, kw_only=True):
+    """The channel of a line: its name, or the two users of a direct channel in a namespace."""
+
+    channel: str = ""
+    namespace: str = ""
+    users: tuple[Name, ...] = ()
+
+
+class DirectLine(Where, tag="direct", kw_only=True):
+    """The channel of two users, or of one with themselves."""
+
+    at: int = 0
+
+
+class MemberLine(Line, tag="member", kw_only=True):
+    """Somebody is in a room."""
+
+    channel: Name
+    user: Name
+    role: Role = "member"
+    at: int = 0
+
+
+class Message(msgspec.Struct, forbid_unknown_fields=True):
+    """A message by what the old system called it, and who had sent it."""
+
+    id: Id
+    user: Name
+
+
+class MessageLine(Where, tag="message", kw_only=True):
+    """A message, in the order in which it is to be read."""
+
+    id: Id
+    user: Name
+    at: int
+    data: msgspec.Raw
+    reply_to: Message | None = None
+    also_to_channel: bool = False
+    mentions: tuple[Name, ...] = ()
+
+
+class ReactionLine(Where, tag="reaction", kw_only=True):
+    """Somebody reacted to a message."""
+
+    message: Message
+    user: Name
+    emoji: Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
+    at: int = 0
+
+
+class BlockLine(Line, tag="block", kw_only=True):
+    """Somebody wants nothing of somebody else."""
+
+    user: Name
+    blocked: Name
+    at: int = 0
+
+
+AnyLine = UserLine | ChannelLine | DirectLine | MemberLine | MessageLine | ReactionLine | BlockLine
+_decode: Final = msgspec.json.Decoder(AnyLine).decode
+
+
+class ImportRefused(RealtimeError):
+    """A line cannot be imported. Names it and what is wrong, not what it says."""
+
+    def __init__(self, number: int, problem: str) -> None:
+        super().__init__(f"line {number}: {problem}")
+
+
+class Progress(msgspec.Struct):
+    """How far an import is: lines that are done, and what they came to."""
+
+    lines: int = 0
+    users: int = 0
+    channels: int = 0
+    members: int = 0
+    messages: int = 0
+    duplicates: int = 0
+    reactions: int = 0
+
+
+class Import:
+    """Imports lines. `options` says whether a channel may be; it raises CommandRefused.
+
+    `ledger` has the folds of the service; its stage appends without telling anybody.
+    """
+
+    def __init__(
+        self,
+        store: ChatStore,
+        ledger: Ledger,
+        clock: Clock,
+        *,
+        is_room: Callable[[str], bool],
+        told: Callable[[Progress], None] = lambda progress: None,
+    ) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._clock = clock
+        self._is_room = is_room
+        self._told = told
+        self._batch: list[tuple[int, NewEntry]] = []
+        self._touched: set[str] = set()
+        self.progress = Progress()
+
+    async def run(self, name: str, lines: Iterable[bytes]) -> Progress:
+        """Import lines, from where the import of this name was. Raises ImportRefused, StoreError.
+
+        What was stored before it raises stays, and the next run goes on from there.
+        """
+        for row in await self._store.get(WORK, [(KIND, name)]):
+            left = msgspec.json.decode(row.state, type=Progress)
+            if left.lines:
+                self.progress = left
+        begin = self.progress.lines
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                await self._line(number, line, done=number <= begin)
+            if number > begin and number % BATCH == 0:
+                await self._save(name, number)
+        await self._flush()
+        for channel in sorted(self._touched):
+            await self._read_by_all(channel)
+        # Begun again from the first line the next time: it may have become longer.
+        await self._save(name, 0)
+        return self.progress
+
+    async def _save(self, name: str, lines: int) -> None:
+        await self._flush()
+        self.progress.lines = lines
+        state: dict[str, Value] = {"state": _encode(self.progress), "at": self._clock.wall_ms()}
+        await self._store.write([Write(WORK, (KIND, name), set=state)])
+        self._told(self.progress)
+
+    async def _line(self, number: int, line: bytes, *, done: bool) -> None:
+        try:
+            read = _decode(line)
+        except msgspec.DecodeError as error:
+            raise ImportRefused(number, _problem(error)) from None
+        if isinstance(read, MessageLine | ReactionLine | DirectLine | ChannelLine | MemberLine):
+            self._touched.add(self._channel(number, read))
+        if done:
+            return
+        if isinstance(read, MessageLine) and read.reply_to is None:
+            await self._message(number, read, 0)
+            return
+        # Everything else may need what was there before it.
+        await self._flush()
+        match read:
+            case MessageLine():
+                assert read.reply_to is not None
+                root = await self._find(number, self._channel(number, read), read.reply_to)
+                await self._message(number, read, root.ref or root.offset)
+            case UserLine():
+                await self._user(read)
+            case ChannelLine():
+                await self._create(read)
+            case DirectLine():
+                await self._direct(number, read)
+            case MemberLine():
+                await self._member(read)
+            case ReactionLine():
+                await self._reaction(number, read)
+            case BlockLine():
+                key = (read.user, read.blocked)
+                await self._store.write([Write(BLOCKS, key, initial={"at": read.at})])
+
+    def _channel(self, number: int, line: Any) -> str:
+        channel: str = line.channel
+        if isinstance(line, Where) and not channel:
+            if not line.namespace or not 1 <= len(set(line.users)) <= 2:
+                raise ImportRefused(number, "needs channel, or namespace and one or two users")
+            channel = direct_channel(line.namespace, *line.users)
+        if not self._is_room(channel):
+            raise ImportRefused(number, 'channel: its namespace is no chat (`chat = "room"`)')
+        return channel
+
+    async def _user(self, line: UserLine) -> None:
+        custom = b"" if line.custom is msgspec.UNSET else bytes(line.custom)
+        row: dict[str, Any] = {
+            "name": line.name,
+            "avatar": line.avatar,
+            "locale": line.locale,
+            "time_zone": line.time_zone,
+            "custom": custom,
+            "changed_at": self._clock.wall_ms(),
+        }
+        given = {key: value for key, value in row.items() if value}
+        await self._store.write([Write(USERS, (line.user,), set=given)])
+        self.progress.users += 1
+
+    async def _create(self, line: ChannelLine) -> None:
+        places = [Place(line.owner, "owner")]
+        places += [Place(each.user, each.role) for each in line.members if each.user != line.owner]
+        event = MemberEvent(
+            "create",
+            users=tuple(places[:USERS_MAX]),
+            title=line.title,
+            avatar=line.avatar,
+            custom=line.custom,
+            settings=_settings(line.settings),
+        )
+        by = Caller(line.owner, "admin")
+        command = _encode(("import", line.channel))
+        entry = entries.creation(by, line.channel, event, command=command, at=self._at(line.at))
+        if not await self._store.get(CHANNELS, [(line.channel,)]):
+            await self._ledger.write(entry)
+            self.progress.channels += 1
+        for start in range(USERS_MAX, len(places), USERS_MAX):
+            await self._bring(line.channel, places[start : start + USERS_MAX], self._at(line.at))
+
+    async def _direct(self, number: int, line: DirectLine) -> None:
+        channel = self._channel(number, line)
+        users = sorted(set(line.users))
+        event = MemberEvent("direct", users=tuple(Place(user, "member") for user in users))
+        by = Caller(users[0], "admin")
+        entry = entries.creation(by, channel, event, command=b"direct", at=self._at(line.at))
+        await self._ledger.write(entry)
+        self.progress.channels += 1
+
+    async def _member(self, line: MemberLine) -> None:
+        places = [Place(line.user, line.role)]
+        await self._bring(line.channel, places, self._at(line.at))
+
+    async def _bring(self, channel: str, places: Sequence[Place], at: int) -> None:
+        event = MemberEvent("invite", users=tuple(places))
+        data = _encode(event)
+        by = places[0].user
+        await self._ledger.write(
+            NewEntry(
+                channel,
+                "c:import",
+                digest("member", 0, data).hex(),
+                data,
+                at,
+                kind="member",
+                digest=digest("member", 0, data),
+                info=ClientInfo(by, ""),
+                tags={"kind": "member"},
+                pending=True,
+            )
+        )
+        self.progress.members += len(places)
+
+    async def _message(self, number: int, line: MessageLine, root: int) -> None:
+        tags = {"client_id": line.id} | mention_tag(line.mentions)
+        command = [bytes(line.data)]
+        if root:
+            tags["ref"] = str(root)
+        if line.also_to_channel:
+            tags["also"] = "1"
+            command.append(b"also")
+        if "mentions" in tags:
+            command.append(tags["mentions"].encode())
+        entry = NewEntry(
+            self._channel(number, line),
+            f"u:{line.user}",
+            line.id,
+            bytes(line.data),
+            line.at,
+            digest=digest("message", root, *command),
+            ref=root,
+            info=ClientInfo(line.user, ""),
+            tags=tags,
+            counts=not root or line.also_to_channel,
+            pending=bool(root or line.mentions),
+        )
+        self._batch.append((number, entry))
+        if len(self._batch) >= BATCH:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        """Store the messages that were gathered, and what follows from them."""
+        batch, self._batch = self._batch, []
+        if not batch:
+            return
+        outcomes = await self._store.append([entry for _, entry in batch])
+        for (number, entry), outcome in zip(batch, outcomes, strict=True):
+            if not isinstance(outcome, Appended):
+                raise ImportRefused(
+                    number, "id: another message of this user has it in the channel"
+                )
+            self.progress.messages += not outcome.duplicate
+            self.progress.duplicates += outcome.duplicate
+            if entry.pending:
+                await self._ledger.apply(stored(entry, outcome.offset, outcome.at, outcome.n))
+
+    async def _reaction(self, number: int, line: ReactionLine) -> None:
+        channel = self._channel(number, line)
+        target = await self._find(number, channel, line.message)
+        data = _encode(ReactionEvent(line.emoji, True))
+        await self._ledger.write(
+            NewEntry(
+                channel,
+                f"u:{line.user}",
+                digest("reaction", target.offset, data).hex(),
+                data,
+                self._at(line.at),
+                kind="reaction",
+                digest=digest("reaction", target.offset, data),
+                ref=target.offset,
+                info=ClientInfo(line.user, ""),
+                tags={"kind": "reaction", "ref": str(target.offset)},
+                pending=True,
+            )
+        )
+        self.progress.reactions += 1
+
+    async def _find(self, number: int, channel: str, message: Message) -> Entry:
+        found = await self._store.find_sent(channel, f"u:{message.user}", message.id)
+        if found is None:
+            raise ImportRefused(number, "the message that it refers to has not been imported")
+        return found
+
+    async def _read_by_all(self, channel: str) -> None:
+        """Say how far the channel is, and that everybody in it has read that."""
+        now_ms = self._clock.wall_ms()
+        page = await self._store.read(channel, limit=0, retention=_HEAD, now_ms=now_ms)
+        head = {"head": page.head, "head_n": page.head_n, "head_at": now_ms}
+        changed = {"changed_at": now_ms}
+        await self._store.write(
+            [Write(CHANNELS, (channel,), set=head, highest=changed, below=("head", page.head))]
+        )
+        read = {"read": page.head, "delivered": page.head}
+        read |= {"read_n": page.head_n, "delivered_n": page.head_n}
+        async for users in self._members(channel):
+            await self._store.write(
+                [
+                    Write(MEMBERS, (channel, user), highest=read | changed, present=True)
+                    for user in users
+                ]
+            )
+
+    async def _members(self, channel: str) -> AsyncIterator[list[str]]:
+        after = ""
+        while True:
+            page = await self._store.find(MEMBERS, Span((channel,), after=after), limit=BATCH)
+            if page:
+                yield [row.user for row in page]
+                after = page[-1].user
+            if len(page) < BATCH:
+                return
+
+    def _at(self, at: int) -> int:
+        return at or self._clock.wall_ms()
+
+
+def _settings(change: SettingsChange) -> msgspec.Raw | msgspec.UnsetType:
+    settings = _encode(change)
+    return msgspec.UNSET if settings == b"{}" else msgspec.Raw(settings)
+
+
+def _problem(error: msgspec.DecodeError) -> str:
+    if not isinstance(error, msgspec.ValidationError):
+        return "it is no JSON"
+    field = field_of(error)
+    if field:
+        return f"{field}: not what lines of this type have there"
+    return "a field too many, or no object"
