@@ -37,7 +37,7 @@ class ServerApi:
         self._hub = hub
         self._session = session
 
-    async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+    async def call(self, method: str, /, **parameters: Any) -> dict[str, Any]:
         """Call a method; its result. Raises ApiError, or aiohttp.ClientError where it fails."""
         async with self._session.post(
             f"{self._hub.api_url}/{method}", json=parameters, headers={"X-API-Key": API_KEY}
