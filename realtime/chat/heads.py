@@ -1,0 +1,255 @@
+"""How far each channel's log is, and its last message, kept in a row beside the log.
+
+The row is raised by the node that has appended, once or twice a second for each channel at most, in
+the background: so a send costs one entry and nothing else. Until then `LogStore.missed` tells the
+rest, and where a node dies in between it goes on doing so. What one sends moves one's own read
+marker, and is written in the same way, but always before the head that has it: whoever reads rows
+while this writes may miss what is new, but does not find a head without the marker.
+
+A preview in the row is not to outlive its message. An edit or a delete writes the row at once, and
+under a condition: then what another node may still be about to write of the message as it was is
+refused, as the row has that message already.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeVar
+
+import msgspec
+
+from realtime.chat import previews
+from realtime.chat.around import Around
+from realtime.chat.previews import Preview, preview_of
+from realtime.chat.unread import is_own
+from realtime.chat.views import user_of
+from realtime.cluster.outage import Outage
+from realtime.errors import StoreError
+from realtime.model import Entry
+from realtime.rows import CHANNELS, MEMBERS
+from realtime.stores.base import WRITES_MAX, Value, Write
+
+logger = logging.getLogger(__name__)
+
+ROUND_S: Final = 1.0
+"""Between two rounds of writing, in seconds."""
+
+NOTED_MAX: Final = 50_000
+"""Channels, and senders in them, that a round may have. What is more is left to `missed`."""
+
+CALL_TIMEOUT_S: Final = 10.0
+"""How long one write may take."""
+
+FOR_GOOD: Final = 1 << 62
+"""`ChannelRow.last_by` of a preview that no later edit changes: its message was deleted."""
+
+
+_Item = TypeVar("_Item")
+
+
+class _Note(msgspec.Struct):
+    """The newest entry of a channel that this node has appended, and the newest message."""
+
+    head: int
+    n: int
+    at: int
+    last: Preview | None
+
+
+class Heads:
+    """Notes what is appended here, and writes it in rounds. `run` must be running for that.
+
+    Folds edits and deletes for the preview, beside whoever folds them for the message.
+    """
+
+    def __init__(self, around: Around) -> None:
+        self._store = around.store
+        self._clock = around.clock
+        # What was noted since the last round, and what the last round has left to ripen.
+        self._noted: dict[str, _Note] = {}
+        self._ripe: dict[str, _Note] = {}
+        self._sent: dict[tuple[str, str], tuple[int, int]] = {}
+        self._wanted = asyncio.Event()
+        self._outage = Outage(logger, "writing heads")
+        self.dropped = 0
+        """Notes for which there was no room."""
+        around.ledger.on("edit", self.fold)
+        around.ledger.on("delete", self.fold)
+
+    def __len__(self) -> int:
+        """Channels and senders that are still to be written."""
+        return len(self._noted) + len(self._ripe) + len(self._sent)
+
+    def committed(self, entry: Entry) -> None:
+        """This node has appended an entry to a chat channel. Never waits."""
+        is_said = entry.kind == "message" and entry.counts
+        last = preview_of(entry) if is_said else None
+        self.note(entry.channel, entry.offset, entry.n, entry.at, last)
+        user = user_of(entry)
+        if is_said and is_own(entry, user) and user:
+            key = (entry.channel, user)
+            before = self._sent.get(key)
+            if before is None and len(self._sent) >= NOTED_MAX:
+                self.dropped += 1
+            elif before is None or before[0] < entry.offset:
+                self._sent[key] = (entry.offset, entry.n)
+
+    def note(self, channel: str, head: int, n: int, at: int, last: Preview | None) -> None:
+        """A channel's log has reached `head`, whoever has found out. Never waits."""
+        note = self._noted.get(channel)
+        if note is None:
+            if len(self._noted) >= NOTED_MAX:
+                self.dropped += 1
+                return
+            self._noted[channel] = _Note(head, n, at, last)
+            self._wanted.set()
+            return
+        if head > note.head:
+            note.head, note.n, note.at = head, n, at
+        if last is not None and (note.last is None or last.offset > note.last.offset):
+            note.last = last
+
+    # What edits and deletes make of a preview, and of a number.
+
+    async def fold(self, event: Entry) -> None:
+        """Have the rows say what an edit or a delete has made of its message. Raises StoreError."""
+        await self.revised(event.channel, event.ref)
+
+    async def revised(self, channel: str, offset: int) -> None:
+        """A message was changed, or taken back. Idempotent. Raises StoreError.
+
+        To be called once the event is in the log, whether it has been carried out or not.
+        """
+        found = await self._store.fetch({channel: (offset,)}, stubs=True)
+        if not found or found[0].kind != "message" or not found[0].counts:
+            return
+        entry = found[0]
+        is_gone = entry.deleted_at != 0 or entry.stub
+        last = preview_of(entry)
+        by = FOR_GOOD if is_gone else max(entry.changed, offset)
+        fields: dict[str, Value] = {"last": previews.written(last), "last_by": by}
+        # In this order: whoever writes the message as it was in between is undone by the second.
+        is_newest = await self._store.decide(
+            Write(
+                CHANNELS,
+                (channel,),
+                set={**fields, "last_offset": offset},
+                below=("last_offset", offset),
+            )
+        )
+        if not is_newest:
+            await self._store.write(
+                [
+                    Write(
+                        CHANNELS,
+                        (channel,),
+                        set=fields,
+                        equals={"last_offset": offset},
+                        below=("last_by", by),
+                    )
+                ]
+            )
+
+    # Writing.
+
+    async def run(self) -> None:
+        """Write for ever. Hosted by a task group; may be cancelled anywhere, see `flush`."""
+        while True:
+            if not len(self):
+                self._wanted.clear()
+                await self._wanted.wait()
+            await asyncio.sleep(ROUND_S)
+            try:
+                await self.round()
+            except (StoreError, TimeoutError) as error:
+                self._outage.failed(error)
+            else:
+                self._outage.ended()
+
+    async def round(self) -> None:
+        """Write what was sent, and the heads that were noted before the last round.
+
+        So heads are a second old when they are written, and what follows from their entries has
+        been folded, as a rule. Raises StoreError or TimeoutError; then nothing is forgotten.
+        """
+        await self._write_sent()
+        await self._write_heads(self._ripe)
+        self._ripe, self._noted = self._noted, {}
+
+    async def flush(self) -> None:
+        """Write everything that was noted until now. Raises StoreError or TimeoutError."""
+        await self.round()
+        await self.round()
+
+    async def finish(self, timeout_s: float) -> None:
+        """`flush` at the end, if the store takes it in time; else the log goes on telling."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.flush()
+        except (StoreError, TimeoutError) as error:
+            self._outage.failed(error)
+
+    async def _write_sent(self) -> None:
+        now_ms = self._clock.wall_ms()
+        sent = list(self._sent.items())
+        for page in _pages(sent):
+            await self._write(
+                [
+                    Write(
+                        MEMBERS,
+                        key,
+                        highest={
+                            "delivered": offset,
+                            "delivered_n": n,
+                            "read": offset,
+                            "read_n": n,
+                            "read_at": now_ms,
+                            "changed_at": now_ms,
+                        },
+                        present=True,
+                    )
+                    for key, (offset, n) in page
+                ]
+            )
+            for key, place in page:
+                if self._sent.get(key) == place:
+                    del self._sent[key]
+
+    async def _write_heads(self, notes: dict[str, _Note]) -> None:
+        now_ms = self._clock.wall_ms()
+        for page in _pages(list(notes.items())):
+            await self._write([write for item in page for write in _head_writes(*item, now_ms)])
+            for channel, _ in page:
+                del notes[channel]
+
+    async def _write(self, writes: Sequence[Write]) -> None:
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            await self._store.write(writes)
+
+
+def _head_writes(channel: str, note: _Note, now_ms: int) -> list[Write]:
+    writes = [
+        Write(
+            CHANNELS,
+            (channel,),
+            set={"head": note.head, "head_n": note.n, "head_at": note.at},
+            highest={"changed_at": now_ms},
+            below=("head", note.head),
+        )
+    ]
+    if note.last is not None:
+        offset = note.last.offset
+        writes.append(
+            Write(
+                CHANNELS,
+                (channel,),
+                set={"last": previews.written(note.last), "last_offset": offset, "last_by": offset},
+                below=("last_offset", offset),
+            )
+        )
+    return writes
+
+
+def _pages(items: list[_Item]) -> Iterable[list[_Item]]:
+    half = WRITES_MAX // 2
+    return (items[start : start + half] for start in range(0, len(items), half))
