@@ -1,0 +1,241 @@
+"""How far users have got in their channels: delivered, read, and marked as unread by hand.
+
+Moves are gathered for a moment and written together, and are answered once that is done; so a
+thousand members who read one message cost a few calls of the store. A marker only goes up, which
+the store sees to, and never beyond the end of the log, which is looked up here.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from realtime.chat.around import Around
+from realtime.chat.caller import Caller
+from realtime.chat.calls.markers import Marked, MarkUnread, MoveMarker
+from realtime.chat.marker_hints import MarkerHints
+from realtime.chat.operations import Perform
+from realtime.chat.ports import ChatStore, Clock
+from realtime.chat.receipts import Receipts
+from realtime.errors import INTERNAL, CommandRefused, StoreError
+from realtime.model import Entry, Retention
+from realtime.rows import CHANNELS, MEMBERS
+from realtime.stores.base import Value, Write
+
+logger = logging.getLogger(__name__)
+
+GATHER_S: Final = 0.02
+"""How long moves are gathered for one write, in seconds."""
+
+GROUP_MAX: Final = 500
+"""Moves of one write."""
+
+WAITING_MAX: Final = 20_000
+"""Moves that may wait; one more is refused with error 100 (temporary)."""
+
+ANSWER_S: Final = 4.0
+"""How long a move may take before its caller is told to try again, in seconds."""
+
+CALL_TIMEOUT_S: Final = 10.0
+"""How long the store may take for one group."""
+
+MISSED_MAX: Final = 2_000
+"""Entries beyond the rows of channels that one read asks for."""
+
+EVERYTHING: Final = Retention(-1, 0)
+
+Marker = Literal["delivered", "read", "unread"]
+
+
+class _Move:
+    """A marker that is to be moved to `offset` (0: the end), and who waits for it."""
+
+    __slots__ = ("channel", "done", "marker", "offset", "user")
+
+    def __init__(self, channel: str, user: str, marker: Marker, offset: int) -> None:
+        self.channel = channel
+        self.user = user
+        self.marker = marker
+        self.offset = offset
+        self.done: asyncio.Future[Marked] = asyncio.get_running_loop().create_future()
+
+
+class _Place(msgspec.Struct, frozen=True, gc=False):
+    """An offset and its number, as a marker has them."""
+
+    offset: int
+    n: int
+
+
+class Markers:
+    """Moves markers. `run` must be running for anything to be answered."""
+
+    def __init__(self, around: Around, receipts: Receipts, hints: MarkerHints) -> None:
+        self._store = around.store
+        self._clock = around.clock
+        self._doorkeeper = around.doorkeeper
+        self._receipts = receipts
+        self._hints = hints
+        self._waiting: list[_Move] = []
+        self._wanted = asyncio.Event()
+        self.operations: Mapping[str, Perform] = {
+            "chat.delivered": self._delivered,
+            "chat.read": self._read,
+            "chat.unread": self._unread,
+        }
+
+    def __len__(self) -> int:
+        """Moves that wait."""
+        return len(self._waiting)
+
+    async def _delivered(self, caller: Caller, params: MoveMarker) -> Marked:
+        return await self._move(caller, params.channel, "delivered", params.offset)
+
+    async def _read(self, caller: Caller, params: MoveMarker) -> Marked:
+        return await self._move(caller, params.channel, "read", params.offset)
+
+    async def _unread(self, caller: Caller, params: MarkUnread) -> Marked:
+        return await self._move(caller, params.channel, "unread", params.offset)
+
+    async def _move(
+        self, caller: Caller, channel: str, marker: Marker, offset: int | None
+    ) -> Marked:
+        """Raises CommandRefused, TimeoutError and StoreError: then it may be stored, or will be."""
+        await self._doorkeeper.admit(caller, channel, "member")
+        if len(self._waiting) >= WAITING_MAX:
+            raise CommandRefused(INTERNAL)
+        move = _Move(channel, caller.user, marker, offset or 0)
+        self._waiting.append(move)
+        self._wanted.set()
+        async with asyncio.timeout(ANSWER_S):
+            return await move.done
+
+    async def run(self) -> None:
+        """Write for ever. Hosted by a task group; who waits when it is cancelled is refused."""
+        try:
+            while True:
+                await self._wanted.wait()
+                await asyncio.sleep(GATHER_S)
+                group, self._waiting = self._waiting[:GROUP_MAX], self._waiting[GROUP_MAX:]
+                if not self._waiting:
+                    self._wanted.clear()
+                await self._write(group)
+        finally:
+            _refuse(self._waiting, CommandRefused(INTERNAL))
+
+    async def _write(self, group: list[_Move]) -> None:
+        # Whoever has given up is served all the same, unless the group has not begun.
+        group = [move for move in group if not move.done.cancelled()]
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                places = await _Places(self._store).of(
+                    {(move.channel, move.offset) for move in group}
+                )
+                await self._store.write(_writes(group, places, self._clock))
+        except (StoreError, TimeoutError) as error:
+            _refuse(group, error)
+        except BaseException as error:  # the boundary of one group: nobody waits for ever
+            _refuse(group, CommandRefused(INTERNAL))
+            if not isinstance(error, Exception):
+                raise
+            logger.exception("markers could not be written")
+        else:
+            self._settle(group, places)
+
+    def _settle(self, group: Sequence[_Move], places: Mapping[tuple[str, int], _Place]) -> None:
+        for move in group:
+            place = places[move.channel, move.offset]
+            if move.marker != "unread":
+                self._receipts.moved(move.channel, move.user)
+            self._hints.moved(move.user, move.channel)
+            if not move.done.done():
+                move.done.set_result(Marked(place.offset))
+
+
+class _Places:
+    """Finds where the offsets of a group are, and their numbers, in a few reads for all of them."""
+
+    def __init__(self, store: ChatStore) -> None:
+        self._store = store
+        self._found: dict[tuple[str, int], _Place] = {}
+
+    async def of(self, wanted: set[tuple[str, int]]) -> Mapping[tuple[str, int], _Place]:
+        """The places of these offsets; 0, and what is beyond the end, is the end."""
+        by_channel: dict[str, list[int]] = {}
+        for channel, offset in wanted:
+            if offset:
+                by_channel.setdefault(channel, []).append(offset)
+        if by_channel:
+            for entry in await self._store.fetch(by_channel, stubs=True):
+                self._found[entry.channel, entry.offset] = _Place(entry.offset, entry.n)
+        left = wanted - self._found.keys()
+        if left:
+            ends = await self._ends({channel for channel, _ in left})
+            for channel, offset in left:
+                end = ends.get(channel, _Place(0, 0))
+                is_end = not 0 < offset < end.offset
+                self._found[channel, offset] = end if is_end else await self._eaten(channel, offset)
+        return self._found
+
+    async def _ends(self, channels: set[str]) -> dict[str, _Place]:
+        rows = await self._store.get(CHANNELS, [(channel,) for channel in channels])
+        ends = {row.channel: _Place(row.head, row.head_n) for row in rows}
+        positions = {channel: ends.get(channel, _Place(0, 0)).offset for channel in channels}
+        missed = await self._store.missed(positions, limit=MISSED_MAX)
+        for entry in missed:
+            ends[entry.channel] = _Place(entry.offset, entry.n)
+        if len(missed) == MISSED_MAX:
+            # Rows are far behind: a node has died, or there were none yet.
+            for channel in sorted(channels):
+                if channel < missed[-1].channel:
+                    continue
+                page = await self._store.read(channel, limit=0, retention=EVERYTHING, now_ms=0)
+                ends[channel] = _Place(page.head, page.head_n)
+        return ends
+
+    async def _eaten(self, channel: str, offset: int) -> _Place:
+        """A place in front of what is left of a log by its retention: just before the first."""
+        page = await self._store.read(
+            channel, after=offset, limit=1, retention=EVERYTHING, now_ms=0
+        )
+        if not page.entries:
+            return _Place(page.head, page.head_n)
+        return _before(page.entries[0])
+
+
+def _before(entry: Entry) -> _Place:
+    return _Place(entry.offset - 1, entry.n - int(entry.counts))
+
+
+def _writes(
+    group: Sequence[_Move], places: Mapping[tuple[str, int], _Place], clock: Clock
+) -> list[Write]:
+    """One write for each member, whatever they asked for in this group."""
+    now_ms = clock.wall_ms()
+    moved: dict[tuple[str, str], tuple[dict[str, Value], dict[str, int]]] = {}
+    for move in group:
+        place = places[move.channel, move.offset]
+        fields, highest = moved.setdefault((move.channel, move.user), ({}, {"changed_at": now_ms}))
+        if move.marker == "unread":
+            # The end of an empty log is 0, which would say that it is not marked.
+            fields["unread"] = max(place.offset, 1)
+            continue
+        names = ("delivered", "read") if move.marker == "read" else ("delivered",)
+        for name in names:
+            highest[name] = max(place.offset, highest.get(name, 0))
+            highest[f"{name}_n"] = max(place.n, highest.get(f"{name}_n", 0))
+        if move.marker == "read":
+            fields["unread"] = 0
+            highest["read_at"] = now_ms
+    return [
+        Write(MEMBERS, key, set=fields, highest=highest, present=True)
+        for key, (fields, highest) in moved.items()
+    ]
+
+
+def _refuse(group: Sequence[_Move], error: Exception) -> None:
+    for move in group:
+        if not move.done.done():
+            move.done.set_exception(error)
