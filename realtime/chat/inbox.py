@@ -1,0 +1,91 @@
+"""What becomes of an entry for those who have not seen it: heads, markers, unread, hints, receipts.
+
+One object for the service: it performs the operations of `calls.markers`, is shown what the node
+appends, and has background work to run.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Final
+
+from realtime.chat.around import Around
+from realtime.chat.badges import Badges
+from realtime.chat.drift import DriftCheck
+from realtime.chat.heads import Heads
+from realtime.chat.hints import Hints
+from realtime.chat.marker_hints import MarkerHints
+from realtime.chat.markers import Markers
+from realtime.chat.operations import Perform
+from realtime.chat.overview import Overviews
+from realtime.chat.receipts import Receipts
+from realtime.chat.rooms import Rooms
+from realtime.chat.rosters import Rosters
+from realtime.chat.sync import Syncing
+from realtime.chat.tiers import Tiers
+from realtime.cluster.retention import always
+from realtime.errors import CommandRefused
+from realtime.model import Entry
+
+FLUSH_TIMEOUT_S: Final = 10.0
+"""How long the last write may take when the hub stops; what is then left is found in the log."""
+
+
+class Inbox:
+    """Made once per node. `namespaces` are those with rooms; `may` see `DriftCheck`."""
+
+    def __init__(
+        self,
+        around: Around,
+        *,
+        rooms: Rooms,
+        rosters: Rosters,
+        tiers: Tiers,
+        namespaces: Collection[str] = (),
+        may: Callable[[], Awaitable[bool]] = always,
+    ) -> None:
+        self._stage = around.stage
+        self.overviews = Overviews(around, namespaces)
+        self.heads = Heads(around)
+        self.hints = Hints(around, rosters)
+        self.receipts = Receipts(around, rooms, tiers)
+        badges = Badges(self.overviews)
+        self.marker_hints = MarkerHints(around, self.overviews, badges)
+        self.markers = Markers(around, self.receipts, self.marker_hints)
+        self.check = DriftCheck(around, self.overviews, self.heads, may=may)
+        sync = Syncing(around, self.overviews, self.heads)
+        self.operations: Mapping[str, Perform] = {
+            **self.markers.operations,
+            **self.receipts.operations,
+            **badges.operations,
+            **sync.operations,
+        }
+
+    def committed(self, entry: Entry) -> None:
+        """This node has appended an entry to a chat channel. Never waits."""
+        self.heads.committed(entry)
+        try:
+            is_room = self._stage.options(entry.channel).chat == "room"
+        except CommandRefused:
+            return
+        if is_room:
+            self.hints.committed(entry)
+
+    async def run(self) -> None:
+        """Do the background work for ever. Hosted by a task group.
+
+        When it is cancelled, what was noted is written, if the store takes it in time.
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.heads.run(), name="heads")
+                tasks.create_task(self.markers.run(), name="markers")
+                tasks.create_task(self.hints.run(), name="hints")
+                tasks.create_task(self.marker_hints.run(), name="marker hints")
+                tasks.create_task(self.receipts.run(), name="receipts")
+                tasks.create_task(self.check.run(), name="drift check")
+        finally:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what was noted. Never raises for the store's sake."""
+        await self.heads.finish(FLUSH_TIMEOUT_S)
