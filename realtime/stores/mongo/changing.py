@@ -17,6 +17,7 @@ from realtime.stores.mongo.concurrency import both, over
 from realtime.stores.mongo.documents import decode_tags, encode_tags, is_lower
 from realtime.stores.mongo.fetching import among, check
 from realtime.stores.mongo.insisting import insist
+from realtime.stores.mongo.pace import and_either
 from realtime.stores.mongo.reading import read_marks
 from realtime.stores.mongo.text import escape
 
@@ -46,7 +47,7 @@ async def _change(database: Database, each: Change, for_s: float) -> bool:
     entry: Document = {"c": escape(each.channel), "o": each.offset}
     # As `Change.applies` has it.
     if each.deleted_at:
-        applies: Document = {"$or": [{"d": 0}, {"x": {"$gt": each.by}}]}
+        applies = and_either({"d": 0}, {"x": {"$gt": each.by}})
     else:
         applies = {"d": 0, **is_lower("x", each.by)}
     fields: Document = {

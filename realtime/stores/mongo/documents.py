@@ -15,6 +15,7 @@ from bson import ObjectId
 from realtime.errors import StoreCorrupt
 from realtime.model import ClientInfo, Entry, Kind, NewEntry
 from realtime.stores.mongo.client import Document
+from realtime.stores.mongo.pace import and_either
 from realtime.stores.mongo.text import escape, unescape
 
 STUB: Final[Document] = {"stub": 1, "info": b"", "tags": b"", "data": b"", "sum": b""}
@@ -98,7 +99,7 @@ def encode_tags(tags: dict[str, str] | None) -> bytes:
 def is_lower(field: str, limit: int) -> Document:
     """Matches documents in which an added number is lower, or absent and therefore 0."""
     told: Document = {field: {"$lt": limit}}
-    return {"$or": [told, {field: {"$exists": False}}]} if limit > 0 else told
+    return and_either(told, {field: {"$exists": False}}) if limit > 0 else told
 
 
 def to_entry(document: Document, *, blanked_to: int = 0) -> Entry:

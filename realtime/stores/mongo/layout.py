@@ -20,6 +20,7 @@ from realtime.errors import StoreCorrupt
 from realtime.stores.base import Key, Row, Span, Table, Value
 from realtime.stores.mongo.client import Document
 from realtime.stores.mongo.documents import Faulty
+from realtime.stores.mongo.pace import either
 from realtime.stores.mongo.text import escape, unescape
 
 _TEXT: Final = ":"
@@ -78,7 +79,7 @@ class Layout(Generic[Row]):
         """Matches documents in which the field meets the condition; `by_default`: or is absent,
         since an older version did not have it."""
         told: Document = {field: condition}
-        return {"$or": [told, {field: {"$exists": False}}]} if by_default else told
+        return either([told, {field: {"$exists": False}}]) if by_default else told
 
     def fields(self, values: Mapping[str, Value]) -> Document:
         """Each value as its field has it."""

@@ -128,5 +128,12 @@ def either(branches: Sequence[Branch]) -> Branch:
     return branches[0] if len(branches) == 1 else {"$or": list(branches)}
 
 
+def and_either(*branches: Branch) -> Branch:
+    """The same, to be put beside other conditions: NX-27017 forgets what comes before an `$or` that
+    is not alone, and matches every document of the collection that meets a branch after the first.
+    """
+    return {"$and": [either(branches)]}
+
+
 def _mean(mean: float, newest: float) -> float:
     return newest if mean == 0.0 else mean + _WEIGHT * (newest - mean)

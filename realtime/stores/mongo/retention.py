@@ -15,6 +15,7 @@ from realtime.stores.mongo.client import Collection, Database, Document
 from realtime.stores.mongo.concurrency import over
 from realtime.stores.mongo.documents import STUB
 from realtime.stores.mongo.heads import read_head
+from realtime.stores.mongo.pace import and_either
 from realtime.stores.mongo.text import escape, key, unescape, unkey
 
 CHANNELS_MAX: Final = 128
@@ -193,8 +194,8 @@ async def _many_hidden(entries: Collection, log: _Log, limit: int) -> list[Docum
     first = await _in_order(entries, visible, 1)
     # What was appended since the head was read waits for the next round.
     end = min(int(first[0]["o"]), log.head + 1) if first else log.head + 1
-    due = [{"stub": 0}, {"a": {"$lte": log.forgotten_at}, "o": {"$lt": log.head}}]
-    return await _in_order(entries, {"c": channel, "o": {"$lt": end}, "$or": due}, limit)
+    due = and_either({"stub": 0}, {"a": {"$lte": log.forgotten_at}, "o": {"$lt": log.head}})
+    return await _in_order(entries, {"c": channel, "o": {"$lt": end}, **due}, limit)
 
 
 async def _in_order(entries: Collection, wanted: dict[str, Any], limit: int) -> list[Document]:

@@ -22,6 +22,7 @@ from realtime.stores.mongo.documents import Faulty, encode
 from realtime.stores.mongo.failures import is_duplicate, only_duplicates
 from realtime.stores.mongo.heads import boot_clock
 from realtime.stores.mongo.insisting import insist
+from realtime.stores.mongo.pace import and_either
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ async def select(rows: Collection, *, after: int, limit: int, now_ms: int) -> Se
         return []
     found = (
         await rows.find(
-            {"_id": {"$gt": after}, "$or": [{"until": 0}, {"until": {"$gt": now_ms}}]},
+            {"_id": {"$gt": after}, **and_either({"until": 0}, {"until": {"$gt": now_ms}})},
         )
         .sort("_id", 1)
         .limit(limit)

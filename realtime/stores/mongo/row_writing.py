@@ -202,7 +202,7 @@ def _conditions(layout: Layout[Any], write: Write | Removal) -> Document:
         field, limit = write.below
         is_lower = {"$lt": layout.stored(field, limit)}
         conditions.append(layout.where(field, is_lower, by_default=layout.number(field) < limit))
-    return conditions[0] if len(conditions) == 1 else {"$and": conditions} if conditions else {}
+    return {"$and": conditions} if conditions else {}
 
 
 def _new_row(layout: Layout[Any], write: Write) -> Document:
