@@ -1,5 +1,6 @@
 """Rows of many spans in one order, as a timeline is read: see `TableStore.find`."""
 
+import random
 from typing import Protocol
 
 import pytest
@@ -97,3 +98,35 @@ async def test_one_span_and_an_index_can_be_merged(store: Tables) -> None:
 async def test_spans_of_other_widths_are_not_merged(store: Tables) -> None:
     with pytest.raises(ValueError, match="equal"):
         await store.find(POSTS, Span(("a",)), Span(("b", "1")), by=BY, limit=1, merged=True)
+
+
+async def test_the_first_rows_of_very_many_spans_are_those_of_all_of_them(store: Tables) -> None:
+    """Feeds of which some have most of the rows, and rows that are equal but for the feed."""
+    chance = random.Random(3)  # noqa: S311 - which feed has how much
+    times = {
+        f"{feed:02d}": sorted(chance.sample(range(400), chance.choice((0, 1, 3, 90))))
+        for feed in range(60)
+    }
+    rows = [(f"{time:03d}", feed) for feed, some in times.items() for time in some]
+    writes = [Write(TIMELINE, (feed, time), set={"offset": 1}) for time, feed in rows]
+    for start in range(0, len(writes), 1_000):
+        await store.write(writes[start : start + 1_000])
+    spans = [
+        Span(
+            (feed,), after="100" if int(feed) % 3 else None, before="350" if int(feed) % 2 else None
+        )
+        for feed in times
+    ]
+    wanted = sorted(
+        (time, feed)
+        for time, feed in rows
+        if (int(feed) % 3 == 0 or time > "100") and (int(feed) % 2 == 0 or time < "350")
+    )
+    assert len(wanted) > 300
+    for limit in (1, 2, 7, 50, 101, 299, 100_000):
+        for backwards in (False, True):
+            found = await store.find(
+                TIMELINE, *spans, limit=limit, backwards=backwards, merged=True
+            )
+            expected = sorted(wanted, reverse=backwards)[:limit]
+            assert [(row.place, row.user) for row in found] == expected

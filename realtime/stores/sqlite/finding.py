@@ -2,14 +2,20 @@
 
 import functools
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from realtime.stores.base import SPANS_MAX, Key, Row, Span, Table
+from realtime.stores.base import SPANS_MAX, Key, Row, Span, Table, Value
 from realtime.stores.sqlite import layout
 from realtime.stores.sqlite.layout import Layout, quoted
 
 _SHAPES: Final = (1, 10, 100, SPANS_MAX)
+
+_MANY_SPANS: Final = 10
+"""Spans from which on it pays to look at a few rows of each first, where they are merged."""
+
+_FIRST_ROWS: Final = 4
+"""Of each, then."""
 
 Shape = tuple[int, bool, bool]
 """How a span looks: how many fields are equal, and whether the next has a bound on either side."""
@@ -27,7 +33,7 @@ def get(connection: sqlite3.Connection, table: Table[Row], keys: Sequence[Key]) 
     shape = next(shape for shape in _SHAPES if shape >= len(wanted))
     values: list[Any] = [value for key in wanted for value in key]
     values += [None] * ((shape - len(wanted)) * len(made.key))
-    return made.unpack(connection.execute(_select_keys(table, shape), values).fetchone()[0])
+    return made.unpack(connection.execute(_select_keys(table, shape), values).fetchone())
 
 
 def find(
@@ -41,11 +47,80 @@ def find(
     merged: bool = False,
 ) -> Sequence[Row]:
     """See base. The spans have been looked at by `check`."""
-    made = layout.of(table)
     if not spans or limit <= 0:
         return []
     if Span() in spans:
         spans = [Span()]  # everything: the others are in it
+
+    def select(spans: Sequence[Span], each: int, limit: int) -> Sequence[Row]:
+        equal = len(spans[0].equal) if merged else 0
+        return _select(connection, table, spans, by, backwards, equal, each=each, limit=limit)
+
+    if merged and len(spans) >= _MANY_SPANS:
+        field = layout.of(table).order(by)[len(spans[0].equal)]
+        return _narrowed(select, spans, field, limit=limit, backwards=backwards)
+    return select(spans, limit, limit)
+
+
+def _narrowed(
+    select: Callable[[Sequence[Span], int, int], Sequence[Row]],
+    spans: Sequence[Span],
+    field: str,
+    *,
+    limit: int,
+    backwards: bool,
+) -> Sequence[Row]:
+    """The first rows of many spans, each of which may have as many before the others'.
+
+    The first few of each say how far it is worth looking: without that, every span would have to be
+    looked through as if the others had nothing.
+    """
+    each = _FIRST_ROWS
+    while each < limit:
+        rows = select(spans, each, limit + 1)
+        if len(rows) > limit:
+            bound = getattr(rows[limit], field)
+            if getattr(rows[limit - 1], field) != bound:
+                found = select(_bounded(spans, bound, backwards=backwards), limit, limit)
+                if len(found) == limit:
+                    return found
+            break  # or some were removed just now
+        each *= 8
+    return select(spans, limit, limit)
+
+
+def _bounded(spans: Sequence[Span], bound: Value, *, backwards: bool) -> Sequence[Span]:
+    """The spans as far as they are before the bound, in the order in which they are read."""
+    bounded = []
+    for span in spans:
+        near, far = (span.before, span.after) if backwards else (span.after, span.before)
+        if near is not None and not _precedes(near, bound, backwards=backwards):
+            continue
+        if far is None or _precedes(bound, far, backwards=backwards):
+            far = bound
+        after, before = (far, near) if backwards else (near, far)
+        bounded.append(Span(span.equal, after, before))
+    return bounded
+
+
+def _precedes(one: Any, other: Any, *, backwards: bool) -> bool:
+    """Whether one value of a field comes before another."""
+    return bool(one > other if backwards else one < other)
+
+
+def _select(
+    connection: sqlite3.Connection,
+    table: Table[Row],
+    spans: Sequence[Span],
+    by: tuple[str, ...],
+    backwards: bool,
+    equal: int,
+    *,
+    each: int,
+    limit: int,
+) -> Sequence[Row]:
+    """At most `limit` rows, of each span at most `each`; the first `equal` fields order last."""
+    made = layout.of(table)
     groups: dict[Shape, list[Span]] = {}
     for span in spans:
         shape = (len(span.equal), span.after is not None, span.before is not None)
@@ -62,12 +137,11 @@ def find(
             values += [bound for bound in (span.after, span.before) if bound is not None]
         values += [None] * ((rows - len(group)) * width)
     if several:
-        equal = len(spans[0].equal) if merged else 0
         sql = _select_spans(table, tuple(shapes), by, backwards, equal)
-        values += [limit] * len(shapes)
+        values += [each] * len(shapes)
     else:
         sql = _select_span(table, shapes[0][0], by, backwards)
-    return made.unpack(connection.execute(sql, [*values, limit]).fetchone()[0])
+    return made.unpack(connection.execute(sql, [*values, limit]).fetchone())
 
 
 def check(
