@@ -59,9 +59,9 @@ class MemberEvent(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def concerns(self) -> tuple[str, ...]:
-        """Everyone whose standing it may change; who has been erased since has no name any more."""
+        """Everyone whose standing it may change, once; who has been erased since has no name."""
         users = [place.user for place in self.users] or [self.previous, self.user]
-        return tuple(user for user in users if user)
+        return tuple(dict.fromkeys(user for user in users if user))
 
 
 _decoder: Final = msgspec.json.Decoder(MemberEvent)

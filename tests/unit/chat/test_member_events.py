@@ -161,6 +161,10 @@ def test_who_was_erased_is_nobody() -> None:
     assert MemberEvent("create", users=(Place(""), Place("bob", "member"))).concerns == ("bob",)
 
 
+def test_everyone_is_concerned_once() -> None:
+    assert MemberEvent("transfer", "bob", previous="bob").concerns == ("bob",)
+
+
 def test_what_cannot_be_read_says_nothing() -> None:
     assert read(Entry("room:a", 1, b"{}", NOW, kind="member")) is None
     assert read(Entry("room:a", 1, b'{"act":"kick"}', NOW, kind="member", stub=True)) is None
