@@ -8,11 +8,13 @@ from typing import Any
 import msgspec
 
 from realtime.auth.identity import Role
+from realtime.chat.audit_log import AuditLog
 from realtime.chat.blocks import Blocks
 from realtime.chat.channel_folds import ChannelFolds
 from realtime.chat.channels import Channels
 from realtime.chat.creating import Creating
 from realtime.chat.members import Members
+from realtime.chat.moderation import Moderation
 from realtime.chat.operations import Perform
 from realtime.chat.sanctions import Sanctions
 from realtime.errors import CallRefused, CommandRefused
@@ -81,6 +83,8 @@ def put_together(parts: ChatParts) -> Rooms:
         Channels(around, rooms, tier=lambda channel: "S"),
         Members(around, rooms, blocks),
         Sanctions(around, rooms),
+        Moderation(around),
+        AuditLog(around),
         blocks,
     ):
         operations |= subject.operations
