@@ -23,6 +23,7 @@ from realtime.hub.revoking import load_revocations
 from realtime.hub.server_api import ServerApi
 from realtime.model import Retention
 from realtime.server.api import ApiKeys, ApiRoutes
+from realtime.server.chat import ChatParts
 from realtime.server.credentials import make_credentials, token_issuer
 from realtime.server.descriptors import allow_fewer, reserve_descriptors
 from realtime.server.door import Doorway
@@ -62,6 +63,7 @@ logger = logging.getLogger(__name__)
 MEMORY: Final = ":memory:"
 STORE_CLOSE_S: Final = 10.0
 BROKER_CLOSE_S: Final = 5.0
+HOOK_CLOSE_S: Final = 5.0
 
 
 def serve(
@@ -104,6 +106,7 @@ async def _serve(
     credentials = make_credentials(settings.auth)
     broker = make_broker(settings.broker, node=node, on_lag=lag.observe)
     store = make_store(settings.store.url, on_commit=commits.observe)
+    chat = ChatParts(settings, store, clock)
     _log_start(settings, node)
     try:
         await store.open()
@@ -120,6 +123,7 @@ async def _serve(
             shared=None if isinstance(store, sqlite.SQLiteStore) else store,
             node=node,
             name=node_name(settings.server),
+            chat=chat.setup,
         )
         keys = ApiKeys([key.reveal() for key in settings.api.keys], insecure=settings.auth.insecure)
 
@@ -133,13 +137,17 @@ async def _serve(
             connections_max=connections_max, connection_rate=settings.server.connection_rate
         )
         bus = BusCounts(broker.statistics, lag, _node_count(hub))
-        metrics = HubMetrics(hub, gate, commits, bus=bus, appends=append_counts(store))
+        metrics = HubMetrics(
+            hub, gate, commits, bus=bus, appends=append_counts(store), more=chat.metrics
+        )
         inner: list[Routes] = [
             HealthRoutes(hub, metrics, _probe(store, hub)),
             ApiRoutes(api, keys),
         ]
-        pages: list[Routes] = [PageRoutes(token_issuer(settings.auth))] if dev else []
         rules = _door_rules(settings.server, dev=dev)
+        pages: list[Routes] = [*chat.routes(hub, rules)]
+        if dev:
+            pages.append(PageRoutes(token_issuer(settings.auth)))
         process = _make_process(
             settings.server,
             rules,
@@ -152,6 +160,7 @@ async def _serve(
         )
         await process.run()
     finally:
+        await finished(chat.close(), HOOK_CLOSE_S)
         await finished(broker.close(), BROKER_CLOSE_S)
         await finished(store.close(), STORE_CLOSE_S)
 

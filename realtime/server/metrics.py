@@ -1,6 +1,6 @@
 """The hub's counts as Prometheus metrics, read when they are asked for."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -71,7 +71,7 @@ class AppendCounts(NamedTuple):
 
 class HubMetrics(Collector):
     """Reads the hub's, the gate's, the store's and the bus's counts. One per hub: nothing is
-    global. `appends` answers the store's counts as they are."""
+    global. `appends` answers the store's counts as they are, `more` what others count beside."""
 
     def __init__(
         self,
@@ -81,12 +81,14 @@ class HubMetrics(Collector):
         *,
         bus: BusCounts | None = None,
         appends: Callable[[], AppendCounts] = AppendCounts,
+        more: Callable[[], Iterable[Metric]] = tuple,
     ) -> None:
         self._hub = hub
         self._gate = gate
         self._commits = commits
         self._bus = bus or BusCounts(BrokerStatistics(), Histogram(LAG_SECONDS))
         self._appends = appends
+        self._more = more
         self._registry = CollectorRegistry()
         self._registry.register(self)
         # Memory, CPU and descriptors of the process, where the system tells (proc(5)).
@@ -110,6 +112,7 @@ class HubMetrics(Collector):
         yield _histogram("commit_seconds", "How long a commit took", self._commits.seconds)
         yield _histogram("commit_entries", "Entries in a commit", self._commits.entries)
         yield _histogram("bus_lag_seconds", "From a publish on another node to here", self._bus.lag)
+        yield from self._more()
 
     def _labelled(self) -> Iterator[Metric]:
         counts = self._hub.statistics

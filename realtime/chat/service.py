@@ -1,0 +1,208 @@
+"""Chat and feeds put together: made once per node, by whoever has a store and a stage.
+
+What a hub asks of it is `realtime.hub.chatting.Chat`. An import makes one too, without running it:
+then entries are folded by it, and nobody is told of anything.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, Final
+
+from realtime.chat.allowances import Allowances
+from realtime.chat.answers import Answers
+from realtime.chat.around import Around
+from realtime.chat.audit_log import AuditLog
+from realtime.chat.blocks import Blocks
+from realtime.chat.caller import Caller
+from realtime.chat.channel_folds import ChannelFolds
+from realtime.chat.channels import Channels
+from realtime.chat.contents import Contents
+from realtime.chat.counters import Counters
+from realtime.chat.creating import Creating
+from realtime.chat.doorkeeper import Doorkeeper
+from realtime.chat.erasure import Eraser
+from realtime.chat.feeds import Feeds
+from realtime.chat.hooks import Hook
+from realtime.chat.inbox import Inbox
+from realtime.chat.law import Law
+from realtime.chat.ledger import Ledger
+from realtime.chat.members import Members
+from realtime.chat.memberships import KeptMemberships
+from realtime.chat.messages import Messages
+from realtime.chat.moderation import Moderation
+from realtime.chat.operations import Perform
+from realtime.chat.others import Others
+from realtime.chat.ports import Clock, Stage
+from realtime.chat.presence import Presence
+from realtime.chat.rpc import Calls
+from realtime.chat.sanctions import Sanctions
+from realtime.chat.table import ALL
+from realtime.chat.tiers import Tiers
+from realtime.chat.typing import Typing
+from realtime.chat.users import Users
+from realtime.chat.walking import LawStore
+from realtime.cluster.outage import Outage
+from realtime.errors import CommandRefused, StoreError
+from realtime.model import Entry, NewEntry
+from realtime.settings.schema import ChannelOptions, Chat, ChatSettings
+
+logger = logging.getLogger(__name__)
+
+SWEEP_S: Final = 1.0
+"""Between two looks for entries that somebody has left behind without what follows from them."""
+
+ANSWERS_SWEEP_S: Final = 60.0
+"""Between two sweeps of old answers."""
+
+SWEEP_TIMEOUT_S: Final = 30.0
+"""How long one of either may take."""
+
+
+class ChatService:
+    """The service of one node.
+
+    `namespaces` are all that are configured. `others` are the other nodes, None where there are
+    none. `may` says whether this node is the one for checks that one node of all does. Nothing
+    happens before `run`, which must be running for as long as the service is used.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: LawStore,
+        stage: Stage,
+        memberships: KeptMemberships,
+        clock: Clock,
+        settings: ChatSettings,
+        namespaces: Mapping[str, ChannelOptions],
+        data_max_bytes: int,
+        hook: Hook | None = None,
+        others: Others | None = None,
+        may: Callable[[], Awaitable[bool]] | None = None,
+    ) -> None:
+        allowances = Allowances(settings, clock)
+        around = Around(
+            store=store,
+            stage=stage,
+            memberships=memberships,
+            clock=clock,
+            settings=settings,
+            ledger=Ledger(store, stage, clock),
+            doorkeeper=Doorkeeper(store, stage, memberships, clock),
+            allowances=allowances,
+        )
+        self.ledger = around.ledger
+        self._allowances = allowances
+        self._answers = Answers(store, clock, ttl_ms=settings.answers_ttl.ms)
+        blocks = Blocks(around)
+        rooms = memberships.rooms
+        contents = Contents(data_max_bytes=data_max_bytes, hook=hook)
+        self._tiers = Tiers(stage)
+        self._counters = Counters(stage, clock)
+        ChannelFolds(around)
+        messages = Messages(around, rooms, blocks=blocks, contents=contents)
+        self._typing = Typing(around, self._tiers, check=messages.sending.check)
+        self._users = Users(around, self._answers)
+        self._presence = Presence(around, blocks)
+        self.inbox = Inbox(
+            around,
+            rooms=rooms,
+            rosters=memberships.rosters,
+            tiers=self._tiers,
+            namespaces=_with("room", namespaces),
+            **({"may": may} if may is not None else {}),
+        )
+        self._feeds = Feeds(
+            around,
+            blocks=blocks,
+            amending=messages.amending,
+            contents=contents,
+            counters=self._counters,
+            namespaces=_with("feed", namespaces),
+        )
+        self.law = Law(
+            store,
+            clock,
+            Eraser(store, forget=stage.forget, recount=messages.summaries.recount),
+        )
+        if others is not None:
+            allowances.join(others)
+            self._presence.join(others)
+        parts: tuple[Any, ...] = (
+            Creating(around, blocks),
+            Channels(around, rooms, tier=self._tiers.of),
+            Members(around, rooms, blocks),
+            Sanctions(around, rooms),
+            messages,
+            self.inbox,
+            self._typing,
+            self._users,
+            blocks,
+            self._presence,
+            Moderation(around),
+            AuditLog(around),
+            self._feeds,
+            self.law,
+        )
+        performed: dict[str, Perform] = {}
+        for part in parts:
+            performed |= part.operations
+        self.calls = Calls(ALL, performed, allowances=allowances)
+        self._sending = messages.sending
+
+    # What the hub calls.
+
+    def prepare(
+        self, caller: Caller, channel: str, data: bytes
+    ) -> NewEntry | Coroutine[Any, Any, NewEntry]:
+        """See `realtime.hub.chatting.Chat`."""
+        return self._sending.prepare(caller, channel, data)
+
+    def committed(self, entry: Entry) -> None:
+        """See Chat."""
+        self.inbox.committed(entry)
+        self._typing.committed(entry)
+
+    async def call(self, caller: Caller, method: str, data: bytes) -> bytes:
+        """See Chat."""
+        return await self.calls.call(caller, method, data)
+
+    def connected(self, caller: Caller) -> None:
+        """See Chat."""
+        self._users.connected(caller)
+        self._presence.connected(caller)
+
+    def departed(self, caller: Caller) -> None:
+        """See Chat."""
+        self._presence.departed(caller)
+
+    async def run(self) -> None:
+        """See Chat."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._allowances.run(), name="allowances")
+            tasks.create_task(self.inbox.run(), name="inbox")
+            tasks.create_task(self._tiers.run(), name="tiers")
+            tasks.create_task(self._counters.run(), name="counters")
+            tasks.create_task(self._users.run(), name="users")
+            tasks.create_task(self._presence.run(), name="presence")
+            tasks.create_task(self._feeds.run(), name="feeds")
+            tasks.create_task(self.law.run(), name="erasures")
+            tasks.create_task(self._every(SWEEP_S, self.ledger.sweep), name="folds")
+            tasks.create_task(self._every(ANSWERS_SWEEP_S, self._answers.sweep), name="answers")
+
+    async def _every(self, seconds: float, sweep: Callable[[], Awaitable[int]]) -> None:
+        outage = Outage(logger, "what follows from entries")
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                async with asyncio.timeout(SWEEP_TIMEOUT_S):
+                    await sweep()
+            except (StoreError, CommandRefused, TimeoutError) as error:
+                outage.failed(error)
+            else:
+                outage.ended()
+
+
+def _with(chat: Chat, namespaces: Mapping[str, ChannelOptions]) -> tuple[str, ...]:
+    return tuple(name for name, options in namespaces.items() if options.chat == chat)
