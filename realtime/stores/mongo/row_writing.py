@@ -124,6 +124,8 @@ async def _write_group(
                 raise
             if not all(may_repeat(step.write) for step in unknown):
                 raise store_error(error, database.place) from None
+            if unknown is waiting:
+                raise
         waiting = [*unknown, *await _undecided(collection, refused)]
         return None if waiting else True
 

@@ -6,7 +6,7 @@ from bson import decode, encode
 
 from realtime.errors import StoreCorrupt
 from realtime.model import ClientInfo, Entry
-from realtime.stores.mongo.documents import from_entry, from_new, to_entry
+from realtime.stores.mongo.documents import ADDED, from_entry, from_new, to_entry
 from tests.contract.test_stores import HOSTILE
 from tests.support.log_entries import new_entry
 
@@ -26,6 +26,11 @@ WHOLE = Entry(
     tags={"$set": "\x00", "": ".", "a.b": "$"},
     edited_at=5,
     deleted_at=6,
+    n=4,
+    counts=True,
+    changed=9,
+    pending=True,
+    summary=b'{"\x00": 1}',
 )
 
 
@@ -34,7 +39,7 @@ WHOLE = Entry(
     [
         WHOLE,
         Entry("a", 1, b"", 0),
-        msgspec.structs.replace(WHOLE, data=b"", info=None, tags=None, stub=True),
+        msgspec.structs.replace(WHOLE, data=b"", info=None, tags=None, stub=True, summary=b""),
         *[Entry(text, 1, b"x", 1, sender=text, client_id=text) for text in HOSTILE],
     ],
 )
@@ -63,6 +68,14 @@ def test_an_entry_at_or_below_the_mark_is_a_stub() -> None:
     stub = to_entry(document, blanked_to=7)
     assert (stub.stub, stub.data, stub.info, stub.tags) == (True, b"", None, None)
     assert (stub.client_id, stub.digest, stub.edited_at) == ("$ne", b"\x00", 5)
+    assert (stub.n, stub.counts, stub.pending, stub.summary) == (4, True, True, b"")
+
+
+def test_what_an_older_version_did_not_have_is_nothing() -> None:
+    document = {key: value for key, value in from_entry(WHOLE).items() if key not in ADDED}
+    assert to_entry(document) == msgspec.structs.replace(
+        WHOLE, n=0, counts=False, changed=0, pending=False, summary=b""
+    )
 
 
 def test_fields_of_a_later_version_are_left_alone() -> None:

@@ -4,11 +4,21 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+import msgspec
 import pytest
 
 from realtime.errors import StoreError, StoreUnavailable
-from realtime.model import ClientInfo, Retention, Revocation
-from realtime.stores.base import DEDUPE_TTL_MS, Appended, NodeInfo, PresenceEntry
+from realtime.model import Change, ClientInfo, Retention, Revocation
+from realtime.rows import MEMBERS, USERS
+from realtime.stores.base import (
+    DEDUPE_TTL_MS,
+    Appended,
+    NodeInfo,
+    PresenceEntry,
+    Removal,
+    Span,
+    Write,
+)
 from realtime.stores.mongo import MongoStore, Timeouts
 from tests.support.log_entries import NOW, head, new_entries, new_entry, shown, sweep_all
 from tests.support.mongo_servers import SOCKETS_LEFT, ReadyMongoStore
@@ -26,7 +36,10 @@ PLAIN_COMMANDS: Final = {
     "listIndexes",
     "killCursors",
 }
-PLAIN_OPERATORS: Final = {"$or", "$in", "$gt", "$gte", "$lt", "$lte", "$set", "$max", "$inc"}
+PLAIN_OPERATORS: Final = {
+    *("$or", "$and", "$in", "$gt", "$gte", "$lt", "$lte", "$exists"),
+    *("$set", "$setOnInsert", "$max", "$inc"),
+}
 PLAIN_OPERATORS_OF_THE_WIRE: Final = {"$db", "$clusterTime", "$readPreference"}
 
 
@@ -63,6 +76,50 @@ async def do_everything(store: MongoStore) -> None:
     await store.of_node("$n", limit=5)
     await store.take_away([entry])
     await store.check_epoch()
+    await change_everything(store)
+    await write_everything(store)
+
+
+async def change_everything(store: MongoStore) -> None:
+    """Every method of `ChangeStore`."""
+    await store.append([new_entry("e", f"{n}", pending=True, tags={"$x": "1"}) for n in range(5)])
+    await store.append([new_entry("e", "edit", kind="edit", ref=1, pending=True)])
+    edit = Change("e", 1, 6, b"x", {"$set": "1"}, edited_at=NOW)
+    await store.change([edit, msgspec.structs.replace(edit, offset=2, deleted_at=NOW)])
+    await store.summarise("e", 1, b"{}", by=9)
+    await store.blank("e", [3, 4])
+    await store.disown("e", [3, 9])
+    await store.fetch({"e": [1, 2], "c1": [1]}, stubs=True)
+    await store.find_sent("e", "user:ann", "1")
+    await store.sent_by("e", "user:ann", after=0, limit=9)
+    await store.pending(before_ms=NOW + 1, limit=9)
+    await store.pending(channel="e", before_ms=NOW + 1, limit=9)
+    await store.settle("e", [1, 2])
+    await store.scrub()
+    await store.channels_with("$ne", after="", limit=9)
+    await store.forget_user("$ne")
+
+
+async def write_everything(store: MongoStore) -> None:
+    """Every method of `TableStore`."""
+    key = ("$c", "$u")
+    write = Write(MEMBERS, key, set={"role": "$ne"}, highest={"read": 5}, add={"read_n": 1})
+    forms: list[dict[str, Any]] = [
+        {"absent": True},
+        {"present": True},
+        {"below": ("offset", 5)},
+        {"equals": {"role": "$ne", "notify": ""}},
+    ]
+    writes: list[Write | Removal] = [msgspec.structs.replace(write, **form) for form in forms]
+    writes += [write, Removal(MEMBERS, key, equals={"role": "$gt"}), Removal(USERS, ("$u",))]
+    for each in writes:
+        await store.decide(each)
+    await store.write(writes)
+    await store.get(MEMBERS, [key, ("a", "b")])
+    spans = [Span(("$c",)), Span(("a",), after="$x", before="z")]
+    for merged in (False, True):
+        await store.find(MEMBERS, *spans, limit=5, merged=merged)
+        await store.find(MEMBERS, *spans, by=("user", "channel"), limit=5, merged=merged)
 
 
 def operators(value: object) -> Iterator[str]:
