@@ -140,6 +140,64 @@ async def test_what_was_heard_of_a_channel_never_read_is_believed(
     assert await one.append([new_entry("a", "next")]) == [Appended(6, NOW)]
 
 
+async def test_nodes_count_what_counts_as_one(shared_logs: SharedLogFactory) -> None:
+    """Each entry's n is how many count up to it, whoever appended what when and heard of what."""
+    stores = [await shared_logs() for _ in range(3)]
+
+    async def write(node: int) -> list[Appended]:
+        answers: list[Appended] = []
+        for number in range(15):
+            batch = [
+                new_entry("a", f"{node}-{number}-{place}", counts=(number + place) % 3 > 0)
+                for place in range(1 + number % 3)
+            ]
+            for answer in await stores[node].append(batch):
+                assert isinstance(answer, Appended)
+                answers.append(answer)
+                others = [store for other, store in enumerate(stores) if other != node]
+                # One is told all, and the other by a node of an older version.
+                others[0].heard("a", answer.offset, answer.n)
+                others[1].heard("a", answer.offset)
+        return answers
+
+    answers = chain.from_iterable(await asyncio.gather(*[write(node) for node in range(3)]))
+    counted, numbers = 0, {}
+    for entry in await kept(stores[0], "a"):
+        counted += entry.counts
+        numbers[entry.offset] = counted
+        assert entry.n == counted
+    assert {answer.offset: answer.n for answer in answers} == numbers
+    page = await stores[1].read("a", limit=0, retention=KEEP_ALL, now_ms=NOW)
+    assert (page.head, page.head_n) == (len(numbers), counted)
+
+
+async def test_a_retry_on_another_node_has_the_n_of_the_first(
+    shared_logs: SharedLogFactory,
+) -> None:
+    one, other = await shared_logs(), await shared_logs()
+    batch = [new_entry("a", f"{number}", counts=number != 1) for number in range(4)]
+    await one.append(batch)
+    assert await other.append([new_entry("a", "new", counts=True), *batch]) == [
+        Appended(5, NOW, n=4),
+        Appended(1, NOW, duplicate=True, n=1),
+        Appended(2, NOW, duplicate=True, n=1),
+        Appended(3, NOW, duplicate=True, n=2),
+        Appended(4, NOW, duplicate=True, n=3),
+    ]
+
+
+async def test_the_n_that_was_heard_is_believed_and_counted_on_from(
+    shared_logs: SharedLogFactory,
+) -> None:
+    one, other = await shared_logs(), await shared_logs()
+    await one.append([new_entry("a", "1", counts=True)])
+    answers = await other.append([new_entry("a", f"{n}", counts=True) for n in range(5)])
+    last = answers[-1]
+    assert isinstance(last, Appended)
+    one.heard("a", last.offset, last.n)
+    assert await one.append([new_entry("a", "new", counts=True)]) == [Appended(6, NOW, n=6)]
+
+
 async def test_a_truncate_on_one_node_is_in_force_on_all(shared_logs: SharedLogFactory) -> None:
     one, other = await shared_logs(), await shared_logs()
     await one.append(new_entries("a", 3))

@@ -254,6 +254,7 @@ async def test_rows_of_several_spans_come_in_one_order(members: TabledStore) -> 
 async def test_a_row_that_is_in_several_spans_comes_once(members: TabledStore) -> None:
     spans = [Span(("b",)), Span(after="a", before="c"), Span(("b", "y")), Span(("b", "y"))]
     assert places(await members.find(MEMBERS, *spans, limit=100)) == ["bx", "by", "bz"]
+    assert len(await members.find(MEMBERS, Span(("b",)), Span(), limit=100)) == 9
 
 
 async def test_rows_of_several_spans_of_another_index(members: TabledStore) -> None:
