@@ -1,11 +1,12 @@
 """The part of chat that messages are, in rooms that are written straight into the store."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import pytest
 
 from realtime.chat.blocks import Blocks
 from realtime.chat.caller import Caller
@@ -15,10 +16,11 @@ from realtime.chat.contents import Contents
 from realtime.chat.hooks import Hook
 from realtime.chat.messages import Messages
 from realtime.chat.operations import Written
-from realtime.model import Entry
+from realtime.errors import CallRefused
+from realtime.model import Entry, NewEntry
 from realtime.rows import BLOCKS, CHANNELS, MEMBERS
 from realtime.settings.schema import ChannelOptions
-from realtime.stores.base import Write
+from realtime.stores.base import Appended, Conflict, Write
 from tests.support.chat import ChatParts, caller, chat_parts
 
 ROOM = "room:one"
@@ -37,24 +39,22 @@ class MessageParts:
     made: int = 0
 
     async def room(
-        self, *, settings: ChannelSettings | None = None, channel: str = ROOM, **roles: str
+        self, users: Sequence[str] = (), *, settings: ChannelSettings | None = None, **roles: str
     ) -> None:
-        """A room with these members."""
+        """The room with these members, and `users` with no role but that."""
+        roles |= dict.fromkeys(users, "member")
         await self.parts.store.write(
             [
                 Write(
                     CHANNELS,
-                    (channel,),
+                    (ROOM,),
                     set={
                         "kind": "room",
                         "settings": encode(settings or ChannelSettings()),
                         "members": len(roles),
                     },
                 ),
-                *(
-                    Write(MEMBERS, (channel, user), set={"role": role})
-                    for user, role in roles.items()
-                ),
+                *(Write(MEMBERS, (ROOM, user), set={"role": role}) for user, role in roles.items()),
             ]
         )
         self.forget()
@@ -123,12 +123,21 @@ class MessageParts:
         assert isinstance(written, Written)
         return written
 
+    async def publish(
+        self, user: str | Caller, data: bytes = b'"hi"', channel: str = ROOM
+    ) -> Appended | Conflict:
+        """A plain publish, as the hub does it."""
+        who = user if isinstance(user, Caller) else caller(user)
+        prepared = self.messages.sending.prepare(who, channel, data)
+        entry = prepared if isinstance(prepared, NewEntry) else await prepared
+        return await self.parts.stage.append(entry)
+
     async def view(self, offset: int, user: str = "ann", channel: str = ROOM) -> Any:
         """A message as a user gets it, without what is absent."""
         view = await self.call("chat.message", user, offset=offset, channel=channel)
         return msgspec.json.decode(encode(view))
 
-    async def history(self, user: str = "ann", **params: Any) -> calls.MessagePage:
+    async def history(self, user: str = "ann", /, **params: Any) -> calls.MessagePage:
         """A page of the history."""
         page = await self.call("chat.history", user, **params)
         assert isinstance(page, calls.MessagePage)
@@ -156,3 +165,10 @@ async def message_parts(
 def texts(page: calls.MessagePage) -> list[Any]:
     """The data of the messages on a page."""
     return [msgspec.json.decode(view.data) for view in page.messages]
+
+
+async def refused(call: Awaitable[Any]) -> CallRefused:
+    """What the call is refused with."""
+    with pytest.raises(CallRefused) as caught:
+        await call
+    return caught.value

@@ -10,25 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime.chat.calls.messages import MessagePage
-from realtime.errors import CallRefused
 from realtime.model import NewEntry
 from realtime.settings.durations import Duration
 from tests.support.chat import ROOM as ROOM_OPTIONS
 from tests.support.chat import caller
-from tests.support.chat_messages import DIRECT, ROOM, MessageParts, message_parts, texts
+from tests.support.chat_messages import DIRECT, ROOM, MessageParts, message_parts, refused, texts
 
 
 @pytest.fixture
 async def chat() -> AsyncIterator[MessageParts]:
     async with message_parts() as made:
         yield made
-
-
-async def refused(call: Any) -> CallRefused:
-    """What the call is refused with."""
-    with pytest.raises(CallRefused) as caught:
-        await call
-    return caught.value
 
 
 async def write(chat: MessageParts, kinds: str) -> None:

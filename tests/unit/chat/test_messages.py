@@ -11,26 +11,18 @@ from realtime.chat.caller import Caller
 from realtime.chat.channel_events import ChannelSettings
 from realtime.chat.hooks import Question
 from realtime.chat.refusals import denied
-from realtime.errors import CallRefused
 from realtime.rows import AUDIT, EVERYBODY, MENTIONS, REFERENCES
 from realtime.settings.durations import Duration
 from realtime.stores.base import Span
 from tests.support.chat import ROOM as ROOM_OPTIONS
 from tests.support.chat import caller
-from tests.support.chat_messages import DIRECT, ROOM, MessageParts, encode, message_parts
+from tests.support.chat_messages import DIRECT, ROOM, MessageParts, encode, message_parts, refused
 
 
 @pytest.fixture
 async def chat() -> AsyncIterator[MessageParts]:
     async with message_parts() as made:
         yield made
-
-
-async def refused(call: Any) -> CallRefused:
-    """What the call is refused with."""
-    with pytest.raises(CallRefused) as caught:
-        await call
-    return caught.value
 
 
 async def mentioned(chat: MessageParts, offset: int) -> set[str]:
@@ -112,7 +104,7 @@ async def test_nobody_else_is_mentioned(chat: MessageParts) -> None:
 
 async def test_fifty_users_are_mentioned_and_no_more(chat: MessageParts) -> None:
     users = [f"user-{number}" for number in range(51)]
-    await chat.room(bob="member", **dict.fromkeys(users, "member"))
+    await chat.room(users, bob="member")
     with pytest.raises(msgspec.ValidationError):
         await chat.send("bob", mentions=users)
     sent = await chat.send("bob", mentions=users[:50])

@@ -1,12 +1,10 @@
 """What is pinned in a room."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
-from realtime.errors import CallRefused
-from tests.support.chat_messages import DIRECT, MessageParts, message_parts
+from tests.support.chat_messages import DIRECT, MessageParts, message_parts, refused
 
 
 @pytest.fixture
@@ -19,13 +17,6 @@ async def pinned(chat: MessageParts, channel: str = "room:one") -> list[tuple[in
     """What is pinned, and by whom."""
     pins = (await chat.call("chat.pins", "ann", channel=channel)).pins
     return [(pin.message.offset, pin.by) for pin in pins]
-
-
-async def refused(call: Any) -> CallRefused:
-    """What the call is refused with."""
-    with pytest.raises(CallRefused) as caught:
-        await call
-    return caught.value
 
 
 async def test_the_newest_pin_comes_first(chat: MessageParts) -> None:

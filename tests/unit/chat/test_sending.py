@@ -1,7 +1,7 @@
 """The gate for messages: who may write, what is refused and how, and what a retry is answered."""
 
 import dataclasses
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -10,9 +10,8 @@ import pytest
 from realtime.chat.caller import Caller
 from realtime.chat.calls.messages import Send, Sent
 from realtime.chat.channel_events import ChannelSettings
-from realtime.chat.hooks import Question
 from realtime.chat.operations import Spent
-from realtime.chat.refusals import denied, too_many
+from realtime.chat.refusals import too_many
 from realtime.chat.sending import given_client_id
 from realtime.chat.slow_mode import SlowMode
 from realtime.errors import CallRefused, CommandRefused, StoreUnavailable
@@ -29,6 +28,7 @@ from tests.support.chat_messages import (
     MessageParts,
     encode,
     message_parts,
+    refused,
 )
 
 
@@ -38,28 +38,11 @@ async def chat() -> AsyncIterator[MessageParts]:
         yield made
 
 
-async def publish(
-    chat: MessageParts, user: str | Caller, data: bytes = b'"hi"', channel: str = ROOM
-) -> Appended | Conflict:
-    """A plain publish, as the hub does it."""
-    who = user if isinstance(user, Caller) else caller(user)
-    prepared = chat.messages.sending.prepare(who, channel, data)
-    entry = prepared if isinstance(prepared, NewEntry) else await prepared
-    return await chat.parts.stage.append(entry)
-
-
-async def refusal(call: Coroutine[Any, Any, Any]) -> CallRefused:
-    """What the call is refused with."""
-    with pytest.raises(CallRefused) as caught:
-        await call
-    return caught.value
-
-
 def both(chat: MessageParts, user: str | Caller, channel: str = ROOM) -> list[Any]:
     """The two ways to send, each a fresh call."""
     return [
         chat.call("chat.send", user, data="hi", channel=channel),
-        publish(chat, user, channel=channel),
+        chat.publish(user, channel=channel),
     ]
 
 
@@ -78,7 +61,7 @@ async def test_a_message_is_stored_as_it_came_and_counts(chat: MessageParts) -> 
 
 
 async def test_a_plain_publish_is_a_send(chat: MessageParts) -> None:
-    outcome = await publish(chat, "bob", b'{"text":"hi"}')
+    outcome = await chat.publish("bob", b'{"text":"hi"}')
     assert outcome == Appended(1, chat.parts.clock.now_ms, n=1)
     (entry,) = await chat.log()
     assert (entry.sender, entry.data, entry.tags) == ("u:bob", b'{"text":"hi"}', None)
@@ -86,23 +69,23 @@ async def test_a_plain_publish_is_a_send(chat: MessageParts) -> None:
 
 
 async def test_plain_publishes_without_an_id_are_all_different(chat: MessageParts) -> None:
-    outcomes = [await publish(chat, "bob") for _ in range(3)]
+    outcomes = [await chat.publish("bob") for _ in range(3)]
     assert [outcome.offset for outcome in outcomes] == [1, 2, 3]
 
 
 async def test_a_client_id_in_the_data_is_honoured(chat: MessageParts) -> None:
     data = b'{"text":"hi","client_id":"id-1"}'
-    assert await publish(chat, "bob", data) == Appended(1, chat.parts.clock.now_ms, n=1)
-    again = await publish(chat, "bob", data)
+    assert await chat.publish("bob", data) == Appended(1, chat.parts.clock.now_ms, n=1)
+    again = await chat.publish("bob", data)
     assert isinstance(again, Appended)
     assert (again.offset, again.duplicate) == (1, True)
-    assert isinstance(await publish(chat, "bob", b'{"client_id":"id-1"}'), Conflict)
-    assert isinstance(await publish(chat, "cid", data), Appended)  # ids are each user's own
+    assert isinstance(await chat.publish("bob", b'{"client_id":"id-1"}'), Conflict)
+    assert isinstance(await chat.publish("cid", data), Appended)  # ids are each user's own
 
 
 async def test_both_ways_to_send_are_one_outbox(chat: MessageParts) -> None:
     data = {"text": "hi", "client_id": "id-1"}
-    await publish(chat, "bob", encode(data))
+    await chat.publish("bob", encode(data))
     again = await chat.send("bob", data, client_id="id-1")
     assert (again.offset, again.duplicate) == (1, True)
 
@@ -114,8 +97,8 @@ async def test_the_same_id_with_other_data_is_a_conflict(chat: MessageParts) -> 
         {"data": "one", "mentions": ["cid"]},
         {"data": "one", "reply_to": first.offset},
     ):
-        refused = await refusal(chat.call("chat.send", "bob", client_id="id-1", **other))
-        assert (refused.error.code, refused.why) == (409, "other_data")
+        problem = await refused(chat.call("chat.send", "bob", client_id="id-1", **other))
+        assert (problem.error.code, problem.why) == (409, "other_data")
 
 
 @pytest.mark.parametrize(
@@ -140,22 +123,22 @@ def test_only_an_id_at_the_top_of_an_object_is_one(data: bytes, client_id: str) 
 async def test_an_id_that_cannot_be_honoured_is_refused(
     chat: MessageParts, client_id: bytes
 ) -> None:
-    refused = await refusal(publish(chat, "bob", b'{"client_id":' + client_id + b"}"))
-    assert (refused.error.code, refused.field) == (422, "client_id")
+    problem = await refused(chat.publish("bob", b'{"client_id":' + client_id + b"}"))
+    assert (problem.error.code, problem.field) == (422, "client_id")
 
 
 async def test_data_that_is_too_long_is_refused(chat: MessageParts) -> None:
     assert (await chat.send("bob", "x" * (DATA_MAX_BYTES - 2))).offset == 1
-    refused = await refusal(chat.send("bob", "x" * (DATA_MAX_BYTES - 1)))
-    assert (refused.error.code, refused.field) == (413, "data")
+    problem = await refused(chat.send("bob", "x" * (DATA_MAX_BYTES - 1)))
+    assert (problem.error.code, problem.field) == (413, "data")
 
 
 async def test_a_namespace_of_objects_takes_nothing_else() -> None:
     objects = dataclasses.replace(ROOM_OPTIONS, data_format="json_object")
     async with message_parts(room=objects) as chat:
         assert (await chat.send("bob", {"text": "hi"})).offset == 1
-        refused = await refusal(chat.send("bob", "hi"))
-        assert (refused.error.code, refused.field) == (422, "data")
+        problem = await refused(chat.send("bob", "hi"))
+        assert (problem.error.code, problem.field) == (422, "data")
 
 
 async def test_what_is_no_utf8_is_refused_and_line_breaks_are_taken_out(
@@ -163,7 +146,7 @@ async def test_what_is_no_utf8_is_refused_and_line_breaks_are_taken_out(
 ) -> None:
     operation = chat.messages.operations["chat.send"]
     bad = Send(ROOM, "id-1", msgspec.Raw(b'"\xff"'))
-    assert (await refusal(operation(caller("bob"), bad))).field == "data"  # type: ignore[arg-type]
+    assert (await refused(operation(caller("bob"), bad))).field == "data"
     spread = Send(ROOM, "id-1", msgspec.Raw(b'{\n"a": 1\r\n}'))
     await operation(caller("bob"), spread)
     assert (await chat.log())[0].data == b'{"a": 1}'
@@ -177,8 +160,8 @@ async def test_readers_and_strangers_do_not_write(chat: MessageParts) -> None:
     await chat.member("eve", role="banned", banned_until=-1)
     for user, why in (("cid", "role"), ("dan", "not_a_member"), ("eve", "banned")):
         for call in both(chat, user):
-            refused = await refusal(call)
-            assert (refused.error.code, refused.why) == (103, why)
+            problem = await refused(call)
+            assert (problem.error.code, problem.why) == (103, why)
     assert await chat.log() == []
 
 
@@ -187,19 +170,19 @@ async def test_of_a_room_by_invitation_strangers_learn_nothing() -> None:
     async with message_parts(room=private) as chat:
         for channel in (ROOM, "room:none"):
             for call in both(chat, "dan", channel):
-                assert (await refusal(call)).error.code == 404
+                assert (await refused(call)).error.code == 404
 
 
 async def test_nobody_writes_to_a_channel_that_nobody_made(chat: MessageParts) -> None:
     for call in both(chat, caller("root", "admin"), "room:none"):
-        refused = await refusal(call)
-        assert (refused.error.code, refused.field) == (404, "channel")
+        problem = await refused(call)
+        assert (problem.error.code, problem.field) == (404, "channel")
 
 
 async def test_a_namespace_may_keep_publishing_from_members() -> None:
     quiet = dataclasses.replace(ROOM_OPTIONS, publish=())
     async with message_parts(room=quiet) as chat:
-        assert (await refusal(chat.send("bob"))).why == "role"
+        assert (await refused(chat.send("bob"))).why == "role"
         assert (await chat.call("chat.send", caller("root", "admin"), data=1)).offset == 1
 
 
@@ -208,7 +191,7 @@ async def test_only_moderators_write_announcements(chat: MessageParts) -> None:
         settings=ChannelSettings(announce=True), ann="owner", bob="member", cid="moderator"
     )
     for call in both(chat, "bob"):
-        assert (await refusal(call)).why == "role"
+        assert (await refused(call)).why == "role"
     for user in ("ann", "cid", caller("root", "admin")):
         for call in both(chat, user):
             await call
@@ -219,11 +202,11 @@ async def test_who_is_muted_does_not_write_until_then(chat: MessageParts) -> Non
     await chat.member("bob", muted_until=now + 62_000)
     await chat.member("cid", muted_until=-1)
     for call in both(chat, "bob"):
-        refused = await refusal(call)
-        assert (refused.error.code, refused.why) == (423, "muted")
-        assert refused.retry_after_s == 58
+        problem = await refused(call)
+        assert (problem.error.code, problem.why) == (423, "muted")
+        assert problem.retry_after_s == 58
     for call in both(chat, "cid"):
-        assert (await refusal(call)).retry_after_s == 0
+        assert (await refused(call)).retry_after_s == 0
     chat.parts.clock.now_ms = now + 62_000
     for call in both(chat, "bob"):
         await call
@@ -233,8 +216,8 @@ async def test_nothing_is_written_to_an_archive(chat: MessageParts) -> None:
     await chat.change_room(archived_at=1)
     for user in ("bob", "ann", caller("root", "admin")):
         for call in both(chat, user):
-            refused = await refusal(call)
-            assert (refused.error.code, refused.why) == (423, "archived")
+            problem = await refused(call)
+            assert (problem.error.code, problem.why) == (423, "archived")
 
 
 async def test_two_who_block_each_other_do_not_write_directly(chat: MessageParts) -> None:
@@ -244,8 +227,8 @@ async def test_two_who_block_each_other_do_not_write_directly(chat: MessageParts
     await chat.block("ann", "bob")
     for user in ("ann", "bob"):
         for call in both(chat, user, DIRECT):
-            refused = await refusal(call)
-            assert (refused.error.code, refused.why) == (103, "blocked")
+            problem = await refused(call)
+            assert (problem.error.code, problem.why) == (103, "blocked")
     for call in both(chat, "bob"):  # in rooms they go on meeting
         await call
 
@@ -261,8 +244,8 @@ async def test_a_plain_publish_is_counted_and_a_call_was(chat: MessageParts) -> 
 
     empty = Empty()
     chat.messages.sending._allowances = empty
-    refused = await refusal(publish(chat, "bob"))
-    assert (refused.error.code, refused.retry_after_s) == (111, 3)
+    problem = await refused(chat.publish("bob"))
+    assert (problem.error.code, problem.retry_after_s) == (111, 3)
     assert empty.spent == [("bob", "sends")]
     await chat.send("bob")
     assert len(empty.spent) == 1
@@ -294,7 +277,7 @@ async def test_a_store_that_is_away_refuses_a_plain_publish(
 
     monkeypatch.setattr(chat.parts.store, "get", away)
     with pytest.raises(CommandRefused) as caught:
-        await publish(chat, "bob")
+        await chat.publish("bob")
     assert caught.value.error.code == 100
 
 
@@ -306,14 +289,14 @@ async def test_a_member_writes_once_in_a_while(chat: MessageParts) -> None:
     await chat.send("bob")
     chat.parts.clock.now_ms += 3_000
     for call in both(chat, "bob"):
-        refused = await refusal(call)
-        assert (refused.error.code, refused.why) == (423, "slow_mode")
-        assert refused.retry_after_s == 7
+        problem = await refused(call)
+        assert (problem.error.code, problem.why) == (423, "slow_mode")
+        assert problem.retry_after_s == 7
     for call in both(chat, "ann"):  # moderators need not wait
         await call
     chat.parts.clock.now_ms += 7_000
-    await publish(chat, "bob")
-    assert (await refusal(chat.send("bob"))).retry_after_s == 10
+    await chat.publish("bob")
+    assert (await refused(chat.send("bob"))).retry_after_s == 10
 
 
 async def test_slow_mode_holds_on_every_node(chat: MessageParts) -> None:
@@ -322,8 +305,8 @@ async def test_slow_mode_holds_on_every_node(chat: MessageParts) -> None:
     await nodes[0].pass_through(ROOM, "bob", "a", least_ms=5_000)
     chat.parts.clock.now_ms += 1_000
     for node in nodes:
-        refused = await refusal(node.pass_through(ROOM, "bob", "b", least_ms=5_000))
-        assert refused.retry_after_s == 4
+        problem = await refused(node.pass_through(ROOM, "bob", "b", least_ms=5_000))
+        assert problem.retry_after_s == 4
     await nodes[1].pass_through(ROOM, "bob", "a", least_ms=5_000)  # a retry is no other message
     chat.parts.clock.now_ms += 4_000
     await nodes[2].pass_through(ROOM, "bob", "b", least_ms=5_000)
@@ -333,7 +316,7 @@ async def test_the_namespace_may_be_slow_and_a_channel_faster() -> None:
     slow = dataclasses.replace(ROOM_OPTIONS, slow_mode=Duration(60_000))
     async with message_parts(room=slow) as chat:
         await chat.send("bob")
-        assert (await refusal(chat.send("bob"))).retry_after_s == 60
+        assert (await refused(chat.send("bob"))).retry_after_s == 60
         await chat.room(settings=ChannelSettings(slow_mode_s=0), bob="member")
         await chat.send("bob")
 
@@ -342,116 +325,3 @@ async def test_channels_that_are_not_slow_write_no_times(chat: MessageParts) -> 
     await chat.send("bob")
     (row,) = await chat.parts.store.get(MEMBERS, [(ROOM, "bob")])
     assert row.sent_at == 0
-
-
-# The app's own check.
-
-
-class AppCheck:
-    """Says no to "no", and replaces "this" by "that"."""
-
-    def __init__(self) -> None:
-        self.asked: list[Question] = []
-
-    async def ask(self, caller: Caller, question: Question) -> bytes:
-        self.asked.append(question)
-        data = bytes(question.data)
-        if b"no" in data:
-            raise denied("refused_by_hook")
-        return data.replace(b"this", b"that")
-
-
-async def test_the_app_is_asked_before_anything_is_stored() -> None:
-    check = AppCheck()
-    async with message_parts(hook=check) as chat:
-        for call in (chat.send("bob", "no"), publish(chat, "bob", b'"no"')):
-            refused = await refusal(call)
-            assert (refused.error.code, refused.why) == (103, "refused_by_hook")
-        assert await chat.log() == []
-        await chat.send("bob", "this", client_id="id-1", mentions=["cid"])
-        await publish(chat, "bob", b'{"text":"this","client_id":"id-2"}')
-        assert [entry.data for entry in await chat.log()] == [
-            b'"that"',
-            b'{"text":"that","client_id":"id-2"}',
-        ]
-        sent, published = check.asked[-2:]
-        assert (sent.kind, sent.channel, sent.user) == ("message", ROOM, "bob")
-        assert (sent.client_id, sent.mentions) == ("id-1", ["cid"])
-        assert (published.client_id, published.ref) == ("id-2", 0)
-
-
-async def test_a_retry_is_the_same_though_the_app_says_otherwise_now() -> None:
-    check = AppCheck()
-    async with message_parts(hook=check) as chat:
-        await chat.send("bob", "this", client_id="id-1")
-        again = await chat.send("bob", "this", client_id="id-1")
-        assert (again.offset, again.duplicate) == (1, True)
-
-
-# Retries from the outbox of yesterday.
-
-
-async def kicked(chat: MessageParts) -> None:
-    await chat.member("bob", role="")
-
-
-async def banned(chat: MessageParts) -> None:
-    await chat.member("bob", role="banned", banned_until=-1)
-
-
-async def muted(chat: MessageParts) -> None:
-    await chat.member("bob", muted_until=-1)
-
-
-async def archived(chat: MessageParts) -> None:
-    await chat.change_room(archived_at=1)
-
-
-async def slow(chat: MessageParts) -> None:
-    settings = encode(ChannelSettings(slow_mode_s=3_600))
-    await chat.change_room(settings=settings)
-    await chat.send("bob", "something else")
-
-
-async def announcing(chat: MessageParts) -> None:
-    await chat.change_room(settings=encode(ChannelSettings(announce=True)))
-
-
-async def taken_back(chat: MessageParts) -> None:
-    await chat.delete("ann", 1)
-
-
-async def edited(chat: MessageParts) -> None:
-    await chat.edit("bob", 1, "something else")
-
-
-MOVED_ON = (kicked, banned, muted, archived, slow, announcing, taken_back, edited)
-
-
-@pytest.mark.parametrize("move_on", MOVED_ON)
-async def test_a_retry_of_a_message_answers_the_same(chat: MessageParts, move_on: Any) -> None:
-    data = {"text": "hi", "client_id": "id-1"}
-    first = await chat.send("bob", data, client_id="id-1")
-    await move_on(chat)
-    before = await chat.log()
-    again = await chat.send("bob", data, client_id="id-1")
-    assert again == msgspec.structs.replace(first, duplicate=True)
-    published = await publish(chat, "bob", encode(data))
-    assert isinstance(published, Appended)
-    assert (published.offset, published.duplicate) == (1, True)
-    assert await chat.log() == before
-
-
-@pytest.mark.parametrize("move_on", MOVED_ON)
-async def test_a_retry_of_a_reply_answers_the_same(chat: MessageParts, move_on: Any) -> None:
-    await chat.send("ann", "root")  # offset 1, which may be deleted meanwhile
-    if move_on is edited:
-        await chat.member("bob", role="moderator")
-    reply = {"data": "hi", "client_id": "id-1", "reply_to": 1, "mentions": ["cid", "ann"]}
-    first = await chat.call("chat.send", "bob", **reply)
-    await chat.member("cid", role="")  # who cannot be mentioned any more
-    await move_on(chat)
-    before = await chat.log()
-    again = await chat.call("chat.send", "bob", **reply)
-    assert again == msgspec.structs.replace(first, duplicate=True)
-    assert await chat.log() == before
