@@ -12,7 +12,7 @@ import msgspec
 
 from realtime.chat.around import Around
 from realtime.chat.caller import Caller
-from realtime.chat.calls.messages import EMOJIS_MAX
+from realtime.chat.calls.messages import EMOJIS_MAX, OWN_EMOJIS_MAX
 from realtime.chat.contents import Contents
 from realtime.chat.hooks import Question
 from realtime.chat.ledger import digest
@@ -24,6 +24,8 @@ from realtime.chat.rights import Admit
 from realtime.chat.views import summary_of
 from realtime.errors import LIMIT_EXCEEDED, CallRefused
 from realtime.model import Entry, Kind, NewEntry
+from realtime.rows import REACTIONS
+from realtime.stores.base import Span
 from realtime.stores.base.folding import BLANK
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -50,6 +52,7 @@ class Amending:
     """
 
     def __init__(self, around: Around, *, contents: Contents) -> None:
+        self._store = around.store
         self._stage = around.stage
         self._clock = around.clock
         self._ledger = around.ledger
@@ -121,15 +124,17 @@ class Amending:
         client_id: str,
         admit: Admit,
     ) -> Written:
-        """Give a reaction, or take it back. Raises also 106 above EMOJIS_MAX different ones."""
+        """Give a reaction, or take it back. Raises also 106: see EMOJIS_MAX, OWN_EMOJIS_MAX."""
         data = _encode(ReactionEvent(emoji, shown))
         event = self._event(caller, "reaction", channel, offset, client_id, data)
 
         async def allowed() -> None:
             message = await self._target(channel, offset, admit)
             reactions = summary_of(message).reactions
-            if shown and emoji not in reactions and len(reactions) >= EMOJIS_MAX:
-                raise CallRefused(LIMIT_EXCEEDED, why="full")
+            if emoji not in reactions:
+                if shown and len(reactions) >= EMOJIS_MAX:
+                    raise CallRefused(LIMIT_EXCEEDED, why="full")
+                await self._refuse_another(caller.user, channel, offset, emoji)
 
         return await self._ledger.attempt(event, allowed())
 
@@ -153,6 +158,17 @@ class Amending:
                 await room_for()
 
         return await self._ledger.attempt(event, allowed())
+
+    async def _refuse_another(self, user: str, channel: str, offset: int, emoji: str) -> None:
+        """What was taken back leaves a row: nobody is to fill a message's with them."""
+        rows = await self._store.find(
+            REACTIONS,
+            Span((user, channel, offset)),
+            by=("user", "channel", "ref"),
+            limit=OWN_EMOJIS_MAX,
+        )
+        if len(rows) >= OWN_EMOJIS_MAX and all(row.emoji != emoji for row in rows):
+            raise CallRefused(LIMIT_EXCEEDED, why="full")
 
     async def _target(self, channel: str, offset: int, admit: Admit) -> Entry:
         """The message that is to be changed, by somebody who may."""

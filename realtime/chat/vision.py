@@ -6,7 +6,7 @@ import msgspec
 
 from realtime.chat.around import Around
 from realtime.chat.caller import Caller
-from realtime.chat.calls.messages import EMOJIS_MAX, MessageView
+from realtime.chat.calls.messages import EMOJIS_MAX, OWN_EMOJIS_MAX, MessageView
 from realtime.chat.refusals import denied
 from realtime.chat.restrictions import grants_members, refuse_unmade
 from realtime.chat.rooms import Room, Rooms
@@ -67,8 +67,7 @@ class Vision:
                 REACTIONS,
                 *spans,
                 by=("user", "channel", "ref"),
-                # Taken back ones are there too, so a user may have more of them than a message.
-                limit=len(spans) * EMOJIS_MAX * 2,
+                limit=len(spans) * (OWN_EMOJIS_MAX + EMOJIS_MAX),
             )
             for row in rows:
                 if row.shown:

@@ -13,6 +13,9 @@ MENTIONS_MAX: Final = 50
 EMOJIS_MAX: Final = 20
 """Different reactions that one message may have."""
 
+OWN_EMOJIS_MAX: Final = 40
+"""Different reactions that one user may have given to a message, those taken back included."""
+
 PINNED_MAX: Final = 50
 """Messages of one channel that may be pinned at once."""
 
@@ -337,7 +340,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         who="member",
         spends="edits",
         summary="Take a reaction back",
-        errors=(404, 409, 410, 423),
+        errors=(404, 409, 410, 423, 106),
         description=_RETRY,
     ),
     Operation(

@@ -58,6 +58,19 @@ async def test_a_message_has_twenty_different_ones(chat: MessageParts) -> None:
     assert len((await chat.view(1))["reactions"]) == 20
 
 
+async def test_nobody_fills_a_message_with_what_they_take_back(chat: MessageParts) -> None:
+    for number in range(40):
+        call = "chat.react" if number % 2 else "chat.unreact"
+        await chat.call(call, "bob", offset=1, emoji=f"e{number}")
+        await chat.call("chat.unreact", "bob", offset=1, emoji=f"e{number}")
+    for call in ("chat.react", "chat.unreact"):
+        problem = await refused(chat.call(call, "bob", offset=1, emoji="new"))
+        assert (problem.error.code, problem.why) == (106, "full")
+    await chat.react("bob", 1, "e7")
+    await chat.react("cid", 1, "new")
+    await chat.react("bob", 1, "new")  # with what others show, one may agree
+
+
 @pytest.mark.parametrize("emoji", ["", "x" * 33])
 async def test_an_emoji_is_a_short_text(chat: MessageParts, emoji: str) -> None:
     with pytest.raises(msgspec.ValidationError):
