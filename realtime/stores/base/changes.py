@@ -54,7 +54,8 @@ class ChangeStore(Protocol):
     async def summarise(self, channel: str, offset: int, summary: bytes, *, by: int) -> bool:
         """Put `summary` on an entry unless one made of later events is there.
 
-        `by` grows with the events that it is made of: `realtime.chat.summaries` adds them up. Equal `by` replaces. Nothing happens to an entry that is deleted or is not there: False.
+        `by` grows with the events that it is made of: `realtime.chat.summaries` adds them up. Equal
+        `by` replaces. Nothing happens to an entry that is deleted or is not there: False.
         """
         ...
 
