@@ -3,10 +3,13 @@
 New fields are added at the end and have defaults, so that nodes of both versions read each other;
 older ones ignore what they do not know. Only a change that an older node would misread raises
 `BUS_VERSION`, and then older nodes refuse the message and find in the store what they miss.
+
+Of an entry comes what it was when it was appended. What became of it later, and whether somebody
+still has to follow up on it, is for whoever reads the store.
 """
 
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 import msgspec
 
@@ -39,7 +42,8 @@ class _Bus(msgspec.Struct, array_like=True, frozen=True, gc=False):
     offset: int
     data: bytes
     at: int
-    kind: Kind
+    # A kind of a later version is passed on by its name, as from the store.
+    kind: str
     sender: str = ""
     client_id: str = ""
     digest: bytes = b""
@@ -49,6 +53,8 @@ class _Bus(msgspec.Struct, array_like=True, frozen=True, gc=False):
     edited_at: int = 0
     deleted_at: int = 0
     stub: bool = False
+    n: int = -1
+    counts: bool = False
 
 
 class _Control(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -86,6 +92,8 @@ def encode_message(message: BusMessage, sent_ms: int) -> bytes:
             entry.edited_at,
             entry.deleted_at,
             entry.stub,
+            entry.n,
+            entry.counts,
         )
     )
 
@@ -99,7 +107,7 @@ def decode_message(payload: bytes) -> BusMessage:
         wire.offset,
         wire.data,
         wire.at,
-        wire.kind,
+        cast(Kind, wire.kind),
         wire.sender,
         wire.client_id,
         wire.digest,
@@ -109,6 +117,8 @@ def decode_message(payload: bytes) -> BusMessage:
         wire.edited_at,
         wire.deleted_at,
         wire.stub,
+        wire.n,
+        wire.counts,
     )
     return BusMessage(wire.node, entry, BUS_VERSION, wire.epoch, wire.sent_ms)
 

@@ -1,6 +1,6 @@
 """What travels through Redis arrives as it was; what is newer or broken is refused."""
 
-from typing import get_args
+from typing import Any, Final, get_args
 
 import msgspec
 import pytest
@@ -37,6 +37,8 @@ entries = st.builds(
     count,
     count,
     st.booleans(),
+    st.integers(-1, 2**63 - 1),
+    st.booleans(),
 )
 messages = st.builds(BusMessage, text, entries, st.just(BUS_VERSION), text, count)
 words = st.builds(ControlMessage, text, text, st.binary(max_size=100), st.just(BUS_VERSION), text)
@@ -58,14 +60,34 @@ def test_a_control_message_arrives_as_it_was(message: ControlMessage) -> None:
     assert decode_control(encode_control(message)) == message
 
 
+LATER_ON: Final = {"changed", "pending", "summary"}
+"""Fields that say what became of an entry since it was appended, which is when it travels."""
+
+
 def test_every_field_of_an_entry_travels() -> None:
     """A field that is new in the model must be in the codec, too."""
+    info = ClientInfo("8", "9")
     entry = Entry(
-        "a", 1, b"2", 3, "edit", "4", "5", b"6", 7, ClientInfo("8", "9"), {"": ""}, 10, 11, True
+        *("a", 1, b"2", 3, "edit", "4", "5", b"6", 7, info, {"": ""}, 10, 11, True, 12, True)
     )
-    defaults = {field.name: field.default for field in msgspec.structs.fields(Entry)}
-    assert all(getattr(entry, name) != default for name, default in defaults.items())
+    for field in msgspec.structs.fields(Entry):
+        assert (getattr(entry, field.name) == field.default) is (field.name in LATER_ON)
     assert decode_message(encode_message(BusMessage("n", entry), 0)).entry == entry
+
+
+@given(messages)
+def test_of_an_entry_from_an_older_version_nobody_knows_its_n(message: BusMessage) -> None:
+    payload = encode_message(message, message.sent_ms)
+    older = payload[:1] + msgspec.msgpack.encode(msgspec.msgpack.decode(payload[1:])[:-2])
+    told = msgspec.structs.replace(message.entry, n=-1, counts=False)
+    assert decode_message(older) == msgspec.structs.replace(message, entry=told)
+
+
+def test_a_kind_of_a_later_version_is_passed_on_by_its_name() -> None:
+    later: Any = "poll"
+    for offset in (0, 7):
+        message = BusMessage("n", Entry("a", offset, b"{}", 1, later))
+        assert decode_message(encode_message(message, 0)).entry == message.entry
 
 
 @given(messages, words)
