@@ -75,6 +75,11 @@ class Access:
         except (StoreError, TimeoutError):
             raise CommandRefused(INTERNAL) from None
 
+    def forget(self, client: Client, channel: Channel) -> None:
+        """What the client's user is in the channel is to be looked up anew."""
+        if self._memberships is not None and client.user:
+            self._memberships.forget(channel.name, client.user)
+
     def _standing(self, client: Client, channel: Channel, standing: Standing | None) -> Standing:
         memberships, user = self._memberships, client.user
         if memberships is None or not channel.rules.chat or not user:

@@ -147,18 +147,20 @@ class Joining:
             raise CommandRefused(PERMISSION_DENIED)
         return self._prepared(client, subscription, grant, since, caught_up, reject_unrecovered)
 
-    async def read_on(self, channel: Channel) -> None:
-        """Have the node come to where the channel's log is now, if it follows it.
+    async def read_on(self, channel: Channel) -> bool:
+        """Have the node come to where the channel's log is now; False: it does not follow it.
 
         Raises CommandRefused (100).
         """
         live = self._delivery.find(channel.name)
-        if live is not None and live.cursor is not None:
-            try:
-                async with asyncio.timeout(READ_ON_TIMEOUT_S):
-                    await self._delivery.positions.check([channel.name])
-            except (StoreError, TimeoutError):
-                raise CommandRefused(INTERNAL) from None
+        if live is None or live.cursor is None:
+            return False
+        try:
+            async with asyncio.timeout(READ_ON_TIMEOUT_S):
+                await self._delivery.positions.check([channel.name])
+        except (StoreError, TimeoutError):
+            raise CommandRefused(INTERNAL) from None
+        return True
 
     async def _judge(
         self, client: Client, channel: Channel, subscription: Subscription, grant: Grant

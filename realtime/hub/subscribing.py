@@ -116,7 +116,8 @@ class Subscribing:
             client, channel, by_token=False, standing=standing
         ):
             # Another node may have let the user in a moment ago.
-            await self._joining.read_on(channel)
+            if not await self._joining.read_on(channel):
+                self._access.forget(client, channel)
             looking = self._access.wait_for(client, channel)
             standing = await looking if looking is not None else None
         return standing
