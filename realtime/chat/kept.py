@@ -29,9 +29,12 @@ class _Live:
 
 
 class _Kept(Generic[Value]):
-    __slots__ = ("live", "until", "value")
+    """`doubt`: an entry that may change the value, and has not passed; 0 where there is none."""
+
+    __slots__ = ("doubt", "live", "until", "value")
 
     def __init__(self, value: Value, live: _Live | None, until: float) -> None:
+        self.doubt = 0
         self.value = value
         self.live = live
         self.until = until
@@ -73,31 +76,27 @@ class Kept(Generic[Value]):
         self._live.pop(channel, None)
 
     def get(self, channel: str, key: str) -> Value | None:
-        """The value, if it is kept and good."""
-        place = (channel, key)
-        kept = self._kept.get(place)
-        if kept is None:
-            return None
-        if kept.live is not self._live.get(channel) or kept.until <= self._clock.monotonic():
-            del self._kept[place]
-            return None
-        self._kept.move_to_end(place)
-        return kept.value
+        """The value, if it is kept and good, and not in doubt."""
+        kept = self._good((channel, key))
+        return kept.value if kept is not None and not kept.doubt else None
 
-    def put(self, channel: str, key: str, value: Value) -> None:
-        """Change a value that is kept to what an entry has made of it."""
+    def passing(self, channel: str, key: str) -> Value | None:
+        """The value as of the entries that have passed, where they do: the next one changes it."""
+        kept = self._good((channel, key)) if channel in self._live else None
+        return None if kept is None else kept.value
+
+    def put(self, channel: str, key: str, value: Value, *, offset: int) -> None:
+        """Change a value that is kept to what the entry at this offset has made of it."""
         kept = self._kept.get((channel, key))
         if kept is not None:
             kept.value = value
-
-    def is_live(self, channel: str) -> bool:
-        """Whether the channel is live here."""
-        return channel in self._live
+            if kept.doubt <= offset:
+                kept.doubt = 0
 
     def forget(self, channel: str, key: str) -> None:
         """Keep the value no longer, nor what is being read right now."""
         self._kept.pop((channel, key), None)
-        self.doubt(channel, key)
+        self._outdate((channel, key))
 
     def forget_all(self, channel: str) -> None:
         """The same for all values of the channel."""
@@ -111,11 +110,12 @@ class Kept(Generic[Value]):
             if place[0] == channel:
                 flight.stale = True
 
-    def doubt(self, channel: str, key: str) -> None:
-        """What is being read right now may miss something, and is read again."""
-        flight = self._flights.get((channel, key))
-        if flight is not None:
-            flight.stale = True
+    def doubt(self, channel: str, key: str, offset: int) -> None:
+        """An entry may change the value: it is not told before that entry has, or it is read."""
+        kept = self._kept.get((channel, key))
+        if kept is not None:
+            kept.doubt = max(kept.doubt, offset)
+        self._outdate((channel, key))
 
     async def look_up(self, channel: str, key: str, read: Callable[[], Awaitable[Value]]) -> Value:
         """The value as it is kept, or as `read` answers it; reads at the same time become one.
@@ -160,6 +160,22 @@ class Kept(Generic[Value]):
             # Whoever waits tries for itself where this one failed or was cancelled.
             del self._flights[place]
             flight.done.set_result(value)
+
+    def _good(self, place: tuple[str, str]) -> _Kept[Value] | None:
+        kept = self._kept.get(place)
+        if kept is None:
+            return None
+        if kept.live is not self._live.get(place[0]) or kept.until <= self._clock.monotonic():
+            del self._kept[place]
+            return None
+        self._kept.move_to_end(place)
+        return kept
+
+    def _outdate(self, place: tuple[str, str]) -> None:
+        """What is being read right now may miss something, and is read again."""
+        flight = self._flights.get(place)
+        if flight is not None:
+            flight.stale = True
 
     def _keep(self, place: tuple[str, str], kept: _Kept[Value]) -> None:
         self._kept[place] = kept

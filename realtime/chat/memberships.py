@@ -71,17 +71,26 @@ class KeptMemberships:
             self.rooms.forget(entry.channel)
         kept = {}
         for user in event.concerns:
-            self._standings.doubt(entry.channel, user)
-            standing = self._standings.get(entry.channel, user)
-            # Where not every entry passes, what is known may lack one before this.
-            if standing is not None and self._standings.is_live(entry.channel):
+            self._standings.doubt(entry.channel, user, entry.offset)
+            standing = self._standings.passing(entry.channel, user)
+            if standing is not None:
                 kept[user] = standing
         member_events.apply(entry, event, kept)
         for user in event.concerns:
             if user in kept:
-                self._standings.put(entry.channel, user, kept[user])
+                self._standings.put(entry.channel, user, kept[user], offset=entry.offset)
             else:
                 self._standings.forget(entry.channel, user)
+
+    def heard(self, entry: Entry) -> None:
+        """See `ports.Memberships`."""
+        event = member_events.read(entry) if entry.kind == "member" else None
+        if entry.kind == "channel" or (event and channel_events.changes_channel(event)):
+            self.rooms.forget(entry.channel)
+        for user in event.concerns if event else ():
+            standing = self._standings.passing(entry.channel, user)
+            if standing is None or standing.offset < entry.offset:
+                self._standings.doubt(entry.channel, user, entry.offset)
 
     def forget(self, channel: str, user: str = "") -> None:
         """See `ports.Memberships`. Also for whoever has written a row."""

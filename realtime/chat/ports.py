@@ -85,9 +85,16 @@ class Memberships(Protocol):
     def passed(self, entry: Entry) -> None:
         """A `member` or `channel` entry was applied: what it says holds from now on.
 
-        Entries of other kinds may be given, and say nothing. Also of channels that are not open
-        here, for what this node has appended itself. What is known of a user may be less
-        afterwards: then look it up.
+        In order, and all of them, from `opened` on. Entries of other kinds may be given, and say
+        nothing. What is known of a user may be less afterwards: then look it up.
+        """
+        ...
+
+    def heard(self, entry: Entry) -> None:
+        """There is such an entry, which has not passed: those before it may not have either.
+
+        What it may change is unknown until it is looked up. Also of channels that are not open
+        here, for what this node has appended itself.
         """
         ...
 

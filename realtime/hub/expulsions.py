@@ -58,7 +58,7 @@ class Expulsions:
 
     def appended(self, entry: Entry) -> None:
         """Something is known of a chat channel's log of which not all has passed, or nothing."""
-        self._memberships.passed(entry)
+        self._memberships.heard(entry)
 
     def passed(self, live: LiveChannel, entry: Entry) -> None:
         """An entry that is no message was handed out; the next one was not yet."""

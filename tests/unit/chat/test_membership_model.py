@@ -6,7 +6,6 @@ and out of order, and pass by at different times. What comes of it is what the l
 """
 
 import asyncio
-import dataclasses
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -40,11 +39,11 @@ from realtime.settings.schema import ChatSettings
 from realtime.stores.base import Removal, Span, Write
 from realtime.stores.sqlite import SQLiteStore
 from tests.support.chat import ROOM, ChatParts, KeepingStage, ManualClock, Unlimited
+from tests.support.chat_model import Model
 from tests.support.chat_rooms import Rooms, put_together
 
 CHANNEL: Final = "room:a"
 USERS: Final = ("ann", "bob", "cat", "dan")
-MEMBERS_OF_ALL_KINDS: Final = ("owner", "moderator", "member", "reader")
 ACTS: Final = ("join", "leave", "invite", "kick", "ban", "unban", "mute", "unmute", "role")
 
 users = st.sampled_from(USERS)
@@ -73,76 +72,6 @@ class DyingStore(SQLiteStore):
                 raise StoreUnavailable("it died")
             self.writes_left -= 1
         return await super().decide(write)
-
-
-@dataclasses.dataclass
-class Model:
-    """What the log says, told without any of the code under test."""
-
-    role: dict[str, str] = dataclasses.field(default_factory=dict)
-    muted: dict[str, int] = dataclasses.field(default_factory=dict)
-    banned: dict[str, int] = dataclasses.field(default_factory=dict)
-    owner: str = ""
-    archived: bool = False
-    audited: int = 0
-
-    def is_member(self, user: str) -> bool:
-        return self.role.get(user, "") in MEMBERS_OF_ALL_KINDS
-
-    def may_come(self, user: str, at: int) -> bool:
-        until = self.banned.get(user, 0)
-        is_banned = self.role.get(user) == "banned" and (until == -1 or until > at)
-        return not is_banned and not self.is_member(user)
-
-    def apply(self, entry: Entry) -> None:
-        """The next entry of the log."""
-        said: dict[str, Any] = msgspec.json.decode(entry.data)
-        act, user = said["act"], said.get("user", "")
-        if entry.kind == "channel":
-            self.archived = act == "archive"
-            self.audited += 1
-            return
-        self.audited += act not in ("create", "invite", "join", "leave")
-        role = self.role.get(user, "")
-        if act in ("create", "invite"):
-            for place in said["users"]:
-                if self.may_come(place["user"], entry.at) and place.get("role"):
-                    self.come(place["user"], place["role"])
-        elif act == "join" and self.may_come(user, entry.at):
-            self.come(user, "member")
-        elif act == "leave" and self.is_member(user):
-            self.role[user] = ""
-        elif act == "transfer":
-            if self.role.get(said["from"]) == "owner" and self.is_member(user):
-                self.role[said["from"]], self.role[user], self.owner = "moderator", "owner", user
-                self.muted[said["from"]] = self.muted[user] = 0
-        elif role != "owner":
-            self.act_on(act, user, role, said)
-        if said.get("last"):
-            self.owner, self.archived = "", True
-
-    def act_on(self, act: str, user: str, role: str, said: dict[str, Any]) -> None:
-        """What moderators do to whoever is not the owner."""
-        if act == "kick" and self.is_member(user):
-            self.role[user] = ""
-        elif act == "ban":
-            self.role[user], self.banned[user] = "banned", said["until"]
-        elif act == "unban" and role == "banned":
-            self.role[user] = ""
-        elif act in ("mute", "unmute"):
-            self.muted[user] = said.get("until", 0)
-        elif act == "role" and self.is_member(user):
-            self.role[user] = said["role"]
-
-    def come(self, user: str, role: str) -> None:
-        self.role[user] = role
-        if role == "owner":
-            self.owner = user
-
-    def state(self, user: str) -> tuple[str, int, int]:
-        """Role, until when muted, until when banned."""
-        role = self.role.get(user, "")
-        return role, self.muted.get(user, 0), self.banned[user] if role == "banned" else 0
 
 
 class Node:
@@ -306,6 +235,13 @@ class MembershipMachine(RuleBasedStateMachine):
             for entry in self.log()[followed.passed :][:at_most]:
                 followed.memberships.passed(entry)
                 followed.passed = entry.offset
+
+    @rule(node=nodes, pick=st.integers(0, 1 << 16))
+    def hear(self, node: int, pick: int) -> None:
+        """A node is told of an entry, with others before it that have not passed."""
+        log = self.log()
+        if log:
+            self.nodes[node].memberships.heard(log[pick % len(log)])
 
     # What must hold.
 

@@ -132,6 +132,36 @@ async def test_of_a_channel_that_is_not_followed_an_entry_has_the_row_read_again
     assert await node.role("bob") == ""
 
 
+async def test_an_entry_that_is_ahead_of_others_is_not_applied_before_them(node: Node) -> None:
+    await node.set_role("bob", "member")
+    node.kept.opened(ROOM)
+    await node.role("bob")
+    kick = await node.append(KICK)
+    rise = await node.append(MemberEvent("role", "bob", "moderator"))
+    node.kept.heard(rise)
+    assert node.known("bob") is None
+    assert await node.role("bob") == ""
+    for entry in (kick, rise):
+        node.kept.passed(entry)
+        assert node.known("bob") == ""
+
+
+async def test_what_was_in_doubt_is_known_again_when_its_entry_has_passed(node: Node) -> None:
+    await node.set_role("bob", "member")
+    node.kept.opened(ROOM)
+    await node.role("bob")
+    mute = await node.append(MemberEvent("mute", "bob", until=-1))
+    kick = await node.append(KICK)
+    node.kept.heard(kick)
+    node.kept.passed(mute)
+    assert node.known("bob") is None
+    node.kept.passed(kick)
+    assert node.known("bob") == ""
+    # Told of again, as buses do, it says nothing new.
+    node.kept.heard(kick)
+    assert node.known("bob") == ""
+
+
 async def test_a_row_that_lags_behind_the_log_does_not_grant(node: Node) -> None:
     await node.set_role("bob", "member")
     await node.append(KICK)
@@ -343,6 +373,9 @@ async def test_a_room_is_read_again_after_an_entry_that_changes_it(node: Node) -
         await rooms.look_up(ROOM)
     room = await rooms.look_up(ROOM)
     assert (room.archived, room.announce) == (True, True)
+    node.kept.heard(entry)
+    assert rooms.known(ROOM) is None
+    await rooms.look_up(ROOM)
     node.kept.passed(await node.append(KICK))
     assert rooms.known(ROOM) is not None
     node.kept.passed(await node.append(MemberEvent("leave", "ann", last=True)))
