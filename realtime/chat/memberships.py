@@ -87,7 +87,10 @@ class KeptMemberships:
         event = member_events.read(entry) if entry.kind == "member" else None
         if entry.kind == "channel" or (event and channel_events.changes_channel(event)):
             self.rooms.forget(entry.channel)
-        for user in event.concerns if event else ():
+        if event is None:
+            return
+        self.rosters.forget(entry.channel)
+        for user in event.concerns:
             standing = self._standings.passing(entry.channel, user)
             if standing is None or standing.offset < entry.offset:
                 self._standings.doubt(entry.channel, user, entry.offset)

@@ -3,18 +3,20 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from realtime.auth.identity import Role
 from realtime.chat.audit_log import AuditLog
 from realtime.chat.blocks import Blocks
+from realtime.chat.calls import channels, members, moderation, users
 from realtime.chat.channel_folds import ChannelFolds
 from realtime.chat.channels import Channels
 from realtime.chat.creating import Creating
 from realtime.chat.members import Members
 from realtime.chat.moderation import Moderation
+from realtime.chat.openapi import codes
 from realtime.chat.operations import Perform
 from realtime.chat.sanctions import Sanctions
 from realtime.errors import CallRefused, CommandRefused
@@ -22,6 +24,13 @@ from realtime.rows import AUDIT, CHANNELS, MEMBERS, AuditRow, ChannelRow, Member
 from realtime.settings.schema import ChannelOptions, ChatSettings
 from realtime.stores.base import Span
 from tests.support.chat import ChatParts, caller, chat_parts
+
+TABLE: Final = {
+    operation.name: operation
+    for subject in (channels, members, moderation, users)
+    for operation in subject.OPERATIONS
+}
+"""The operations of these subjects by name."""
 
 
 @dataclass
@@ -36,8 +45,12 @@ class Rooms:
     async def call(
         self, user: str, method: str, params: msgspec.Struct, role: Role = "user"
     ) -> Any:
-        """Perform an operation. Raises CommandRefused."""
-        return await self.operations[method](caller(user, role), params)
+        """Perform an operation. Raises CommandRefused, of a code that the table names."""
+        try:
+            return await self.operations[method](caller(user, role), params)
+        except CommandRefused as refusal:
+            assert refusal.error.code in codes(TABLE[method])
+            raise
 
     def fresh_id(self) -> str:
         """A client id that was not used before."""
