@@ -118,13 +118,15 @@ class DriftCheck:
         """Look at the next channels, and count the first that is due. Raises StoreError."""
         now_ms = self._clock.wall_ms()
         rows = await self._store.find(CHANNELS, Span((), after=self._after), limit=ROWS)
+        # After the last one of all comes the first one again.
+        end = rows[-1].channel if rows and len(rows) < ROWS else ""
         for row in rows:
-            self._after = row.channel
+            self._after = "" if row.channel == end else row.channel
             await self._hide(row, now_ms)
             if row.kind in ("room", "direct") and row.checked_at <= now_ms - AGAIN_MS:
                 await self.check(row)
                 return
-        if len(rows) < ROWS:
+        if not rows:
             self._after = ""
 
     async def check(self, row: ChannelRow) -> None:
@@ -135,7 +137,7 @@ class DriftCheck:
         log = await self._read(channel)
         self.drift.numbers += counting.wrong_numbers(log.entries)
         await self._check_head(row, log)
-        await self._check_preview(row, log.entries)
+        await self._check_preview(row, log)
         await self._check_deletions(channel, log.entries)
         await self._check_members(channel)
         checked: dict[str, Value] = {"checked_at": self._clock.wall_ms()}
@@ -167,26 +169,29 @@ class DriftCheck:
     # The channel's row.
 
     async def _check_head(self, row: ChannelRow, log: "_Log") -> None:
-        entries = {entry.offset: entry for entry in log.entries}
+        newest = log.entries[-1] if log.entries else None
         if row.head < log.head:
-            if log.entries and self._is_settled(log.entries[-1].at):
+            if newest is not None and self._is_settled(newest.at):
                 self.drift.heads += 1
-                said = [entry for entry in log.entries if entry.kind == "message" and entry.counts]
-                last = previews.preview_of(said[-1]) if said else None
-                at = log.entries[-1].at
-                self._heads.note(row.channel, log.head, log.n, at, last)
+                self._heads.note(row.channel, log.head, log.n, newest.at, None)
             return
-        right = log.n if row.head >= log.head else None
-        if row.head in entries:
-            right = entries[row.head].n
-        if row.head > log.head or (right is not None and row.head_n != right):
+        right = next((entry.n for entry in log.entries if entry.offset == row.head), row.head_n)
+        if row.head > log.head or row.head_n != right:
             self.drift.heads += 1
             await self._put_right(row, {"head": log.head, "head_n": log.n}, "head", "head_n")
 
-    async def _check_preview(self, row: ChannelRow, entries: Sequence[Entry]) -> None:
-        if not row.last or not entries or row.last_offset < entries[0].offset:
+    async def _check_preview(self, row: ChannelRow, log: "_Log") -> None:
+        said = {item.offset: item for item in log.entries if item.kind == "message" and item.counts}
+        newest = said[max(said)] if said else None
+        if newest is not None and newest.offset > row.last_offset:
+            if self._is_settled(newest.at):
+                self.drift.previews += 1
+                last = previews.preview_of(newest)
+                self._heads.note(row.channel, newest.offset, newest.n, newest.at, last)
             return
-        entry = next((entry for entry in entries if entry.offset == row.last_offset), None)
+        if not row.last or not log.entries or row.last_offset < log.entries[0].offset:
+            return
+        entry = said.get(row.last_offset)
         if entry is None:
             await self._put_right(row, {"last": b""}, "last")
             return

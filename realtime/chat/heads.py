@@ -121,9 +121,11 @@ class Heads:
         To be called once the event is in the log, whether it has been carried out or not.
         """
         found = await self._store.fetch({channel: (offset,)}, stubs=True)
-        if not found or found[0].kind != "message" or not found[0].counts:
-            return
-        entry = found[0]
+        if found and found[0].kind == "message" and found[0].counts:
+            await self._revise(found[0])
+
+    async def _revise(self, entry: Entry) -> None:
+        channel, offset = entry.channel, entry.offset
         is_gone = entry.deleted_at != 0 or entry.stub
         last = preview_of(entry)
         by = FOR_GOOD if is_gone else max(entry.changed, offset)

@@ -155,11 +155,12 @@ class Overviews:
         spans: list[Span] = []
         gone: dict[str, int] = {}
         for member in members:
-            row, entries = rows[member.channel], missed.get(member.channel, ())
-            head = max([row.head, *(entry.offset for entry in entries)])
-            if head > member.read:
-                spans.append(Span((member.user, member.channel), after=member.read))
-            refs = (entry.ref for entry in entries if entry.kind == "delete")
+            row = rows[member.channel]
+            if row.head <= member.read:
+                continue  # all that is after the marker was missed, and says so itself
+            spans.append(Span((member.user, member.channel), after=member.read))
+            events = missed.get(member.channel, ())
+            refs = (event.ref for event in events if event.kind == "delete")
             if max([row.deleted, *refs]) > member.read:
                 gone[row.channel] = min(member.read, gone.get(row.channel, member.read))
         deletions = [Span((EVERYBODY, channel), after=read) for channel, read in gone.items()]

@@ -136,6 +136,25 @@ async def test_what_was_deleted_is_not_unread_and_is_shown_nowhere(
 
 
 @pytest.mark.parametrize("settled", [False, True])
+@pytest.mark.parametrize("in_thread", [False, True])
+async def test_a_delete_of_which_nothing_has_followed_yet_holds_already(
+    node: ChatNode, clock: ManualClock, settled: bool, in_thread: bool
+) -> None:
+    first = await node.write(message("ann", A, clock.now_ms, "one"))
+    ref = first if in_thread else 0
+    second = await node.write(message("ann", A, clock.now_ms, "two", ref=ref))
+    if settled:
+        await node.settle()
+    # The node that wrote this died before it could fold it.
+    await node.around.store.append([event("delete", "ann", A, clock.now_ms, ref=second)])
+    bobs = await only(node, "bob")
+    assert bobs.unread == 1
+    assert bobs.last is not None
+    assert (bobs.last.offset, bobs.last.deleted) == (first if in_thread else second, not in_thread)
+    assert (await node.call("bob", "chat.badge", by="messages")).badge == 1
+
+
+@pytest.mark.parametrize("settled", [False, True])
 async def test_the_last_message_is_shown_as_it_was_edited(
     node: ChatNode, clock: ManualClock, settled: bool
 ) -> None:
