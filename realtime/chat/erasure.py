@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from realtime.chat.heads import revise
 from realtime.chat.traces import cleared, names, without
 from realtime.chat.walking import LawStore, channels_with, distinct, rows, sent_by
 from realtime.model import Entry, Retention
@@ -150,6 +151,9 @@ class Eraser:
             ]
         )
         await self._store.disown(channel, [entry.offset for entry in page])
+        if counted:
+            # A node may still be about to write a preview of it: not after this.
+            await revise(self._store, channel, max(counted))
         for entry in page:
             report.entries[entry.kind] = report.entries.get(entry.kind, 0) + 1
 

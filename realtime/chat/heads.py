@@ -20,6 +20,7 @@ import msgspec
 
 from realtime.chat import previews
 from realtime.chat.around import Around
+from realtime.chat.ports import ChatStore
 from realtime.chat.previews import Preview, preview_of
 from realtime.chat.unread import is_own
 from realtime.chat.views import user_of
@@ -116,41 +117,8 @@ class Heads:
         await self.revised(event.channel, event.ref)
 
     async def revised(self, channel: str, offset: int) -> None:
-        """A message was changed, or taken back. Idempotent. Raises StoreError.
-
-        To be called once the event is in the log, whether it has been carried out or not.
-        """
-        found = await self._store.fetch({channel: (offset,)}, stubs=True)
-        if found and found[0].kind == "message" and found[0].counts:
-            await self._revise(found[0])
-
-    async def _revise(self, entry: Entry) -> None:
-        channel, offset = entry.channel, entry.offset
-        is_gone = entry.deleted_at != 0 or entry.stub
-        last = preview_of(entry)
-        by = FOR_GOOD if is_gone else max(entry.changed, offset)
-        fields: dict[str, Value] = {"last": previews.written(last), "last_by": by}
-        # In this order: whoever writes the message as it was in between is undone by the second.
-        is_newest = await self._store.decide(
-            Write(
-                CHANNELS,
-                (channel,),
-                set={**fields, "last_offset": offset},
-                below=("last_offset", offset),
-            )
-        )
-        if not is_newest:
-            await self._store.write(
-                [
-                    Write(
-                        CHANNELS,
-                        (channel,),
-                        set=fields,
-                        equals={"last_offset": offset},
-                        below=("last_by", by),
-                    )
-                ]
-            )
+        """See `revise`."""
+        await revise(self._store, channel, offset)
 
     # Writing.
 
@@ -227,6 +195,36 @@ class Heads:
     async def _write(self, writes: Sequence[Write]) -> None:
         async with asyncio.timeout(CALL_TIMEOUT_S):
             await self._store.write(writes)
+
+
+async def revise(store: ChatStore, channel: str, offset: int) -> None:
+    """Have the preview be of what a message is now that it was changed, or taken back. Idempotent.
+
+    To be called once the event is in the log, whether it has been carried out or not. Raises
+    StoreError.
+    """
+    found = await store.fetch({channel: (offset,)}, stubs=True)
+    if found and found[0].kind == "message" and found[0].counts:
+        await write_preview(store, found[0])
+
+
+async def write_preview(store: ChatStore, entry: Entry) -> None:
+    """Have the preview be of a message as it was read. Raises StoreError.
+
+    Nothing happens where a later version of it is there already, or a later message.
+    """
+    offset = entry.offset
+    is_gone = entry.deleted_at != 0 or entry.stub
+    by = FOR_GOOD if is_gone else max(entry.changed, offset)
+    fields: dict[str, Value] = {"last": previews.written(preview_of(entry)), "last_by": by}
+    key = (entry.channel,)
+    below = ("last_offset", offset)
+    # In this order: whoever writes the message as it was in between is undone by the second.
+    if not await store.decide(
+        Write(CHANNELS, key, set={**fields, "last_offset": offset}, below=below)
+    ):
+        equals: dict[str, Value] = {"last_offset": offset}
+        await store.write([Write(CHANNELS, key, set=fields, equals=equals, below=("last_by", by))])
 
 
 def _head_writes(channel: str, note: _Note, now_ms: int) -> list[Write]:

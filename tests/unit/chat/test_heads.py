@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from realtime.chat import previews
-from realtime.chat.heads import NOTED_MAX, Heads
+from realtime.chat.heads import NOTED_MAX, revise, write_preview
+from realtime.chat.ports import ChatStore
 from realtime.rows import CHANNELS, ChannelRow
 from realtime.stores.sqlite import SQLiteStore
 from tests.support.chat import ManualClock
@@ -67,11 +68,11 @@ async def test_a_deleted_message_is_in_no_row_whoever_writes_last(
     edit = event("edit", "ann", A, clock.now_ms, ref=offset, data={"text": "planted, too"})
     delete = event("delete", "ann", A, clock.now_ms, ref=offset)
     await nodes[1].write(edit)
-    late = Late(nodes[1].inbox.heads)
-    await late.begin(offset)
+    late = Late(nodes[1].around.store, offset)
+    await late.begin()
     await nodes[1].write(delete)
-    again = Late(nodes[1].inbox.heads)
-    await again.begin(offset)
+    again = Late(nodes[1].around.store, offset)
+    await again.begin()
     writes: dict[str, Callable[[], Awaitable[None]]] = {
         "written": nodes[0].settle,
         "edited": late.end,
@@ -87,18 +88,17 @@ async def test_a_deleted_message_is_in_no_row_whoever_writes_last(
 class Late:
     """A change of a preview whose message was read, and which is written later."""
 
-    def __init__(self, heads: Heads) -> None:
-        self._heads = heads
-        self._offset = 0
-
-    async def begin(self, offset: int) -> None:
-        """Read the message."""
+    def __init__(self, store: ChatStore, offset: int) -> None:
+        self._store = store
         self._offset = offset
-        (self._entry,) = await self._heads._store.fetch({A: (offset,)}, stubs=True)
+
+    async def begin(self) -> None:
+        """Read the message."""
+        (self._entry,) = await self._store.fetch({A: (self._offset,)}, stubs=True)
 
     async def end(self) -> None:
         """Write what was read."""
-        await self._heads._revise(self._entry)
+        await write_preview(self._store, self._entry)
 
 
 async def test_of_two_edits_the_later_one_is_shown_whoever_writes_last(
@@ -106,8 +106,8 @@ async def test_of_two_edits_the_later_one_is_shown_whoever_writes_last(
 ) -> None:
     offset = await nodes[0].write(message("ann", A, clock.now_ms, "one"))
     await nodes[1].write(event("edit", "ann", A, clock.now_ms, ref=offset, data={"text": "two"}))
-    late = Late(nodes[1].inbox.heads)
-    await late.begin(offset)
+    late = Late(nodes[1].around.store, offset)
+    await late.begin()
     await nodes[0].write(event("edit", "ann", A, clock.now_ms, ref=offset, data={"text": "three"}))
     await late.end()
     await nodes[0].settle()
@@ -159,3 +159,16 @@ async def test_what_there_is_no_room_for_is_dropped_and_the_log_tells_it(
     assert heads.dropped == 1
     (channel,) = (await nodes[0].sync("bob")).channels
     assert channel.unread == 1
+
+
+async def test_who_is_erased_comes_into_no_row_that_was_still_to_be_written(
+    nodes: list[ChatNode], clock: ManualClock
+) -> None:
+    store = nodes[0].around.store
+    offset = await nodes[0].write(message("ann", A, clock.now_ms, "planted"))
+    await store.disown(A, [offset])
+    await revise(store, A, offset)
+    await nodes[0].settle()
+    row = await row_of(nodes[0])
+    assert (row.last_offset, row.head) == (offset, offset)
+    assert b"planted" not in row.last and b"ann" not in row.last
