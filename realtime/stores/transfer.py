@@ -1,19 +1,30 @@
 """Filling an empty store from another one, so that clients notice nothing: `realtime store copy`.
 
 Epoch, offsets and the order of the revocations log stay as they are, so positions that clients
-keep are good in the new store. What is not moved: claims of idempotency keys, which live for
-minutes, and whatever one store knows of nodes.
+keep are good in the new store, and so are the rows of the tables, which speak of offsets. What is
+not moved: claims of idempotency keys, which live for minutes, and whatever one store knows of
+nodes.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from realtime.errors import StoreError
 from realtime.model import Entry, Revocation
-from realtime.stores.base import CopySource, CopyTarget, RevocationStore
+from realtime.rows import TABLES
+from realtime.stores.base import (
+    CopySource,
+    CopyTarget,
+    Key,
+    RevocationStore,
+    Row,
+    Span,
+    Table,
+    TableStore,
+)
 
 CHANNELS_AT_ONCE: Final = 16
 """Channels that are moved side by side: most are short, and it is the way there that takes time."""
@@ -25,8 +36,12 @@ REVOCATIONS_PAGE: Final = 1_000
 """Rows of the revocations log that are in memory at once."""
 
 
-class Source(CopySource, RevocationStore, Protocol):
-    """What is moved: logs, and the revocations log."""
+ROWS_PAGE: Final = 500
+"""Rows of a table that are in memory at once."""
+
+
+class Source(CopySource, RevocationStore, TableStore, Protocol):
+    """What is moved: logs, the revocations log, and tables."""
 
     @property
     def epoch(self) -> str:
@@ -40,6 +55,7 @@ class Progress(msgspec.Struct):
     channels: int = 0
     entries: int = 0
     revocations: int = 0
+    rows: int = 0
 
 
 async def transfer(
@@ -58,10 +74,14 @@ async def transfer(
         await target.put_revocations(row_page)
         progress.revocations += len(row_page)
         told(progress)
+    for table in TABLES:
+        await _move_table(source, target, table, progress, told)
     async for names in _channels(source):
         await _all(_move_channel(source, target, name, progress, told) for name in names)
     async for names in _channels(source):
         await _all(_compare_channel(source, target, name) for name in names)
+    for table in TABLES:
+        await _compare_table(source, target, table)
     await target.finish_copy()
     return progress
 
@@ -74,6 +94,39 @@ def _check_rows(rows: Sequence[Revocation]) -> None:
                 f"row {row.seq} of the revocations log is of a later version of this program; "
                 "copy the store with that one"
             )
+
+
+async def _move_table(
+    source: TableStore,
+    target: CopyTarget,
+    table: Table[Row],
+    progress: Progress,
+    told: Callable[[Progress], None],
+) -> None:
+    last = await target.rows_copied_to(table)
+    while rows := await source.find(table, *_after(last), limit=ROWS_PAGE):
+        await target.put_rows(table, rows)
+        progress.rows += len(rows)
+        last = table.key_of(rows[-1])
+        told(progress)
+
+
+def _after(key: Key | None) -> Sequence[Span]:
+    """Spans of all that comes after the key: within each beginning of it, what follows there."""
+    if key is None:
+        return [Span()]
+    return [Span(key[:place], after=part) for place, part in enumerate(key)]
+
+
+async def _compare_table(source: TableStore, target: CopyTarget, table: Table[Any]) -> None:
+    """Raise unless the table ends with the same row in both."""
+    ends = await source.find(table, Span(), limit=1, backwards=True)
+    if [table.key_of(row) for row in ends] != [
+        key for key in [await target.rows_copied_to(table)] if key is not None
+    ]:
+        raise StoreError(
+            f"the table {table.name} does not end as its copy does; was something else writing?"
+        )
 
 
 async def _move_channel(

@@ -1,13 +1,17 @@
-"""Moving whole logs from one store into another. See `realtime.stores.base`."""
+"""Moving whole logs and tables from one store into another. See `realtime.stores.base`."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
 from realtime.model import Entry, Revocation
+from realtime.stores.base.tables import Key, Row, Table
 
 
 class CopySource(Protocol):
-    """A store whose logs can be copied whole, as `realtime store copy` does, with it at rest."""
+    """A store whose logs can be copied whole, as `realtime store copy` does, with it at rest.
+
+    Its tables are found as any are, by `TableStore.find`.
+    """
 
     async def channels(self, *, after: str, limit: int) -> Sequence[str]:
         """Names of channels that have a log, those greater than `after`, in order."""
@@ -19,7 +23,7 @@ class CopySource(Protocol):
 
 
 class CopyTarget(Protocol):
-    """A store that another one's logs can be moved into."""
+    """A store that another one's logs and tables can be moved into."""
 
     async def begin_copy(self, epoch: str) -> None:
         """Take over `epoch`, and refuse every hub until `finish_copy`. Safe to repeat.
@@ -43,6 +47,17 @@ class CopyTarget(Protocol):
 
     async def put_revocations(self, rows: Sequence[Revocation]) -> None:
         """Keep rows of the revocations log at their own seqs. Safe to repeat."""
+        ...
+
+    async def rows_copied_to(self, table: Table[Row]) -> Key | None:
+        """The highest key of a row that is there already, None for none."""
+        ...
+
+    async def put_rows(self, table: Table[Row], rows: Sequence[Row]) -> None:
+        """Keep rows as they are, in order of their keys, which follow `rows_copied_to`.
+
+        If it fails or is interrupted, what is there is a beginning of them, as of entries.
+        """
         ...
 
     async def finish_copy(self) -> None:

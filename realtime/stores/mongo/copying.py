@@ -1,4 +1,4 @@
-"""Taking over another store's logs: see base, `CopyTarget`. Every step may be repeated."""
+"""Taking over another store's logs and tables: see base, `CopyTarget`. Any step may be repeated."""
 
 from collections.abc import Sequence
 
@@ -6,11 +6,14 @@ from pymongo.errors import BulkWriteError
 
 from realtime.errors import StoreError
 from realtime.model import Entry
+from realtime.rows import TABLES
+from realtime.stores.base import Key, Row, Table
 from realtime.stores.mongo import schema
-from realtime.stores.mongo.client import Database
+from realtime.stores.mongo.client import Collection, Database, Document
 from realtime.stores.mongo.documents import from_entry
 from realtime.stores.mongo.failures import only_duplicates
 from realtime.stores.mongo.heads import Heads, read_head
+from realtime.stores.mongo.layout import layout_of
 from realtime.stores.mongo.reading import read_marks
 from realtime.stores.mongo.text import key
 
@@ -22,8 +25,8 @@ async def begin(database: Database, epoch: str) -> None:
         if meta.epoch != epoch:
             raise StoreError(f"{database.place}: another store's copy into it has begun")
         return
-    for collection in (database.channels, database.entries, database.revocations):
-        if await collection.find_one({}, {"_id": 1}) is not None:
+    for name in ("channels", "entries", "revocations", *[table.name for table in TABLES]):
+        if await database.collection(name).find_one({}, {"_id": 1}) is not None:
             raise StoreError(f"{database.place}: only an empty store can be copied into")
     await database.meta.update_one(
         {"_id": schema.STORE, "epoch": meta.epoch, "copying": 0},
@@ -50,11 +53,32 @@ async def put_entries(database: Database, entries: Sequence[Entry]) -> None:
     missing = [entry for entry in entries if entry.offset > head]
     if not missing:
         return
+    await _insert(database, database.entries, [from_entry(entry) for entry in missing])
+
+
+async def rows_copied_to(database: Database, table: Table[Row]) -> Key | None:
+    """The highest key of the table. Raises PyMongoError."""
+    cursor = database.collection(table.name).find({}).sort("_id", -1).limit(1)
+    found = await cursor.to_list()
+    return table.key_of(layout_of(table).row(found[0])) if found else None
+
+
+async def put_rows(database: Database, table: Table[Row], rows: Sequence[Row]) -> None:
+    """Keep rows where they are not yet. Raises PyMongoError, StoreError."""
+    last = await rows_copied_to(database, table)
+    layout = layout_of(table)
+    missing = [layout.document(row) for row in rows if last is None or table.key_of(row) > last]
+    if missing:
+        await _insert(database, database.collection(table.name), missing)
+
+
+async def _insert(database: Database, collection: Collection, documents: list[Document]) -> None:
+    """Insert what comes after all that a majority has, so that what is there is a beginning."""
     try:
-        await database.entries.insert_many([from_entry(entry) for entry in missing], ordered=True)
+        await collection.insert_many(documents, ordered=True)
     except BulkWriteError as error:
         only_duplicates(error)
-        # The head was that of a majority, and these a copy of before that only now has one.
+        # These are of a copy of before, which only now has a majority.
         raise StoreError(
             f"{database.place}: somebody else copies into it, or an earlier copy still settles;"
             " run the same copy again"

@@ -13,9 +13,12 @@ from realtime.stores.base import (
     Appended,
     Conflict,
     Grouping,
+    Key,
     Page,
     PresenceEntry,
+    Row,
     Swept,
+    Table,
 )
 from realtime.stores.mongo import (
     claims,
@@ -346,6 +349,14 @@ class MongoStore(EntryChanges, Tables, PersonalData, SharedRecords):
     async def put_revocations(self, rows: Sequence[Revocation]) -> None:
         """See base."""
         await self._prepared(lambda database: revocations.put(database.revocations, rows))
+
+    async def rows_copied_to(self, table: Table[Row]) -> Key | None:
+        """See base."""
+        return await self._prepared(lambda database: copying.rows_copied_to(database, table))
+
+    async def put_rows(self, table: Table[Row], rows: Sequence[Row]) -> None:
+        """See base."""
+        await self._prepared(lambda database: copying.put_rows(database, table, rows))
 
     async def finish_copy(self) -> None:
         """See base."""

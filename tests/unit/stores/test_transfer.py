@@ -4,15 +4,19 @@ import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from realtime.errors import StoreError, StoreUnavailable
 from realtime.model import Entry, Revocation
+from realtime.rows import CHANNELS, MEMBERS, MENTIONS, TABLES, ChannelRow, MemberRow, MentionRow
 from realtime.stores import transfer as transfer_module
+from realtime.stores.base import Key, Row, Table
 from realtime.stores.sqlite import SQLiteStore
 from realtime.stores.transfer import Progress, transfer
 from tests.support.log_entries import NOW, new_entries, new_entry
+from tests.support.table_store import every, keep
 
 
 class FakeTarget:
@@ -24,7 +28,9 @@ class FakeTarget:
         self.open = False
         self.logs: dict[str, list[Entry]] = {}
         self.rows: dict[int, Revocation] = {}
+        self.tables: dict[str, list[Any]] = {}
         self.forgets_last = False
+        self.forgets_last_row = False
 
     def _ask(self) -> None:
         self.lives -= 1
@@ -59,6 +65,22 @@ class FakeTarget:
         self._ask()
         self.rows |= {row.seq: row for row in rows}
 
+    async def rows_copied_to(self, table: Table[Row]) -> Key | None:
+        """See base."""
+        self._ask()
+        rows = self.tables.get(table.name)
+        return table.key_of(rows[-1]) if rows else None
+
+    async def put_rows(self, table: Table[Row], rows: Sequence[Row]) -> None:
+        """See base. Dies in the middle: a beginning is kept."""
+        kept = self.tables.setdefault(table.name, [])
+        for row in rows:
+            self._ask()
+            assert not kept or table.key_of(row) > table.key_of(kept[-1])
+            kept.append(row)
+        if self.forgets_last_row:
+            kept.pop()
+
     async def finish_copy(self) -> None:
         """See base."""
         self._ask()
@@ -82,6 +104,9 @@ async def source() -> AsyncIterator[SQLiteStore]:
     await source.revoke(Revocation(user="ann", before=1, at=NOW, until=NOW + 1))
     await source.revoke(Revocation(act="ban", user="bob", at=NOW + 5))
     await source.revoke(Revocation(jti="x", at=NOW + 6, until=NOW + 7))
+    await keep(source, MEMBERS, *[MemberRow(name, user) for name in "ab" for user in "xyz"])
+    await keep(source, MENTIONS, *[MentionRow("ann", "room", number) for number in (-5, 2, 10)])
+    await keep(source, CHANNELS, ChannelRow("room", custom=b"\xff\x00", head=2**62))
     yield source
     await source.close()
 
@@ -95,6 +120,8 @@ async def same(source: SQLiteStore, target: FakeTarget) -> None:
     rows = await source.revocations(after=0, limit=100, now_ms=0)
     assert target.rows == {row.seq: row for row in rows}
     assert target.epoch == source.epoch
+    for table in TABLES:
+        assert target.tables.get(table.name, []) == list(await every(source, table))
     assert target.open
 
 
@@ -102,7 +129,7 @@ async def test_everything_is_there_under_the_same_epoch(source: SQLiteStore) -> 
     target = FakeTarget()
     progress = await transfer(source, target, told=ignore)
     await same(source, target)
-    assert progress == Progress(channels=3, entries=11, revocations=2)
+    assert progress == Progress(channels=3, entries=11, revocations=2, rows=10)
     assert [row.seq for row in target.rows.values()] == [2, 3]
 
 
@@ -111,6 +138,7 @@ async def test_what_died_at_any_step_is_gone_on_with(
 ) -> None:
     monkeypatch.setattr(transfer_module, "ENTRIES_PAGE", 2)
     monkeypatch.setattr(transfer_module, "REVOCATIONS_PAGE", 1)
+    monkeypatch.setattr(transfer_module, "ROWS_PAGE", 2)
     deaths = 0
     for lives in range(1000):
         target = FakeTarget(lives)
@@ -136,6 +164,16 @@ async def test_an_entry_is_not_moved_twice(source: SQLiteStore) -> None:
     await same(source, target)
 
 
+async def test_a_row_is_not_moved_twice(source: SQLiteStore) -> None:
+    target = FakeTarget()
+    target.epoch = source.epoch
+    rows = await every(source, MEMBERS)
+    await target.put_rows(MEMBERS, rows[:4])
+    progress = await transfer(source, target, told=ignore)
+    assert progress.rows == 6
+    await same(source, target)
+
+
 async def test_another_stores_copy_is_not_gone_on_with(source: SQLiteStore) -> None:
     target = FakeTarget()
     target.epoch = "another"
@@ -148,6 +186,14 @@ async def test_a_target_that_lacks_something_is_not_opened_to_hubs(source: SQLit
     target = FakeTarget()
     target.forgets_last = True
     with pytest.raises(StoreError, match="a channel has entries up to offset 7, and its copy up"):
+        await transfer(source, target, told=ignore)
+    assert not target.open
+
+
+async def test_a_target_that_lacks_a_row_is_not_opened_to_hubs(source: SQLiteStore) -> None:
+    target = FakeTarget()
+    target.forgets_last_row = True
+    with pytest.raises(StoreError, match="table channel_rows does not end as its copy does"):
         await transfer(source, target, told=ignore)
     assert not target.open
 

@@ -1,11 +1,14 @@
 """Taking over another store's logs, resumably, with its epoch and offsets."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from realtime.errors import StoreError
-from realtime.model import Entry, Retention, Revocation
-from realtime.stores.base import DEDUPE_TTL_MS
+from realtime.model import Change, Entry, Retention, Revocation
+from realtime.rows import MEMBERS, MENTIONS, USERS, MemberRow, MentionRow, UserRow
+from realtime.stores.base import DEDUPE_TTL_MS, Table
 from realtime.stores.mongo import MongoStore
 from realtime.stores.mongo.client import Database
 from realtime.stores.sqlite import SQLiteStore
@@ -20,6 +23,7 @@ from tests.support.log_entries import (
     shown,
     sweep_all,
 )
+from tests.support.table_store import BYTES, INTEGERS, TEXTS, every, keep
 
 LATER = NOW + DEDUPE_TTL_MS + 1
 ENTRIES = [Entry("a", offset, b"x", NOW, client_id=f"m{offset}") for offset in (3, 4, 7)]
@@ -41,15 +45,28 @@ async def test_a_whole_sqlite_store_moves_with_epoch_offsets_and_orders(mongo_ur
     await sweep_all(source, lambda name: Retention(100, 0), now_ms=NOW + 1)
     for user in ("ann", "bob"):
         await source.revoke(Revocation(user=user, at=NOW))
+    await source.append([new_entry("c", "1", counts=True, pending=True, data=b"old")])
+    await source.change([Change("c", 1, 2, b"new", None, edited_at=NOW)])
+    await source.summarise("c", 1, b"[1]", by=2)
+    await keep(source, MEMBERS, *[MemberRow(name, f"{n:03}") for name in "ab" for n in range(400)])
+    await keep(
+        source, MENTIONS, *[MentionRow(text, text, number) for text in TEXTS for number in INTEGERS]
+    )
+    await keep(source, USERS, *[UserRow(f"{n}", custom=each) for n, each in enumerate(BYTES)])
     await transfer(source, target, told=lambda progress: None)
     await target.close()
 
     store = await opened(mongo_url)
     assert store.epoch == source.epoch
-    for name in ("a", "b\x00"):
+    for name in ("a", "b\x00", "c"):
         assert list(await kept(store, name)) == list(await kept(source, name))
         assert list(await shown(store, name)) == list(await shown(source, name))
         assert await head(store, name) == await head(source, name)
+    (changed,) = await kept(store, "c")
+    assert (changed.n, changed.counts, changed.pending, changed.summary) == (1, True, True, b"[1]")
+    tables: list[Table[Any]] = [MEMBERS, MENTIONS, USERS]
+    for table in tables:
+        assert list(await every(store, table)) == list(await every(source, table))
     rows = await store.revocations(after=0, limit=9, now_ms=NOW)
     assert list(rows) == list(await source.revocations(after=0, limit=9, now_ms=NOW))
     assert await store.revoke(Revocation(user="eve", at=NOW)) == 3
@@ -79,6 +96,36 @@ async def test_a_copy_is_resumed_from_what_is_there(mongo_url: str) -> None:
     assert list(await kept(store, "a")) == ENTRIES
     assert await store.revoke(Revocation(user="bob", at=NOW)) == 6
     await store.close()
+
+
+async def test_rows_are_resumed_behind_those_that_are_there(mongo_url: str) -> None:
+    rows = [MentionRow("ann", "room", number) for number in (-7, 2, 10)]
+    for _ in range(2):
+        target = MongoStore(mongo_url)
+        await target.begin_copy("epoch")
+        await target.put_rows(MENTIONS, rows[:2])
+        assert await target.rows_copied_to(MENTIONS) == ("ann", "room", 2)
+        assert await target.rows_copied_to(USERS) is None
+        await target.close()
+    target = MongoStore(mongo_url)
+    await target.begin_copy("epoch")
+    await target.put_rows(MENTIONS, rows[1:])
+    await target.put_rows(MENTIONS, [])
+    await target.finish_copy()
+    await target.close()
+    store = await opened(mongo_url)
+    assert list(await every(store, MENTIONS)) == rows
+    await store.close()
+
+
+async def test_a_store_with_rows_is_not_copied_into(mongo_url: str) -> None:
+    target = MongoStore(mongo_url)
+    await target.init()
+    await target.open()
+    await keep(target, USERS, UserRow("ann"))
+    with pytest.raises(StoreError, match="only an empty store"):
+        await target.begin_copy("epoch")
+    await target.close()
 
 
 async def test_no_hub_uses_a_store_before_all_is_there(mongo_url: str) -> None:
