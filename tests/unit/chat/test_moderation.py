@@ -1,5 +1,6 @@
 """What is reported, who is shown it, what becomes of it, and the log of moderators' acts."""
 
+import asyncio
 import dataclasses
 from typing import Any
 
@@ -254,6 +255,20 @@ async def test_a_report_is_resolved_once() -> None:
             "state": "acted",
             "note": "told him off",
         }
+
+
+async def test_of_two_who_resolve_a_report_at_the_same_time_one_has() -> None:
+    async with rooms_of() as rooms:
+        channel = await room(rooms)
+        made = await report(rooms, "cat", channel=channel, user="bob")
+        answers = await asyncio.gather(
+            rooms.call("mod", "chat.resolve", ResolveReport(made, "dismissed")),
+            rooms.call("ann", "chat.resolve", ResolveReport(made, "acted")),
+            return_exceptions=True,
+        )
+        refused = [answer for answer in answers if isinstance(answer, CommandRefused)]
+        assert [why(found) for found in refused] == [(409, "resolved")]
+        assert len(await rooms.audit(channel)) == 1
 
 
 async def test_who_may_not_resolve_a_report_is_not_told_of_it() -> None:
