@@ -26,7 +26,7 @@ from realtime.chat.unread import is_own
 from realtime.chat.views import user_of
 from realtime.cluster.outage import Outage
 from realtime.errors import StoreError
-from realtime.model import Entry
+from realtime.model import Entry, Retention
 from realtime.rows import CHANNELS, MEMBERS
 from realtime.stores.base import WRITES_MAX, Value, Write
 
@@ -44,6 +44,8 @@ CALL_TIMEOUT_S: Final = 10.0
 FOR_GOOD: Final = 1 << 62
 """`ChannelRow.last_by` of a preview that no later edit changes: its message was deleted."""
 
+
+NOTHING: Final = Retention(0, 0)
 
 _Item = TypeVar("_Item")
 
@@ -119,6 +121,11 @@ class Heads:
     async def revised(self, channel: str, offset: int) -> None:
         """See `revise`."""
         await revise(self._store, channel, offset)
+
+    async def truncated(self, channel: str) -> None:
+        """The log was emptied: its messages are shown nowhere. Idempotent. Raises StoreError."""
+        page = await self._store.read(channel, limit=0, retention=NOTHING, now_ms=0)
+        await _put_last(self._store, channel, page.head, b"", FOR_GOOD)
 
     # Writing.
 
@@ -213,18 +220,22 @@ async def write_preview(store: ChatStore, entry: Entry) -> None:
 
     Nothing happens where a later version of it is there already, or a later message.
     """
-    offset = entry.offset
     is_gone = entry.deleted_at != 0 or entry.stub
-    by = FOR_GOOD if is_gone else max(entry.changed, offset)
-    fields: dict[str, Value] = {"last": previews.written(preview_of(entry)), "last_by": by}
-    key = (entry.channel,)
-    below = ("last_offset", offset)
+    by = FOR_GOOD if is_gone else max(entry.changed, entry.offset)
+    last = previews.written(preview_of(entry))
+    await _put_last(store, entry.channel, entry.offset, last, by)
+
+
+async def _put_last(store: ChatStore, channel: str, offset: int, last: bytes, by: int) -> None:
+    fields: dict[str, Value] = {"last": last, "last_by": by}
+    newest: dict[str, Value] = {"last_offset": offset}
     # In this order: whoever writes the message as it was in between is undone by the second.
     if not await store.decide(
-        Write(CHANNELS, key, set={**fields, "last_offset": offset}, below=below)
+        Write(CHANNELS, (channel,), set=fields | newest, below=("last_offset", offset))
     ):
-        equals: dict[str, Value] = {"last_offset": offset}
-        await store.write([Write(CHANNELS, key, set=fields, equals=equals, below=("last_by", by))])
+        await store.write(
+            [Write(CHANNELS, (channel,), set=fields, equals=newest, below=("last_by", by))]
+        )
 
 
 def _head_writes(channel: str, note: _Note, now_ms: int) -> list[Write]:

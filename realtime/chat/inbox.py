@@ -70,6 +70,10 @@ class Inbox:
         if is_room:
             self.hints.committed(entry)
 
+    async def truncated(self, channel: str) -> None:
+        """A channel's log was emptied. Raises StoreError."""
+        await self.heads.truncated(channel)
+
     async def run(self) -> None:
         """Do the background work for ever. Hosted by a task group.
 

@@ -164,6 +164,10 @@ class ChatService:
         self.inbox.committed(entry)
         self._typing.committed(entry)
 
+    async def truncated(self, channel: str) -> None:
+        """See Chat."""
+        await self.inbox.truncated(channel)
+
     async def call(self, caller: Caller, method: str, data: bytes) -> bytes:
         """See Chat."""
         return await self.calls.call(caller, method, data)

@@ -37,6 +37,10 @@ class Chat(Protocol):
         """
         ...
 
+    async def truncated(self, channel: str) -> None:
+        """The history of a chat channel was removed, and is shown nowhere. Raises StoreError."""
+        ...
+
     async def call(self, caller: Caller, method: str, data: bytes) -> bytes:
         """Perform an operation: JSON in, JSON out; b"" is no parameters. Raises CommandRefused.
 

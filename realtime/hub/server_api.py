@@ -104,6 +104,8 @@ class ServerApi:
             raise CommandRefused(NOT_AVAILABLE)
         try:
             await self._store.truncate(channel.name)
+            if self._hub.chat is not None and channel.rules.chat:
+                await self._hub.chat.truncated(channel.name)
         except StoreError:
             raise CommandRefused(INTERNAL) from None
         await self._hub.orders.forget(channel.name)

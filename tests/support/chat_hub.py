@@ -57,6 +57,7 @@ class FakeChat:
         self.calls: list[tuple[Caller, str, bytes]] = []
         self.here: list[str] = []
         self.gone: list[str] = []
+        self.truncations: list[str] = []
         self.failing = False
         self.running = False
         self._clock = clock
@@ -96,6 +97,10 @@ class FakeChat:
         self.entries.append(entry)
         if self.failing:
             raise AssertionError("as a defect of chat would")
+
+    async def truncated(self, channel: str) -> None:
+        """See Chat."""
+        self.truncations.append(channel)
 
     async def call(self, caller: Caller, method: str, data: bytes) -> bytes:
         """See Chat."""

@@ -172,3 +172,21 @@ async def test_who_is_erased_comes_into_no_row_that_was_still_to_be_written(
     row = await row_of(nodes[0])
     assert (row.last_offset, row.head) == (offset, offset)
     assert b"planted" not in row.last and b"ann" not in row.last
+
+
+@pytest.mark.parametrize("written", ["before", "after"])
+async def test_nothing_is_shown_of_a_log_that_was_emptied(
+    nodes: list[ChatNode], clock: ManualClock, written: str
+) -> None:
+    await nodes[0].write(message("ann", A, clock.now_ms, "planted"))
+    if written == "before":
+        await nodes[0].settle()
+    await nodes[1].around.store.truncate(A)
+    await nodes[1].inbox.truncated(A)
+    await nodes[0].settle()
+    assert (await row_of(nodes[0])).last == b""
+    (channel,) = (await nodes[1].sync("bob")).channels
+    assert channel.last is None
+    offset = await nodes[0].write(message("ann", A, clock.now_ms, "anew"))
+    await nodes[0].settle()
+    assert await shown(nodes[0]) == (offset, "anew")

@@ -9,7 +9,7 @@ import pytest
 
 from realtime.errors import LOCKED, CallRefused, CommandRefused
 from realtime.hub.client import UNANSWERED_MAX
-from realtime.protocol.calls import BroadcastCall, PublishCall, RpcCall
+from realtime.protocol.calls import BroadcastCall, HistoryRemoveCall, PublishCall, RpcCall
 from realtime.settings.schema import ChannelOptions
 from tests.support.chat_hub import chat_node, chat_settings
 from tests.support.hub import ALL_HISTORY, running, settled
@@ -257,3 +257,10 @@ async def test_what_the_backend_publishes_into_a_room_counts() -> None:
         ]
         assert chat.chat.prepared == []
         assert ChannelOptions().chat == ""
+
+
+async def test_chat_is_told_where_a_history_is_removed_from_its_channels() -> None:
+    async with chat_node(chat_settings(LOG)) as chat:
+        for channel in ("room:1", "log:1"):
+            await chat.node.api.history_remove(HistoryRemoveCall(channel=channel))
+        assert chat.chat.truncations == ["room:1"]
