@@ -69,9 +69,9 @@ class ChangeStore(Protocol):
     async def disown(self, channel: str, offsets: Collection[int]) -> None:
         """Blank these entries and take from them who made them: sender, client id, digest, info.
 
-        Offset, n, kind, ref and `at` stay. The key that is left is one of the store's own making
-        and will not be found again. `deleted_at` is set where it was 0, to the entry's own `at`.
-        Idempotent.
+        The tag `client_id` goes too, and the summary. Offset, n, kind, ref and `at` stay. The key
+        that is left is one of the store's own making and will not be found again. `deleted_at` is
+        set where it was 0, to the entry's own `at`. Idempotent.
         """
         ...
 

@@ -32,7 +32,8 @@ _READERS_WAIT_MS: Final = 100
 _TREE_PAGES: Final = {2: 12, 5: 12, 10: 8, 13: 8}
 """The first byte of a page of a tree, and how long its header is.
 
-All other pages begin with the number of a page, and so with 0 or 1 up to PAGES_MAX.
+All other pages begin with the number of a page, and so with 0 or 1 up to PAGES_MAX. Those that a
+database with `auto_vacuum` has beside them may begin with anything.
 """
 
 PAGES_MAX: Final = 0x0200_0000
@@ -40,11 +41,15 @@ PAGES_MAX: Final = 0x0200_0000
 
 
 class _Geometry(NamedTuple):
-    """The sizes of the database's pages in bytes, `usable` without what is reserved; how many."""
+    """The sizes of the database's pages in bytes, `usable` without what is reserved; how many.
+
+    `told`: the first byte of each says what it is.
+    """
 
     size: int
     usable: int
     pages: int
+    told: bool
 
 
 def empty_log(connection: sqlite3.Connection, *, wait_ms: int = 20) -> bool:
@@ -71,17 +76,16 @@ def scrub_slice(
     the writer's thread, outside of a transaction. Raises StoreUnavailable where a reader of an old
     snapshot was in the way: try again later.
     """
-    if not empty_log(connection, wait_ms=_READERS_WAIT_MS):
-        raise StoreUnavailable(f"database {path}: a long read is in the way of scrubbing")
+    _empty_log_or_raise(connection, path)
     connection.execute("BEGIN IMMEDIATE")
     try:
         if os.path.getsize(f"{path}-wal"):
             raise StoreUnavailable(f"database {path}: another process writes to it")
         geometry = _geometry(connection, descriptor)
-        if geometry.pages >= PAGES_MAX:
+        if not geometry.told:
             connection.execute("ROLLBACK")
             connection.execute("VACUUM")
-            empty_log(connection)
+            _empty_log_or_raise(connection, path)
             return None
         last = min(after + SLICE_PAGES, geometry.pages)
         written = False
@@ -93,16 +97,22 @@ def scrub_slice(
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-    # Pages in memory still have what was overwritten, and would be written back with it.
-    connection.execute("PRAGMA shrink_memory")
+        # Pages in memory still have what was overwritten, and would be written back with it.
+        connection.execute("PRAGMA shrink_memory")
     return last if last < geometry.pages else None
+
+
+def _empty_log_or_raise(connection: sqlite3.Connection, path: str) -> None:
+    if not empty_log(connection, wait_ms=_READERS_WAIT_MS):
+        raise StoreUnavailable(f"database {path}: a long read is in the way of scrubbing")
 
 
 def _geometry(connection: sqlite3.Connection, descriptor: int) -> _Geometry:
     (size,) = connection.execute("PRAGMA page_size").fetchone()
     (count,) = connection.execute("PRAGMA page_count").fetchone()
+    (auto_vacuum,) = connection.execute("PRAGMA auto_vacuum").fetchone()
     (reserved,) = os.pread(descriptor, 1, 20)
-    return _Geometry(size, size - reserved, count)
+    return _Geometry(size, size - reserved, count, not auto_vacuum and count < PAGES_MAX)
 
 
 def _meaningless(

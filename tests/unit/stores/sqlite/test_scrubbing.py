@@ -360,6 +360,22 @@ async def test_a_huge_database_is_written_anew(
     assert sound(path)
 
 
+async def test_a_database_with_pages_of_another_kind_is_written_anew(path: Path) -> None:
+    """SQLite may have been built to make new databases with `auto_vacuum`."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA auto_vacuum = FULL")
+        connection.execute("PRAGMA journal_mode = WAL")
+    store = SQLiteStore(str(path))
+    await store.open()
+    await plant(store, 5)
+    await take_away(store, 5)
+    assert await store._write_alone(lambda c: c.execute("PRAGMA auto_vacuum").fetchone()) == (1,)
+    await store.scrub()
+    assert planted(path) == set()
+    await store.close()
+    assert sound(path)
+
+
 async def test_what_an_older_version_left_in_free_pages_is_overwritten(path: Path) -> None:
     """It deleted with `secure_delete = FAST`, which leaves free pages as they were."""
     store = SQLiteStore(str(path))
