@@ -22,7 +22,6 @@ from realtime.chat import previews
 from realtime.chat.around import Around
 from realtime.chat.ports import ChatStore
 from realtime.chat.previews import Preview, preview_of
-from realtime.chat.unread import is_own
 from realtime.chat.views import user_of
 from realtime.cluster.outage import Outage
 from realtime.errors import StoreError
@@ -83,13 +82,14 @@ class Heads:
         """Channels and senders that are still to be written."""
         return len(self._noted) + len(self._ripe) + len(self._sent)
 
-    def committed(self, entry: Entry) -> None:
-        """This node has appended an entry to a chat channel. Never waits."""
-        is_said = entry.kind == "message" and entry.counts
-        last = preview_of(entry) if is_said else None
+    def committed(self, entry: Entry, last: Preview | None) -> None:
+        """This node has appended an entry to a chat channel; `last` if it is a message that counts.
+
+        Never waits.
+        """
         self.note(entry.channel, entry.offset, entry.n, entry.at, last)
-        user = user_of(entry)
-        if is_said and is_own(entry, user) and user:
+        user = user_of(entry) if last is not None else ""
+        if user:
             key = (entry.channel, user)
             before = self._sent.get(key)
             if before is None and len(self._sent) >= NOTED_MAX:

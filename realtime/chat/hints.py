@@ -11,7 +11,7 @@ import msgspec
 
 from realtime.chat.around import Around
 from realtime.chat.pacing import Pace, Paced
-from realtime.chat.previews import Preview, preview_of
+from realtime.chat.previews import Preview
 from realtime.chat.rosters import Rosters
 from realtime.model import Entry
 
@@ -48,10 +48,13 @@ class Hints:
         self.run = self._paced.run
         self.send_due = self._paced.send_due
 
-    def committed(self, entry: Entry) -> None:
-        """This node has appended an entry to a room. Never waits."""
+    def committed(self, entry: Entry, last: Preview | None) -> None:
+        """This node has appended an entry to a room; `last` if it is a message that counts.
+
+        Never waits.
+        """
         if self._members_max:
-            self._paced.add(entry.channel, hint_of(entry))
+            self._paced.add(entry.channel, hint_of(entry, last))
 
     async def _send(self, notes: Sequence[tuple[str, ChannelHint]]) -> None:
         for channel, hint in notes:
@@ -60,16 +63,17 @@ class Hints:
                 self._stage.hint(roster.users, self._encode(hint), about=channel)
 
 
-def hint_of(entry: Entry) -> ChannelHint:
+def hint_of(entry: Entry, last: Preview | None) -> ChannelHint:
     """What is to be said of an entry."""
-    is_said = entry.kind == "message" and entry.counts
+    if last is not None:
+        return ChannelHint("channel", entry.channel, entry.offset, entry.n, last)
     changed = (entry.ref,)
     return ChannelHint(
         "channel",
         entry.channel,
         entry.offset,
         entry.n,
-        preview_of(entry) if is_said else None,
+        None,
         changed if entry.kind == "edit" else (),
         changed if entry.kind == "delete" else (),
     )
@@ -78,6 +82,8 @@ def hint_of(entry: Entry) -> ChannelHint:
 def _merged(before: ChannelHint, after: ChannelHint) -> ChannelHint:
     if after.offset < before.offset:
         before, after = after, before
+    if after.last is not None and not before.edited and not before.deleted:
+        return after  # as almost always
     last = after.last or before.last
     # What was taken back a moment after it was said is not told any more.
     if last is not None and last.offset in after.deleted:

@@ -17,6 +17,7 @@ from realtime.chat.marker_hints import MarkerHints
 from realtime.chat.markers import Markers
 from realtime.chat.operations import Perform
 from realtime.chat.overview import Overviews
+from realtime.chat.previews import preview_of
 from realtime.chat.receipts import Receipts
 from realtime.chat.rooms import Rooms
 from realtime.chat.rosters import Rosters
@@ -62,13 +63,14 @@ class Inbox:
 
     def committed(self, entry: Entry) -> None:
         """This node has appended an entry to a chat channel. Never waits."""
-        self.heads.committed(entry)
+        last = preview_of(entry) if entry.kind == "message" and entry.counts else None
+        self.heads.committed(entry, last)
         try:
             is_room = self._stage.options(entry.channel).chat == "room"
         except CommandRefused:
             return
         if is_room:
-            self.hints.committed(entry)
+            self.hints.committed(entry, last)
 
     async def truncated(self, channel: str) -> None:
         """A channel's log was emptied. Raises StoreError."""

@@ -4,8 +4,6 @@ from typing import Any
 
 import pytest
 
-from realtime.chat.hints import hint_of
-from realtime.chat.ledger import stored
 from realtime.chat.marker_hints import BADGES_PER_S
 from realtime.settings.schema import ChatSettings
 from realtime.stores.sqlite import SQLiteStore
@@ -148,9 +146,10 @@ async def test_an_entry_of_a_feed_is_not_hinted_at(node: ChatNode, clock: Manual
     assert await news(node) == []
 
 
-def test_a_hint_of_an_event_has_no_last_message() -> None:
-    made = event("reaction", "ann", A, 1, ref=2)
-    assert hint_of(stored(made, 5, 1, 3)).last is None
+async def test_a_hint_of_an_event_has_no_last_message(node: ChatNode, clock: ManualClock) -> None:
+    await node.write(event("reaction", "ann", A, clock.now_ms, ref=1, data={"emoji": "x"}))
+    (hint,) = await news(node)
+    assert set(hint) == {"type", "channel", "offset", "n"}
 
 
 async def test_other_devices_are_told_of_markers_what_is_unread_and_the_badge(
