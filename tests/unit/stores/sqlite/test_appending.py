@@ -8,7 +8,7 @@ import pytest
 from realtime.stores.base import Appended
 from realtime.stores.sqlite import appending, schema
 from realtime.stores.sqlite.appending import CHUNK_ROWS, Appender, Plan
-from tests.support.log_entries import new_entries, new_entry
+from tests.support.log_entries import NOW, new_entries, new_entry
 
 
 @pytest.fixture
@@ -126,3 +126,28 @@ def test_with_care_only_what_is_new_is_inserted(
     assert plan.results[-1] == Appended(101, batch[-1].at)
     assert len(plan.statements) == 1
     assert execute(connection, plan)[-1] == 101
+
+
+@pytest.mark.parametrize("counts", [False, True])
+def test_messages_bind_only_what_they_differ_in(appender: Appender, counts: bool) -> None:
+    batch = [new_entry("a", str(number), counts=counts) for number in range(5)]
+    *_, (_, values) = appender.plan(batch, careful=False).statements
+    assert len(values) == 5 * 10
+    other = new_entry("a", "other", counts=not counts)
+    *_, (_, values) = appender.plan([*batch, other], careful=False).statements
+    assert len(values) == 6 * 14
+
+
+def test_a_fresh_appender_goes_on_counting_where_the_database_is(
+    connection: sqlite3.Connection, appender: Appender
+) -> None:
+    batch = [new_entry("a", str(number), counts=number != 1) for number in range(3)]
+    execute(connection, appender.plan(batch, careful=False))
+    fresh = Appender(connection)
+    assert fresh.plan([new_entry("a", "new", counts=True)], careful=False).results == [
+        Appended(4, NOW, n=3)
+    ]
+    fresh.forget()
+    assert fresh.plan([new_entry("a", "2")], careful=True).results == [
+        Appended(3, NOW, duplicate=True, n=2)
+    ]

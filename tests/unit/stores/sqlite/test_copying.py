@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from realtime.errors import StoreCorrupt, StoreError, StoreTooNew, StoreUnavailable
+from realtime.rows import USERS
+from realtime.stores.base import Span, Write
 from realtime.stores.sqlite import SQLiteStore, backup, copying, restore
 from realtime.stores.sqlite.database import Database
 from realtime.stores.sqlite.lock import DatabaseLock
-from tests.support.log_entries import new_entries, new_entry, shown
+from tests.support.log_entries import NOW, event, new_entries, new_entry, shown
 
 
 @asynccontextmanager
@@ -71,6 +73,20 @@ async def test_a_backup_is_a_single_file_with_everything_and_no_log(copy: Path) 
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert connection.execute("SELECT count(*) FROM entries").fetchone() == (3,)
+
+
+async def test_rows_and_what_became_of_entries_are_in_a_backup_and_restored(tmp_path: Path) -> None:
+    async with opened(tmp_path / "source.db") as store:
+        await store.append([new_entry("a", "1", counts=True), event("a", "2", "edit", 1)])
+        await store.summarise("a", 1, b"[1]", by=2)
+        await store.write([Write(USERS, ("ann",), set={"name": "Ann", "custom": b"{}"})])
+        entries, rows = await shown(store, "a"), await store.find(USERS, Span(), limit=9)
+        await store.backup(str(tmp_path / "copy"))
+    restore(str(tmp_path / "copy"), str(tmp_path / "target.db"), force=False)
+    async with opened(tmp_path / "target.db") as store:
+        assert await shown(store, "a") == entries
+        assert list(await store.find(USERS, Span(), limit=9)) == list(rows) != []
+        assert len(await store.pending(before_ms=NOW + 1, limit=9)) == 1
 
 
 async def test_only_its_owner_may_read_a_backup(copy: Path) -> None:

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from realtime.errors import StoreCorrupt, StoreTooNew
-from realtime.model import Revocation
-from realtime.stores.sqlite import revocations, schema
+from realtime.model import Entry, Revocation
+from realtime.stores.base import Appended
+from realtime.stores.sqlite import reading, revocations, schema
+from realtime.stores.sqlite.appending import Appender
+from tests.support.log_entries import NOW, new_entry
 
 NEXT = (*schema.MIGRATIONS, ("CREATE TABLE members (channel_id INTEGER)",))
 """The migrations of an imagined later program."""
@@ -68,6 +71,23 @@ def test_a_database_of_the_first_version_keeps_its_revocations(
     ]
     ban = Revocation(user="bob", act="ban", channel="chat:1", at=8)
     assert revocations.insert(connection, ban) == 3
+
+
+def test_a_database_of_the_second_version_keeps_its_entries_which_do_not_count(
+    connection: sqlite3.Connection,
+) -> None:
+    schema.upgrade(connection, 0, schema.MIGRATIONS[:2])
+    connection.execute("INSERT INTO channels (id, name) VALUES (1, 'a')")
+    connection.execute(
+        "INSERT INTO entries (channel_id, offset, sender, client_id, kind, digest, at, ref, data)"
+        " VALUES (1, 1, 'user:ann', '1', 'message', x'', 5, 0, x'7b7d')"
+    )
+    schema.upgrade(connection, 2)
+    assert reading.read_missed(connection, {"a": 0}, limit=9) == [
+        Entry("a", 1, b"{}", 5, sender="user:ann", client_id="1")
+    ]
+    plan = Appender(connection).plan([new_entry("a", "2", counts=True)], careful=False)
+    assert plan.results == [Appended(2, NOW, n=1)]
 
 
 def test_a_newer_database_is_refused_with_both_numbers(connection: sqlite3.Connection) -> None:
@@ -133,6 +153,10 @@ def test_a_missing_epoch_is_damage(connection: sqlite3.Connection) -> None:
         ),
         ("SELECT seq FROM revocations WHERE until BETWEEN 1 AND 2 LIMIT 1", "by_until"),
         ("SELECT scope FROM claims WHERE until <= 1 LIMIT 1", "claims_by_until"),
+        (
+            "SELECT offset FROM entries WHERE pending = 1 AND channel_id = 1 ORDER BY offset",
+            "entries_pending",
+        ),
     ],
 )
 def test_what_is_asked_often_is_answered_by_an_index(
