@@ -30,7 +30,7 @@ from realtime.server.door import Doorway
 from realtime.server.door_rules import DoorRules
 from realtime.server.emulation import EmulationRoutes
 from realtime.server.gate import Gate
-from realtime.server.health import HealthRoutes
+from realtime.server.health import HealthRoutes, store_probe
 from realtime.server.histogram import Histogram
 from realtime.server.http import Routes, UpgradeRoute, make_runner
 from realtime.server.logs import configure_logging
@@ -132,33 +132,22 @@ async def _serve(
             hub.use_credentials(make_credentials(fresh.auth))
             keys.use(key.reveal() for key in fresh.api.keys)
 
-        api = ServerApi(hub, store=store, idempotency=store)
         gate = Gate(
             connections_max=connections_max, connection_rate=settings.server.connection_rate
         )
         bus = BusCounts(broker.statistics, lag, _node_count(hub))
-        metrics = HubMetrics(
-            hub, gate, commits, bus=bus, appends=append_counts(store), more=chat.metrics
-        )
-        inner: list[Routes] = [
-            HealthRoutes(hub, metrics, _probe(store, hub)),
-            ApiRoutes(api, keys),
-        ]
+        appends = append_counts(store)
+        metrics = HubMetrics(hub, gate, commits, bus=bus, appends=appends, more=chat.metrics)
+        api = ServerApi(hub, store=store, idempotency=store)
+        health = HealthRoutes(hub, metrics, store_probe(store, hub))
+        inner: list[Routes] = [health, ApiRoutes(api, keys)]
         rules = _door_rules(settings.server, dev=dev)
-        pages: list[Routes] = [*chat.routes(hub, rules)]
+        pages = [*chat.routes(hub, rules)]
         if dev:
             pages.append(PageRoutes(token_issuer(settings.auth)))
-        process = _make_process(
-            settings.server,
-            rules,
-            hub,
-            gate,
-            inner,
-            pages,
-            reloaded,
-            None if place is None else Parent.inherited(),
-        )
-        await process.run()
+        parent = None if place is None else Parent.inherited()
+        server = settings.server
+        await _make_process(server, rules, hub, gate, inner, pages, reloaded, parent).run()
     finally:
         await finished(chat.close(), HOOK_CLOSE_S)
         await finished(broker.close(), BROKER_CLOSE_S)
@@ -217,20 +206,6 @@ def _of_node(settings: Settings, place: Place | None) -> Settings:
         internal_port = server.internal_port + place.number - 1
         server = dataclasses.replace(server, internal_port=internal_port)
     return dataclasses.replace(settings, server=server)
-
-
-def _probe(store: "Store", hub: Hub) -> Callable[[], Awaitable[object]]:
-    """Asks the store something small, for `/ready`: a read, and a write where writes failed."""
-
-    async def probe() -> None:
-        now_ms = hub.clock.wall_ms()
-        await store.read("", limit=0, retention=Retention(0, 0), now_ms=now_ms)
-        if hub.commits.failing:
-            # A node that gets no clients would never learn that it can commit again.
-            await store.claim("", "ready", b"", until_ms=now_ms)
-            hub.commits.failing = False
-
-    return probe
 
 
 def _node_count(hub: Hub) -> Callable[[], int]:

@@ -9,20 +9,32 @@ Messages keep their times. Nobody is told of anything, no hook is asked, and wha
 read, for everybody, at the end: people who move in do not begin with thousands of unread messages.
 """
 
+import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
-from realtime.chat import entries
+from realtime.chat import entries, import_lines
 from realtime.chat.amending import ReactionEvent
 from realtime.chat.caller import Caller
 from realtime.chat.channel_events import SettingsChange
 from realtime.chat.creating import direct_channel
+from realtime.chat.heads import write_preview
+from realtime.chat.import_lines import (
+    BlockLine,
+    ChannelLine,
+    DirectLine,
+    MemberLine,
+    Message,
+    MessageLine,
+    ReactionLine,
+    UserLine,
+    Where,
+)
 from realtime.chat.ledger import Ledger, digest, stored
 from realtime.chat.member_events import USERS_MAX, MemberEvent, Place
 from realtime.chat.mentions import mention_tag
-from realtime.chat.parameters import field_of
 from realtime.chat.ports import ChatStore, Clock
 from realtime.errors import RealtimeError
 from realtime.model import ClientInfo, Entry, NewEntry, Retention
@@ -34,110 +46,11 @@ BATCH: Final = 500
 
 KIND: Final = "import"
 
-_HEAD: Final = Retention(0, 0)
+LOOKED_THROUGH: Final = 100
+"""Entries of a channel among which its last message is looked for; most are messages."""
+
+_ALL: Final = Retention(-1, 0)
 _encode: Final = msgspec.json.Encoder().encode
-
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
-Role = Literal["owner", "moderator", "member", "reader"]
-
-
-class Line(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", kw_only=True):
-    """One line; `type` says which."""
-
-
-class UserLine(Line, tag="user", kw_only=True):
-    """A user, over what is known of them."""
-
-    user: Name
-    name: str = ""
-    avatar: str = ""
-    locale: str = ""
-    time_zone: str = ""
-    custom: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-
-
-class Member(msgspec.Struct, forbid_unknown_fields=True):
-    """A member of a channel."""
-
-    user: Name
-    role: Role = "member"
-
-
-class ChannelLine(Line, tag="channel", kw_only=True):
-    """A room, by the full name that it has here: `<namespace>:<id>`."""
-
-    channel: Name
-    owner: Name
-    title: str = ""
-    avatar: str = ""
-    custom: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    settings: SettingsChange = msgspec.field(default_factory=SettingsChange)
-    members: tuple[Member, ...] = ()
-    at: int = 0
-
-
-class Where(Line, kw_only=True):
-    """The channel of a line: its name, or the two users of a direct channel in a namespace."""
-
-    channel: str = ""
-    namespace: str = ""
-    users: tuple[Name, ...] = ()
-
-
-class DirectLine(Where, tag="direct", kw_only=True):
-    """The channel of two users, or of one with themselves."""
-
-    at: int = 0
-
-
-class MemberLine(Line, tag="member", kw_only=True):
-    """Somebody is in a room."""
-
-    channel: Name
-    user: Name
-    role: Role = "member"
-    at: int = 0
-
-
-class Message(msgspec.Struct, forbid_unknown_fields=True):
-    """A message by what the old system called it, and who had sent it."""
-
-    id: Id
-    user: Name
-
-
-class MessageLine(Where, tag="message", kw_only=True):
-    """A message, in the order in which it is to be read."""
-
-    id: Id
-    user: Name
-    at: int
-    data: msgspec.Raw
-    reply_to: Message | None = None
-    also_to_channel: bool = False
-    mentions: tuple[Name, ...] = ()
-
-
-class ReactionLine(Where, tag="reaction", kw_only=True):
-    """Somebody reacted to a message."""
-
-    message: Message
-    user: Name
-    emoji: Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
-    at: int = 0
-
-
-class BlockLine(Line, tag="block", kw_only=True):
-    """Somebody wants nothing of somebody else."""
-
-    user: Name
-    blocked: Name
-    at: int = 0
-
-
-AnyLine = UserLine | ChannelLine | DirectLine | MemberLine | MessageLine | ReactionLine | BlockLine
-_decode: Final = msgspec.json.Decoder(AnyLine).decode
 
 
 class ImportRefused(RealtimeError):
@@ -214,9 +127,9 @@ class Import:
 
     async def _line(self, number: int, line: bytes, *, done: bool) -> None:
         try:
-            read = _decode(line)
-        except msgspec.DecodeError as error:
-            raise ImportRefused(number, _problem(error)) from None
+            read = import_lines.read(line)
+        except ValueError as error:
+            raise ImportRefused(number, str(error)) from None
         if isinstance(read, MessageLine | ReactionLine | DirectLine | ChannelLine | MemberLine):
             self._touched.add(self._channel(number, read))
         if done:
@@ -395,7 +308,12 @@ class Import:
     async def _read_by_all(self, channel: str) -> None:
         """Say how far the channel is, and that everybody in it has read that."""
         now_ms = self._clock.wall_ms()
-        page = await self._store.read(channel, limit=0, retention=_HEAD, now_ms=now_ms)
+        page = await self._store.read(
+            channel, limit=LOOKED_THROUGH, newest_first=True, retention=_ALL, now_ms=now_ms
+        )
+        said = (entry for entry in page.entries if entry.kind == "message" and entry.counts)
+        for last in itertools.islice(said, 1):
+            await write_preview(self._store, last)
         head = {"head": page.head, "head_n": page.head_n, "head_at": now_ms}
         changed = {"changed_at": now_ms}
         await self._store.write(
@@ -428,12 +346,3 @@ class Import:
 def _settings(change: SettingsChange) -> msgspec.Raw | msgspec.UnsetType:
     settings = _encode(change)
     return msgspec.UNSET if settings == b"{}" else msgspec.Raw(settings)
-
-
-def _problem(error: msgspec.DecodeError) -> str:
-    if not isinstance(error, msgspec.ValidationError):
-        return "it is no JSON"
-    field = field_of(error)
-    if field:
-        return f"{field}: not what lines of this type have there"
-    return "a field too many, or no object"

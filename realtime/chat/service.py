@@ -7,7 +7,7 @@ then entries are folded by it, and nobody is told of anything.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from realtime.chat.allowances import Allowances
 from realtime.chat.answers import Answers
@@ -82,16 +82,7 @@ class ChatService:
         may: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         allowances = Allowances(settings, clock)
-        around = Around(
-            store=store,
-            stage=stage,
-            memberships=memberships,
-            clock=clock,
-            settings=settings,
-            ledger=Ledger(store, stage, clock),
-            doorkeeper=Doorkeeper(store, stage, memberships, clock),
-            allowances=allowances,
-        )
+        around = _around(store, stage, memberships, clock, settings, allowances)
         self.ledger = around.ledger
         self._allowances = allowances
         self._answers = Answers(store, clock, ttl_ms=settings.answers_ttl.ms)
@@ -129,7 +120,9 @@ class ChatService:
         if others is not None:
             allowances.join(others)
             self._presence.join(others)
-        parts: tuple[Any, ...] = (
+        self._sending = messages.sending
+        self.calls = _calls(
+            allowances,
             Creating(around, blocks),
             Channels(around, rooms, tier=self._tiers.of),
             Members(around, rooms, blocks),
@@ -145,11 +138,6 @@ class ChatService:
             self._feeds,
             self.law,
         )
-        performed: dict[str, Perform] = {}
-        for part in parts:
-            performed |= part.operations
-        self.calls = Calls(ALL, performed, allowances=allowances)
-        self._sending = messages.sending
 
     # What the hub calls.
 
@@ -206,6 +194,42 @@ class ChatService:
                 outage.failed(error)
             else:
                 outage.ended()
+
+
+class _Performs(Protocol):
+    """A part of the service."""
+
+    @property
+    def operations(self) -> Mapping[str, Perform]:
+        """Who performs what."""
+        ...
+
+
+def _around(
+    store: LawStore,
+    stage: Stage,
+    memberships: KeptMemberships,
+    clock: Clock,
+    settings: ChatSettings,
+    allowances: Allowances,
+) -> Around:
+    return Around(
+        store=store,
+        stage=stage,
+        memberships=memberships,
+        clock=clock,
+        settings=settings,
+        ledger=Ledger(store, stage, clock),
+        doorkeeper=Doorkeeper(store, stage, memberships, clock),
+        allowances=allowances,
+    )
+
+
+def _calls(allowances: Allowances, *parts: _Performs) -> Calls:
+    performed: dict[str, Perform] = {}
+    for part in parts:
+        performed |= part.operations
+    return Calls(ALL, performed, allowances=allowances)
 
 
 def _with(chat: Chat, namespaces: Mapping[str, ChannelOptions]) -> tuple[str, ...]:

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import web
 
 from realtime.errors import StoreError
 from realtime.hub.hub import Hub
+from realtime.model import Retention
 from realtime.server.metrics import CONTENT_TYPE, HubMetrics
+from realtime.stores.base import IdempotencyStore, LogStore
 
 READY_TIMEOUT_S: Final = 2.0
 """How long the store may take to answer before the node says that it is not ready."""
@@ -61,3 +63,21 @@ class HealthRoutes:
             return "unavailable"
         # A full disk is read from as ever.
         return "not committing" if self._hub.commits.failing else "ok"
+
+
+class AskedStore(LogStore, IdempotencyStore, Protocol):
+    """What `/ready` asks."""
+
+
+def store_probe(store: AskedStore, hub: Hub) -> Callable[[], Awaitable[object]]:
+    """Asks the store something small, for `/ready`: a read, and a write where writes failed."""
+
+    async def probe() -> None:
+        now_ms = hub.clock.wall_ms()
+        await store.read("", limit=0, retention=Retention(0, 0), now_ms=now_ms)
+        if hub.commits.failing:
+            # A node that gets no clients would never learn that it can commit again.
+            await store.claim("", "ready", b"", until_ms=now_ms)
+            hub.commits.failing = False
+
+    return probe
