@@ -108,6 +108,8 @@ def _kinds(params: type[msgspec.Struct]) -> dict[str, str]:
 
 
 def _kind(type_: msgspec.inspect.Type) -> str:
+    if isinstance(type_, msgspec.inspect.Metadata):  # it is described
+        return _kind(type_.type)
     if isinstance(type_, msgspec.inspect.UnionType):
         others = [item for item in type_.types if not isinstance(item, msgspec.inspect.NoneType)]
         return _kind(others[0])

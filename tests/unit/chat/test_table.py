@@ -4,6 +4,7 @@ import inspect
 from collections import Counter
 from typing import Final
 
+import msgspec
 import pytest
 
 from realtime.chat.openapi import STATUS, codes, document
@@ -11,7 +12,7 @@ from realtime.chat.operations import Done, Operation
 from realtime.chat.parameters import Parameters
 from realtime.chat.refusals import WHY
 from realtime.chat.table import ALL
-from realtime.errors import ERRORS
+from realtime.errors import ERRORS, CallRefused
 from realtime.server.reference import reference_page
 
 BY_NAME: Final = pytest.mark.parametrize("operation", ALL, ids=lambda each: each.name)
@@ -44,6 +45,28 @@ def test_an_operation_says_what_it_is(operation: Operation) -> None:
 def test_parameters_refuse_what_they_do_not_know(operation: Operation) -> None:
     assert operation.params.__struct_config__.forbid_unknown_fields
     Parameters(operation)  # its path names parameters only
+
+
+@BY_NAME
+def test_numbers_can_be_given_in_a_path_or_a_query(operation: Operation) -> None:
+    """Also where they are described."""
+    schema = msgspec.json.schema(operation.params)["$defs"][operation.params.__name__]
+    numbers = [
+        name
+        for name, said in schema["properties"].items()
+        if any(each.get("type") == "integer" for each in said.get("anyOf", [said]))
+    ]
+    for name in numbers:
+        assert _refused(operation, {name: "1"}) != name
+
+
+def _refused(operation: Operation, query: dict[str, str]) -> str:
+    """The field that is named, if any: others are missing."""
+    try:
+        Parameters(operation).read_parts({}, query, b"")
+    except CallRefused as refused:
+        return refused.field
+    return ""
 
 
 @BY_NAME
