@@ -12,7 +12,7 @@ from realtime.chat.around import Around
 from realtime.chat.follows import COVER_AFTER_MS, Follows, read_follows
 from realtime.chat.jobs import Jobs
 from realtime.chat.pacing import Pace
-from realtime.chat.places import begin_of, end_of, feed_of, first_at, time_of
+from realtime.chat.places import begin_of, end_of, feed_of, first_at, namespace_of, time_of
 from realtime.rows import CHANNELS, MEMBERS, POSTS, TIMELINE, MemberRow
 from realtime.stores.base import SPANS_MAX, WRITES_MAX, Removal, Span, Value, Write
 
@@ -68,7 +68,7 @@ class Upkeep:
     def left(self, user: str, channel: str) -> None:
         """A user has just ceased to follow a feed."""
         # A follow that begins now is covered from later on.
-        before = first_at(channel.partition(":")[0], self._clock.wall_ms())
+        before = first_at(namespace_of(channel), self._clock.wall_ms() + 1)
         self._jobs.add(("left", user, channel), partial(self._remove_feed, user, channel, before))
 
     # The work.

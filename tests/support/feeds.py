@@ -1,4 +1,4 @@
-"""Feeds over a store in memory, on one node or several, and a store that counts, stops and fails."""
+"""Feeds over a store in memory, on one node or several; a store that counts, stops and fails."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -88,6 +88,7 @@ class FeedNode:
     feeds: Feeds
     blocks: Blocks
     store: WatchedStore
+    counters: Counters
 
     async def perform(self, operation: str, user: str | Caller, params: msgspec.Struct) -> Any:
         """Call an operation."""
@@ -155,16 +156,19 @@ def make_node(parts: ChatParts) -> FeedNode:
     MessageFolds(around, Summaries(watched, parts.clock))
     blocks = Blocks(around)
     contents = Contents(data_max_bytes=65_536)
-    namespaces = [name for name, options in parts.stage.namespaces.items() if options.chat == "feed"]
+    namespaces = [
+        name for name, options in parts.stage.namespaces.items() if options.chat == "feed"
+    ]
+    counters = Counters(parts.stage, parts.clock)
     feeds = Feeds(
         around,
         blocks=blocks,
         amending=Amending(around, contents=contents),
         contents=contents,
-        counters=Counters(parts.stage, parts.clock),
+        counters=counters,
         namespaces=namespaces,
     )
-    return FeedNode(around, feeds, blocks, store)
+    return FeedNode(around, feeds, blocks, store, counters)
 
 
 @asynccontextmanager

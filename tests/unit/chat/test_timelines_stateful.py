@@ -8,6 +8,7 @@ milliseconds or months. In tight quarters every limit is a handful, so that each
 
 import asyncio
 import itertools
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from realtime.chat import feeds as feeds_module
 from realtime.chat import timelines, upkeep
+from realtime.chat.calls.feeds import Seen
 from realtime.chat.calls.users import BlockUser, UnblockUser
 from realtime.chat.places import begin_of, feed_of, place_of
 from realtime.errors import CallRefused
@@ -35,6 +37,7 @@ LONG_MS: Final = (DAY_MS // 2, DAY_MS, 8 * DAY_MS, 31 * DAY_MS)
 users = st.sampled_from(USERS)
 pairs = st.tuples(users, users).filter(lambda pair: pair[0] != pair[1])
 between = st.sampled_from(("", "post", "work", "unfollow", "delete"))
+meanwhile = st.sampled_from(("post", "work", "sweep", "unfollow", "delete"))
 
 
 class Timelines(RuleBasedStateMachine):
@@ -47,6 +50,7 @@ class Timelines(RuleBasedStateMachine):
         self.parts = self.run(self.exits.__aenter__())
         self.here = make_node(self.parts)
         self.there = make_node(self.parts)
+        self.reader = make_node(self.parts)
         self.ids = (f"id-{number}" for number in itertools.count())
         self.follows: set[tuple[str, str]] = set()
         self.blocks: set[tuple[str, str]] = set()
@@ -177,7 +181,7 @@ class Timelines(RuleBasedStateMachine):
     def see(self, user: str, data: st.DataObject) -> None:
         """Up to any post, whether it is in the timeline or not."""
         seen = data.draw(st.sampled_from(sorted(self.posts)))
-        params = feeds_module.Seen(NAMESPACE, seen)
+        params = Seen(NAMESPACE, seen)
         self.run(self.here.perform("feed.seen", user, params))
         at = int(seen.split(":")[1])
         self.seen_at[user] = max(at, self.seen_at.get(user, 0))
@@ -256,26 +260,7 @@ class Timelines(RuleBasedStateMachine):
     @rule(call=st.integers(0, 4))
     def stop(self, call: int) -> None:
         """The other node's job is halted before that call of the store."""
-        self.run(self.halt(self.there, call))
-
-    async def halt(self, node: FeedNode, call: int) -> None:
-        """Begin the node's work and let it get so far."""
-        reached, goes_on = asyncio.Event(), asyncio.Event()
-        calls = itertools.count()
-
-        async def before(name: str) -> None:
-            if next(calls) >= call:
-                reached.set()
-                await goes_on.wait()
-
-        node.store.before = before
-        task = asyncio.create_task(node.feeds.fan_out.work())
-        halt = asyncio.create_task(reached.wait())
-        await asyncio.wait((task, halt), return_when=asyncio.FIRST_COMPLETED)
-        halt.cancel()
-        with suppress(asyncio.CancelledError):
-            await halt
-        node.store.before = None
+        task, goes_on = self.run(halted(self.there, self.there.feeds.fan_out.work(), call))
         if not task.done():
             self.stopped = task, goes_on
 
@@ -287,11 +272,51 @@ class Timelines(RuleBasedStateMachine):
         task, goes_on = self.stopped
         self.stopped = None
         goes_on.set()
+        self.run(ended(task))
 
-        async def done() -> None:
-            await task
+    # What takes a while.
 
-        self.run(done())
+    @rule(users=st.sets(users, max_size=2), authors=st.lists(users, min_size=1, max_size=3))
+    def be_away(self, users: set[str], authors: list[str]) -> None:
+        """Some are away for a month; there are posts; then all look again."""
+        self.parts.clock.now_ms += 20 * DAY_MS
+        for user in sorted(set(USERS) - users):
+            self.walk(user, 3, iter(()))
+        self.wait_for_long(20 * DAY_MS, set())
+        self.post_some(authors, soon=True)
+        self.sweep_all()
+        for user in USERS:
+            self.walk(user, 3, iter(()))
+        self.settle()
+
+    @rule()
+    def sweep_all(self) -> None:
+        """Nothing waits any more."""
+        self.go_on()
+        self.fold()
+        for _ in range(2):
+            self.parts.clock.now_ms += 61_000
+            self.sweep()
+            self.end_lingering()
+
+    @rule(user=users, limit=st.integers(1, 3), call=st.integers(1, 3), data=st.data())
+    def read_slowly(self, user: str, limit: int, call: int, data: st.DataObject) -> None:
+        """A page between whose reads something happens: it shows what was there all the time."""
+        at_first = self.expected(user)
+        page = self.reader.timeline(user, limit=limit)
+        task, goes_on = self.run(halted(self.reader, page, call))
+        # What was copied before the page was begun may cease to wait, what is copied now lingers.
+        self.end_lingering()
+        for what in data.draw(st.lists(meanwhile, max_size=3)):
+            self.change(what, user)
+        goes_on.set()
+        page = self.run(ended(task))
+        at_last = self.expected(user)
+        found = [post.place for post in page.posts]
+        assert found == sorted(found, reverse=True)
+        assert set(found) <= {*at_first, *at_last}
+        stayed = {place for place in at_first if place in at_last and place >= page.cursor}
+        assert stayed <= set(found)
 
     # What must hold.
 
@@ -332,7 +357,11 @@ class Timelines(RuleBasedStateMachine):
         if what == "post":
             self.post((followed or USERS)[0], there=False)
         elif what == "work":
+            self.parts.clock.now_ms += 1_000
             self.run(self.here.feeds.fan_out.work())
+            self.run(self.here.feeds.upkeep.work())
+        elif what == "sweep":
+            self.run(self.here.feeds.fan_out.sweep())
         elif what == "unfollow" and followed:
             self.unfollow((user, followed[-1]))
         elif what == "delete":
@@ -364,9 +393,40 @@ class TightTimelines(Timelines):
         """Where a page has to be cut it counts less."""
 
 
+async def halted(
+    node: FeedNode, work: Coroutine[Any, Any, Any], call: int
+) -> tuple[asyncio.Task[Any], asyncio.Event]:
+    """Begin some work of a node, and let it get to that call of the store, or to its end.
+
+    Answers it, and what lets it go on.
+    """
+    reached, goes_on = asyncio.Event(), asyncio.Event()
+    calls = itertools.count()
+
+    async def before(name: str) -> None:
+        if next(calls) >= call:
+            reached.set()
+            await goes_on.wait()
+
+    node.store.before = before
+    task = asyncio.create_task(work)
+    halt = asyncio.create_task(reached.wait())
+    await asyncio.wait((task, halt), return_when=asyncio.FIRST_COMPLETED)
+    halt.cancel()
+    with suppress(asyncio.CancelledError):
+        await halt
+    node.store.before = None
+    return task, goes_on
+
+
+async def ended(task: asyncio.Task[Any]) -> Any:
+    """What the task has come to."""
+    return await task
+
+
 FEW: Final = settings(
-    max_examples=60,
-    stateful_step_count=80,
+    max_examples=50,
+    stateful_step_count=50,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
