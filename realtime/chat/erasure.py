@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from realtime.chat.heads import revise
+from realtime.chat.summaries import GONE
 from realtime.chat.traces import cleared, names, without
 from realtime.chat.walking import LawStore, channels_with, distinct, rows, sent_by
 from realtime.model import Entry, Retention
@@ -142,15 +143,22 @@ class Eraser:
             )
             await self._store.write(gone)
         references = [entry for entry in page if entry.ref]
+        replies = [entry for entry in references if entry.kind == "message"]
+        gone_reply = {"user": "", "kind": GONE}
         await self._store.write(
             [
                 Write(
-                    REFERENCES, (channel, entry.ref, entry.offset), set={"user": ""}, present=True
+                    REFERENCES,
+                    (channel, entry.ref, entry.offset),
+                    set=gone_reply if entry.kind == "message" else {"user": ""},
+                    present=True,
                 )
                 for entry in references
             ]
         )
         await self._store.disown(channel, [entry.offset for entry in page])
+        for ref in sorted({entry.ref for entry in replies}):
+            await self._recount(channel, ref)
         if counted:
             # A node may still be about to write a preview of it: not after this.
             await revise(self._store, channel, max(counted))

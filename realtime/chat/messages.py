@@ -1,6 +1,6 @@
 """Messages of rooms: sending them, changing them, and all that is done with them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -32,11 +32,21 @@ from realtime.model import NewEntry
 class Messages:
     """Performs every operation of `realtime.chat.calls.messages`.
 
+    For `usual_slow_mode_s` see `Sending`.
+
     `sending` is the gate for plain publishes too, `amending` and `summaries` are for feeds and for
     erasures as well. Registers what follows from messages with the ledger: make it once.
     """
 
-    def __init__(self, around: Around, rooms: Rooms, *, blocks: Blocks, contents: Contents) -> None:
+    def __init__(
+        self,
+        around: Around,
+        rooms: Rooms,
+        *,
+        blocks: Blocks,
+        contents: Contents,
+        usual_slow_mode_s: Callable[[str], int] = lambda channel: 0,
+    ) -> None:
         self._doorkeeper = around.doorkeeper
         self._clock = around.clock
         self._ledger = around.ledger
@@ -44,7 +54,13 @@ class Messages:
         self._reader = LogReader(around)
         self._mentions = Mentions(around.store)
         self._rights = Rights(around, rooms, blocks)
-        self.sending = Sending(around, rooms, blocks=blocks, contents=contents)
+        self.sending = Sending(
+            around,
+            rooms,
+            blocks=blocks,
+            contents=contents,
+            usual_slow_mode_s=usual_slow_mode_s,
+        )
         self.amending = Amending(around, contents=contents)
         self.summaries = Summaries(around.store, around.clock)
         MessageFolds(around, self.summaries)

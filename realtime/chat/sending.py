@@ -5,7 +5,7 @@ for and no task is started.
 """
 
 import secrets
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 import msgspec
@@ -34,6 +34,11 @@ CLIENT_ID_MAX: Final = 64
 """Characters of a `client_id`."""
 
 
+def _none(channel: str) -> int:
+    """Channels of no size are slow by themselves."""
+    return 0
+
+
 class _Given(msgspec.Struct, gc=False):
     """What is read of the data of a plain publish."""
 
@@ -44,9 +49,21 @@ _read_given = msgspec.json.Decoder(_Given).decode
 
 
 class Sending:
-    """Decides about messages to rooms. `contents` says what may be in them."""
+    """Decides about messages to rooms. `contents` says what may be in them.
 
-    def __init__(self, around: Around, rooms: Rooms, *, blocks: Blocks, contents: Contents) -> None:
+    `usual_slow_mode_s` answers the slow mode of a channel that nobody has set one for, by its size.
+    """
+
+    def __init__(
+        self,
+        around: Around,
+        rooms: Rooms,
+        *,
+        blocks: Blocks,
+        contents: Contents,
+        usual_slow_mode_s: Callable[[str], int] = _none,
+    ) -> None:
+        self._usual_slow_mode_s = usual_slow_mode_s
         self._stage = around.stage
         self._memberships = around.memberships
         self._clock = around.clock
@@ -89,7 +106,7 @@ class Sending:
             or room is None
             or room.pair
             or self._contents.has_hook
-            or room.slow_mode_ms(options)
+            or self._slow_mode_ms(channel, room, options)
         ):
             return self._prepared(caller, entry, options)
         try:
@@ -120,12 +137,17 @@ class Sending:
 
         Raises CallRefused (423, why=slow_mode), and StoreError.
         """
-        least_ms = room.slow_mode_ms(options)
+        least_ms = self._slow_mode_ms(channel, room, options)
         if not least_ms or caller.is_admin:
             return
         if (await self._doorkeeper.standing(channel, caller.user)).moderates:
             return
         await self._slow_mode.pass_through(channel, caller.user, client_id, least_ms=least_ms)
+
+    def _slow_mode_ms(self, channel: str, room: Room, options: ChannelOptions) -> int:
+        if room.slow_mode_s is None and not options.slow_mode.ms:
+            return self._usual_slow_mode_s(channel) * 1000
+        return room.slow_mode_ms(options)
 
     def _judge(
         self, caller: Caller, options: ChannelOptions, standing: Standing, room: Room

@@ -27,6 +27,7 @@ from realtime.chat.hooks import Hook
 from realtime.chat.inbox import Inbox
 from realtime.chat.law import Law
 from realtime.chat.ledger import Ledger
+from realtime.chat.leftovers import Leftovers
 from realtime.chat.members import Members
 from realtime.chat.memberships import KeptMemberships
 from realtime.chat.messages import Messages
@@ -92,7 +93,14 @@ class ChatService:
         self._tiers = Tiers(stage)
         self._counters = Counters(stage, clock)
         ChannelFolds(around)
-        messages = Messages(around, rooms, blocks=blocks, contents=contents)
+        tiers = self._tiers
+        messages = Messages(
+            around,
+            rooms,
+            blocks=blocks,
+            contents=contents,
+            usual_slow_mode_s=lambda channel: tiers.rules(channel).slow_mode_s,
+        )
         self._typing = Typing(around, self._tiers, check=messages.sending.check)
         self._users = Users(around, self._answers)
         self._presence = Presence(around, blocks)
@@ -117,6 +125,7 @@ class ChatService:
             clock,
             Eraser(store, forget=stage.forget, recount=messages.summaries.recount),
         )
+        self._leftovers = Leftovers(store, stage, clock, **({"may": may} if may else {}))
         if others is not None:
             allowances.join(others)
             self._presence.join(others)
@@ -180,6 +189,7 @@ class ChatService:
             tasks.create_task(self._presence.run(), name="presence")
             tasks.create_task(self._feeds.run(), name="feeds")
             tasks.create_task(self.law.run(), name="erasures")
+            tasks.create_task(self._leftovers.run(), name="leftovers")
             tasks.create_task(self._every(SWEEP_S, self.ledger.sweep), name="folds")
             tasks.create_task(self._every(ANSWERS_SWEEP_S, self._answers.sweep), name="answers")
 

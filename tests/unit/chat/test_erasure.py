@@ -82,6 +82,7 @@ async def plant(store: SQLiteStore) -> None:
             entry(USER, 8, TEXT, channel="room:plain"),
             entry(USER, 9, {"post": TEXT}, channel="feed:h"),
             entry("bob", 10, {"post": "mine"}, channel="feed:b"),
+            entry(USER, 11, {"text": TEXT}, ref=4),
         ]
     )
     await store.revoke(Revocation(user=USER, act="ban", channel="chat:one", at=1))
@@ -102,6 +103,7 @@ async def plant(store: SQLiteStore) -> None:
             Write(MENTIONS, ("eve", "chat:one", 2), set={"by": USER}),
             Write(REACTIONS, ("chat:one", 3, "x", USER), set={"shown": 1, "offset": 6}),
             Write(REFERENCES, ("chat:one", 2, 5), set={"kind": "edit", "user": USER}),
+            Write(REFERENCES, ("chat:one", 4, 8), set={"kind": "message", "user": USER}),
             Write(PINS, ("chat:one", 3), set={"pinned": 1, "by": USER}),
             Write(REPORTS, ("r1",), set={"reporter": USER, "text": TEXT, "about": "bob"}),
             Write(REPORTS, ("r2",), set={"reporter": "bob", "about": USER, "text": "rude"}),
@@ -196,14 +198,14 @@ async def test_nothing_is_left_of_a_user_and_everything_of_the_others(path: Path
     erasing = await work.go_on(store)
     assert traces(path) == []
     assert erasing.user == ""
-    assert erasing.report.entries == {"message": 3, "edit": 1, "reaction": 1}
+    assert erasing.report.entries == {"message": 4, "edit": 1, "reaction": 1}
     assert erasing.report.traces == 4
     assert erasing.report.revocations == 1
     assert work.forgotten == {"chat:one", "feed:b", "feed:h", "room:plain"}
-    assert work.recounted == {("chat:one", 3)}
+    assert work.recounted == {("chat:one", 3), ("chat:one", 4)}
     page = await store.read("chat:one", limit=100, retention=ALL, now_ms=0)
-    assert [item.offset for item in page.entries] == [1, 2, 3, 4, 5, 6, 7]
-    assert page.head_n == 3
+    assert [item.offset for item in page.entries] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert page.head_n == 4
     third, fourth = page.entries[2], page.entries[3]
     assert (third.data, third.tags) == (b'{"text": "hello"}', {"mentions": '["eve"]'})
     assert fourth.tags is None
@@ -212,7 +214,7 @@ async def test_nothing_is_left_of_a_user_and_everything_of_the_others(path: Path
         "users": [{"user": "bob"}, {"user": "", "role": "member"}],
     }
     gone = await store.find(MENTIONS, Span((EVERYBODY, "chat:one")), limit=9)
-    assert [row.offset for row in gone] == [2]
+    assert [row.offset for row in gone] == [2, 8]
     (bob,) = await store.get(MEMBERS, [("chat:one", "bob")])
     assert (bob.role, bob.invited_by) == ("member", "")
     assert [row.place for row in await store.find(POSTS, Span(), limit=9)] == ["p2"]
@@ -258,7 +260,7 @@ async def test_an_export_has_everything_of_the_user_and_nothing_of_who_reported_
         "export": 1,
         "user": 1,
         "membership": 2,
-        "entry": 5,
+        "entry": 6,
         "reaction": 1,
         "mention": 1,
         "post": 1,

@@ -4,8 +4,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from realtime.chat import tiers as module
-from realtime.chat.tiers import RULES, Tier, Tiers, next_tier
-from tests.support.chat import ChatParts, chat_parts
+from realtime.chat.service import ChatService
+from realtime.chat.tiers import RULES, SLOW_MODE_S, Tier, Tiers, next_tier
+from realtime.errors import CallRefused
+from realtime.settings.schema import ChatSettings
+from tests.support.chat import ROOM, ChatParts, caller, chat_parts
 
 
 @pytest.fixture
@@ -122,3 +125,36 @@ async def test_the_loop_reviews(
         loop = group.create_task(tiers.run())
         await reviewed.wait()
         loop.cancel()
+
+
+async def test_the_largest_channels_are_slow_unless_somebody_has_said_how_slow() -> None:
+    async with chat_parts() as parts:
+        service = ChatService(
+            store=parts.store,
+            stage=parts.stage,
+            memberships=parts.memberships,
+            clock=parts.clock,
+            settings=ChatSettings(),
+            namespaces={"room": ROOM},
+            data_max_bytes=1_000,
+        )
+
+        async def send(number: int) -> None:
+            data = b'{"channel":"room:big","client_id":"%d","data":1}' % number
+            await service.call(caller("bob"), "chat.send", data)
+
+        made = b'{"namespace":"room","id":"big","client_id":"c","members":[{"user":"bob"}]}'
+        await service.call(caller("ada"), "chat.create", made)
+        await send(1)
+        await send(2)
+        parts.stage.subscribed["room:big"] = 30_000
+        await send(3)
+        with pytest.raises(CallRefused) as refused:
+            await send(4)
+        assert (refused.value.why, refused.value.retry_after_s) == ("slow_mode", SLOW_MODE_S)
+        parts.clock.now_ms += SLOW_MODE_S * 1_000
+        await send(4)
+        changed = b'{"channel":"room:big","client_id":"u","settings":{"slow_mode_s":0}}'
+        await service.call(caller("ada"), "chat.update", changed)
+        await send(5)
+        await send(6)

@@ -1,0 +1,66 @@
+"""Rows about messages that retention has taken go, and no others."""
+
+import dataclasses
+
+from realtime.chat.leftovers import Leftovers
+from realtime.model import NewEntry
+from realtime.rows import CHANNELS, MENTIONS, PINS, REACTIONS, REFERENCES
+from realtime.stores.base import Span, Write
+from tests.support.chat import ROOM, ChatParts, chat_parts
+
+SHORT = dataclasses.replace(ROOM, history_size=3)
+CHANNEL = "room:one"
+
+
+async def fill(parts: ChatParts, messages: int = 6) -> None:
+    """A channel with rows about each of its messages."""
+    await parts.store.append(
+        [NewEntry(CHANNEL, "u:ada", str(number), b"{}", 1) for number in range(messages)]
+    )
+    writes = [Write(CHANNELS, (CHANNEL,), set={"kind": "room"})]
+    for offset in range(1, messages + 1):
+        writes += [
+            Write(MENTIONS, ("bob", CHANNEL, offset)),
+            Write(REACTIONS, (CHANNEL, offset, "x", "bob")),
+            Write(REFERENCES, (CHANNEL, offset, 100 + offset)),
+            Write(PINS, (CHANNEL, offset), set={"pinned": 1}),
+        ]
+    await parts.store.write(writes)
+
+
+async def left(parts: ChatParts) -> list[set[int]]:
+    """The messages that rows are about, by table."""
+    store = parts.store
+    mentions = {row.offset for row in await store.find(MENTIONS, Span(), limit=100)}
+    reactions = {row.ref for row in await store.find(REACTIONS, Span(), limit=100)}
+    references = {row.ref for row in await store.find(REFERENCES, Span(), limit=100)}
+    return [
+        mentions,
+        reactions,
+        references,
+        {row.ref for row in await store.find(PINS, Span(), limit=100)},
+    ]
+
+
+async def test_rows_of_what_retention_hides_are_removed_and_no_others() -> None:
+    async with chat_parts(room=SHORT) as parts:
+        await fill(parts)
+        leftovers = Leftovers(parts.store, parts.stage, parts.clock)
+        assert await leftovers.round() == 12
+        assert await left(parts) == [{4, 5, 6}] * 4
+        assert await leftovers.round() == 0
+
+
+async def test_where_all_is_kept_nothing_is_removed() -> None:
+    async with chat_parts(room=ROOM) as parts:
+        await fill(parts)
+        assert await Leftovers(parts.store, parts.stage, parts.clock).round() == 0
+        assert await left(parts) == [{1, 2, 3, 4, 5, 6}] * 4
+
+
+async def test_where_nothing_is_to_be_seen_any_more_everything_goes() -> None:
+    passing = dataclasses.replace(ROOM, history_ttl=dataclasses.replace(ROOM.history_ttl, ms=1_000))
+    async with chat_parts(room=passing) as parts:
+        await fill(parts)
+        assert await Leftovers(parts.store, parts.stage, parts.clock).round() == 24
+        assert await left(parts) == [set()] * 4
