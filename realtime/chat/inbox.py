@@ -17,7 +17,7 @@ from realtime.chat.marker_hints import MarkerHints
 from realtime.chat.markers import Markers
 from realtime.chat.operations import Perform
 from realtime.chat.overview import Overviews
-from realtime.chat.previews import preview_of
+from realtime.chat.previews import Preview, preview_of
 from realtime.chat.receipts import Receipts
 from realtime.chat.rooms import Rooms
 from realtime.chat.rosters import Rosters
@@ -45,15 +45,15 @@ class Inbox:
         may: Callable[[], Awaitable[bool]] = always,
     ) -> None:
         self._stage = around.stage
-        self.overviews = Overviews(around, namespaces)
         self.heads = Heads(around)
+        self.overviews = Overviews(around, namespaces, overdue=self._found)
         self.hints = Hints(around, rosters)
         self.receipts = Receipts(around, rooms, tiers)
         badges = Badges(self.overviews)
         self.marker_hints = MarkerHints(around, self.overviews, badges)
         self.markers = Markers(around, self.receipts, self.marker_hints)
         self.check = DriftCheck(around, self.overviews, self.heads, may=may)
-        sync = Syncing(around, self.overviews, self.heads)
+        sync = Syncing(around, self.overviews)
         self.operations: Mapping[str, Perform] = {
             **self.markers.operations,
             **self.receipts.operations,
@@ -63,14 +63,23 @@ class Inbox:
 
     def committed(self, entry: Entry) -> None:
         """This node has appended an entry to a chat channel. Never waits."""
-        last = preview_of(entry) if entry.kind == "message" and entry.counts else None
-        self.heads.committed(entry, last)
+        last = self._note(entry)
         try:
             is_room = self._stage.options(entry.channel).chat == "room"
         except CommandRefused:
             return
         if is_room:
             self.hints.committed(entry, last)
+
+    def _found(self, entry: Entry) -> None:
+        """A node has died, and left this: it is written here, with its sender's marker."""
+        self._note(entry)
+
+    def _note(self, entry: Entry) -> Preview | None:
+        """Have the rows written that an entry changes; answers its preview, if it counts."""
+        last = preview_of(entry) if entry.kind == "message" and entry.counts else None
+        self.heads.committed(entry, last)
+        return last
 
     async def truncated(self, channel: str) -> None:
         """A channel's log was emptied. Raises StoreError."""

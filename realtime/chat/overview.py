@@ -5,7 +5,7 @@ after the markers, and the other users of direct channels. Each read is of up to
 that are not needed are not made. Rows say what was so a second or two ago, and the log the rest.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -36,6 +36,9 @@ MISSED_MAX: Final = 5_000
 MISSED_READS_MAX: Final = 4
 """How often that is asked where there were more; then the rows of the other channels must do."""
 
+OVERDUE_MS: Final = 10_000
+"""Rows are written long before their entries are so old."""
+
 TALLIES_MAX: Final = 20_000
 """Mentions and deletions after the markers that are looked at."""
 
@@ -64,9 +67,18 @@ class Overviews:
     A user may follow thousands of feeds, which are kept as memberships too.
     """
 
-    def __init__(self, around: Around, namespaces: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        around: Around,
+        namespaces: Collection[str] = (),
+        *,
+        overdue: Callable[[Entry], None] = lambda _: None,
+    ) -> None:
+        """`overdue` is called with entries that rows should have by now: their node has died."""
         self._store = around.store
+        self._clock = around.clock
         self._namespaces = sorted(namespaces)
+        self._overdue = overdue
 
     async def of_user(
         self, user: str, *, after: str = "", limit: int = CHANNELS_MAX, peers: bool = True
@@ -136,8 +148,11 @@ class Overviews:
             if not positions:
                 break
             page = await self._store.missed(positions, limit=MISSED_MAX)
+            before_ms = self._clock.wall_ms() - OVERDUE_MS
             for entry in page:
                 found.setdefault(entry.channel, []).append(entry)
+                if entry.at < before_ms:
+                    self._overdue(entry)
             if len(page) < MISSED_MAX:
                 break
             last = page[-1]

@@ -23,7 +23,6 @@ from realtime.chat.calls.markers import (
     Synced,
     SyncedChannel,
 )
-from realtime.chat.heads import Heads
 from realtime.chat.operations import Perform
 from realtime.chat.overview import CHANNELS_MAX, Overviews, peer_of
 from realtime.chat.previews import Preview, short
@@ -35,9 +34,6 @@ from realtime.rows import MemberRow, UserRow
 
 LOOK_BACK_MS: Final = 60_000
 """How long before `since` is looked at too: more than rows are late and clocks differ."""
-
-OVERDUE_MS: Final = 10_000
-"""A row that is so much behind its log has been left by a node that died, and is written here."""
 
 WHOLE_FIRST: Final = 20
 """Channels whose last message comes as whole as a preview is before others get any of theirs."""
@@ -72,12 +68,11 @@ class _Cursor(msgspec.Struct, frozen=True, array_like=True):
 class Syncing:
     """Performs `chat.sync`."""
 
-    def __init__(self, around: Around, overviews: Overviews, heads: Heads) -> None:
+    def __init__(self, around: Around, overviews: Overviews) -> None:
         self._store = around.store
         self._stage = around.stage
         self._clock = around.clock
         self._overviews = overviews
-        self._heads = heads
         self.operations: Mapping[str, Perform] = {"chat.sync": self._sync}
 
     async def _sync(self, caller: Caller, params: Sync) -> Synced:
@@ -87,7 +82,6 @@ class Syncing:
         run = await self._overviews.of_user(
             caller.user, after=cursor.after, limit=params.limit if is_full else CHANNELS_MAX
         )
-        self._mend(run.states, now_ms)
         others = [row for row in run.others if row.changed_at > cursor.changed_after]
         page = _Page(params, cursor, sum(map(_size, others)))
         for found in run.states:
@@ -138,13 +132,6 @@ class Syncing:
             return None
         retention = Retention(options.history_size, options.history_ttl_ms)
         return None if retention.hides(last.offset, last.at, found.head, now_ms) else last
-
-    def _mend(self, states: Sequence[State], now_ms: int) -> None:
-        """Have rows written that somebody has left behind their logs."""
-        for found in states:
-            if found.head > found.row.head and found.head_at < now_ms - OVERDUE_MS:
-                channel = found.row.channel
-                self._heads.note(channel, found.head, found.head_n, found.head_at, found.last)
 
 
 class _Page:

@@ -353,7 +353,7 @@ async def test_what_is_none_of_our_texts_is_refused(node: ChatNode, field: str, 
     assert (refused.value.error.code, refused.value.field) == (422, field)
 
 
-async def test_a_row_that_a_node_has_left_behind_is_written_by_whoever_finds_it(
+async def test_what_a_node_has_left_behind_is_written_by_whoever_finds_it(
     nodes: list[ChatNode], node: ChatNode, clock: ManualClock
 ) -> None:
     offset = await nodes[1].write(message("ann", A, clock.now_ms))
@@ -363,3 +363,16 @@ async def test_a_row_that_a_node_has_left_behind_is_written_by_whoever_finds_it(
     await node.settle()
     (row,) = await node.around.store.get(CHANNELS, [(A,)])
     assert (row.head, row.head_n, row.last_offset) == (offset, 1, offset)
+    # Or her own message would be unread for her.
+    (ann,) = await node.around.store.get(MEMBERS, [(A, "ann")])
+    assert (ann.read, ann.read_n) == (offset, 1)
+
+
+async def test_what_is_only_a_moment_old_is_left_to_the_node_that_has_it(
+    nodes: list[ChatNode], node: ChatNode, clock: ManualClock
+) -> None:
+    await nodes[1].write(message("ann", A, clock.now_ms))
+    await node.settle()
+    clock.now_ms += 1_000
+    await only(node, "bob")
+    assert len(node.inbox.heads) == 0
