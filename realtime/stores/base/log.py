@@ -155,8 +155,10 @@ class LogStore(Protocol):
         fails half-way has done a part, and the next does the rest. An entry that is the head, or
         younger than DEDUPE_TTL_MS, becomes a stub; any other is deleted, as is a stub in its time.
         Works from the oldest entry to the first that may still be seen: one whose `at` is out of
-        order may wait for those before it. Safe to interrupt and to repeat. `retention` may be
-        called from another thread and must be pure. Raises ValueError unless `limit` is positive.
+        order may wait for those before it, and one that is pending may be left alone for
+        DEDUPE_TTL_MS, so that what has to follow from it can. Safe to interrupt and to repeat.
+        `retention` may be called from another thread and must be pure. Raises ValueError unless
+        `limit` is positive.
 
         A slice may change nothing and still not be the last, and where a channel is not finished
         `next_channel` is the name before it, at the beginning "": compare it with None.
