@@ -36,7 +36,7 @@ SWEEP_AFTER_MS: Final = 60_000
 """How long a post has waited before a sweep copies it: longer than a page needs to be read."""
 
 SWEEP_EVERY_S: Final = 5.0
-"""The least time between two sweeps of a node."""
+"""Between two sweeps of a node."""
 
 SWEPT_MAX: Final = 200
 """Posts of a namespace that one sweep copies."""
@@ -79,18 +79,17 @@ class FanOut:
         )
         self._copied: list[str] = []
         self._any_copied = asyncio.Event()
-        self._swept_at: float | None = None
-        around.ledger.on_sweep(self._sweep_in_time)
 
     def offer(self, channel: str, author: str, place: str) -> None:
         """Have a post that has just been made copied, and its followers told. Never waits."""
         self._jobs.add(channel, _News(author, (place,)))
 
     async def run(self) -> None:
-        """Copy what is offered, for ever. May be cancelled anywhere."""
+        """Copy what is offered, and sweep, for ever. May be cancelled anywhere."""
         async with asyncio.TaskGroup() as jobs_group:
             jobs_group.create_task(self._jobs.run(), name="fan-out")
             jobs_group.create_task(self._let_linger(), name="fan-out ends")
+            jobs_group.create_task(self._sweep_often(), name="fan-out sweeps")
 
     async def work(self) -> None:
         """Copy what has been offered and is due."""
@@ -101,12 +100,8 @@ class FanOut:
         places, self._copied = self._copied, []
         await self._end(places)
 
-    async def sweep(self) -> int:
-        """Copy what has waited for too long; answers how many posts. Raises StoreError.
-
-        For one node at a time, though several do no harm.
-        """
-        swept = 0
+    async def sweep(self) -> None:
+        """Copy what has waited for too long; on several nodes, if need be. Raises StoreError."""
         for namespace in self._namespaces:
             before = first_at(namespace, self._clock.wall_ms() - SWEEP_AFTER_MS)
             span = Span(("",), after=begin_of(namespace), before=before)
@@ -116,14 +111,6 @@ class FanOut:
                 feeds.setdefault(row.channel, []).append(row.place)
             for channel, places in feeds.items():
                 await self._copy(channel, places)
-            swept += len(rows)
-        return swept
-
-    async def _sweep_in_time(self) -> None:
-        now = self._clock.monotonic()
-        if self._swept_at is None or now - self._swept_at >= SWEEP_EVERY_S:
-            self._swept_at = now
-            await self.sweep()
 
     async def _work(self, channel: str, news: _News) -> None:
         place = news.places[-1]
@@ -209,6 +196,11 @@ class FanOut:
             )
             if len(page) < PAGE:
                 return
+
+    async def _sweep_often(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_EVERY_S)
+            await self._jobs.guard(self.sweep())
 
     async def _let_linger(self) -> None:
         """End the wait of what was copied a while ago, for ever."""

@@ -6,7 +6,7 @@ from typing import Final
 from realtime.chat.around import Around
 from realtime.chat.blocks import Blocks
 from realtime.chat.caller import Caller
-from realtime.chat.calls.feeds import (
+from realtime.chat.calls.following import (
     FeedOf,
     FeedView,
     Followed,

@@ -14,7 +14,6 @@ from realtime.chat.blocks import Blocks
 from realtime.chat.caller import Caller
 from realtime.chat.calls.feeds import (
     DeletePost,
-    FeedOf,
     ListPosts,
     Post,
     Posted,
@@ -22,6 +21,7 @@ from realtime.chat.calls.feeds import (
     ReadTimeline,
     TimelinePage,
 )
+from realtime.chat.calls.following import FeedOf
 from realtime.chat.contents import Contents
 from realtime.chat.counters import Counters
 from realtime.chat.feeds import Feeds

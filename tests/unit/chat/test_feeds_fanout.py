@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from realtime.chat import upkeep
+from realtime.chat import fanout, upkeep
 from realtime.chat.places import feed_of
 from realtime.errors import CallRefused
 from realtime.model import NewEntry
@@ -100,23 +100,13 @@ async def test_what_a_node_has_left_is_finished_by_a_sweep_of_another() -> None:
         await look(node, parts, "bob")
         lost = make_node(parts)
         place = (await lost.post("ann", "1")).place
-        assert await node.feeds.fan_out.sweep() == 0  # it may be about to be done
+        await node.feeds.fan_out.sweep()
+        assert not await copies(parts, "bob")  # it may be about to be done
         parts.clock.now_ms += 61_000
-        await node.around.ledger.sweep()
+        await node.feeds.fan_out.sweep()
         assert await copies(parts, "bob") == [place]
         await node.feeds.fan_out.finish()
         assert not await copies(parts)
-
-
-async def test_sweeps_are_not_made_more_often_than_it_makes_sense() -> None:
-    async with feed_node() as (node, parts):
-        reads = []
-        for wait_ms in (0, 4_999, 1):
-            parts.clock.now_ms += wait_ms
-            await node.around.ledger.sweep()
-            reads.append(node.store.reads["find"])
-            node.store.reads.clear()
-        assert reads[0] - 1 == reads[1] == reads[2] - 1
 
 
 async def test_a_store_that_fails_leaves_the_post_waiting() -> None:
@@ -342,6 +332,28 @@ async def test_followers_of_large_authors_are_not_told() -> None:
         await node.post("ann", "1")
         await node.feeds.fan_out.work()
         assert not parts.stage.hints
+
+
+async def test_what_was_left_is_swept_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fanout, "SWEEP_EVERY_S", 0.01)
+    monkeypatch.setattr(fanout, "LINGER_S", 0.01)
+    async with feed_node() as (node, parts), asyncio.TaskGroup() as group:
+        await node.follow("bob", "ann")
+        await look(node, parts, "bob")
+        posted = await make_node(parts).post("ann", "1")
+        parts.clock.now_ms += 61_000
+        ended = asyncio.Event()
+
+        async def before(name: str) -> None:
+            if name == "find" and not await copies(parts):
+                ended.set()  # the sweep after the one that has copied it
+
+        node.store.before = before
+        background = group.create_task(node.feeds.run())
+        async with asyncio.timeout(10):
+            await ended.wait()
+        background.cancel()
+        assert await copies(parts, "bob") == [posted.place]
 
 
 async def test_posts_are_copied_in_the_background() -> None:

@@ -9,14 +9,14 @@ import msgspec
 import pytest
 
 from realtime.chat import following
-from realtime.chat.calls.feeds import (
+from realtime.chat.calls.feeds import ReactToPost
+from realtime.chat.calls.following import (
     FeedOf,
     FeedView,
     FollowerPage,
     FollowingPage,
     ListFollowers,
     ListFollowing,
-    ReactToPost,
 )
 from realtime.chat.calls.users import BlockUser, UnblockUser
 from realtime.chat.places import feed_of

@@ -6,13 +6,15 @@ from typing import Final
 import msgspec
 import pytest
 
+from realtime.chat.calls.feeds import Post, ReadTimeline, Seen
+from realtime.chat.calls.following import FeedOf
 from realtime.chat.follows import COVER_AFTER_MS, FOLLOWS_MAX
 from realtime.chat.places import feed_of, place_of
 from realtime.chat.timelines import WAITING_MAX
 from realtime.model import NewEntry
 from realtime.rows import MEMBERS, POSTS, REACTIONS, TIMELINE
 from realtime.stores.base import WRITES_MAX, Value, Write
-from tests.support.chat import ChatParts
+from tests.support.chat import FEED, ChatParts
 from tests.support.feeds import NAMESPACE, FeedNode, feed_node
 
 READS_MAX: Final = 5
@@ -207,9 +209,6 @@ async def test_a_cursor_stays_where_it_is_while_new_posts_come() -> None:
 
 
 async def test_timelines_of_several_namespaces_do_not_meet() -> None:
-    from realtime.chat.calls.feeds import FeedOf, Post, ReadTimeline, Seen
-    from tests.support.chat import FEED
-
     async with feed_node(feed=FEED, photos=FEED, photo=FEED) as (node, parts):
         places = {}
         for namespace in ("feed", "photos", "photo"):
