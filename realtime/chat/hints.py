@@ -4,7 +4,9 @@ A hint may get lost, or come late, and `chat.sync` is the truth; so hints are ne
 channel has at most one a second, of the newest entry, and from a number of members on it has none.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Final, Literal
 
 import msgspec
@@ -13,17 +15,24 @@ from realtime.chat.around import Around
 from realtime.chat.pacing import Pace, Paced
 from realtime.chat.previews import Preview
 from realtime.chat.rosters import Rosters
+from realtime.chat.views import mentions_of
 from realtime.model import Entry
 
 CHANGED_MAX: Final = 20
 """Messages that one hint says are edited, and deleted; an app asks `chat.sync` anyway."""
 
 
+MENTIONED_MAX: Final = 100
+"""Users whom one hint says to be mentioned; `chat.sync` tells the others."""
+
+
 class ChannelHint(msgspec.Struct, frozen=True, omit_defaults=True):
     """A channel's log has reached `offset`; `n` entries count up to there.
 
-    `last` is the last message, where there is a new one. `edited` and `deleted` are messages, by
-    their offsets, that an app may still be showing.
+    `last` is the last message, where there is a new one. `mentions` says of users how many of the
+    new messages mention them, in threads too. `edited` and `deleted` are messages, by their
+    offsets, that an app may still be showing. `updated`: the channel is called or set to something
+    else, as `chat.channel` and `chat.sync` tell.
     """
 
     type: Literal["channel"]
@@ -33,6 +42,8 @@ class ChannelHint(msgspec.Struct, frozen=True, omit_defaults=True):
     last: Preview | None = None
     edited: tuple[int, ...] = ()
     deleted: tuple[int, ...] = ()
+    mentions: dict[str, int] = {}
+    updated: bool = False
 
 
 class Hints:
@@ -65,7 +76,8 @@ class Hints:
 
 def hint_of(entry: Entry, last: Preview | None) -> ChannelHint:
     """What is to be said of an entry."""
-    if last is not None:
+    mentioned = mentions_of(entry) if entry.kind == "message" else ()
+    if last is not None and not mentioned:
         return ChannelHint("channel", entry.channel, entry.offset, entry.n, last)
     changed = (entry.ref,)
     return ChannelHint(
@@ -73,16 +85,19 @@ def hint_of(entry: Entry, last: Preview | None) -> ChannelHint:
         entry.channel,
         entry.offset,
         entry.n,
-        None,
+        last,
         changed if entry.kind == "edit" else (),
         changed if entry.kind == "delete" else (),
+        dict.fromkeys(mentioned, 1),
+        updated=entry.kind == "channel",
     )
 
 
 def _merged(before: ChannelHint, after: ChannelHint) -> ChannelHint:
     if after.offset < before.offset:
         before, after = after, before
-    if after.last is not None and not before.edited and not before.deleted:
+    is_plain = not (before.edited or before.deleted or before.mentions or before.updated)
+    if after.last is not None and is_plain:
         return after  # as almost always
     last = after.last or before.last
     # What was taken back a moment after it was said is not told any more.
@@ -98,8 +113,16 @@ def _merged(before: ChannelHint, after: ChannelHint) -> ChannelHint:
         last,
         _last_of(before.edited + after.edited),
         _last_of(before.deleted + after.deleted),
+        _sum_of(before.mentions, after.mentions),
+        updated=before.updated or after.updated,
     )
 
 
 def _last_of(offsets: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(dict.fromkeys(offsets))[-CHANGED_MAX:]
+
+
+def _sum_of(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+    counts = Counter(before)
+    counts.update(after)
+    return dict(islice(counts.items(), MENTIONED_MAX))

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from realtime.chat.hints import MENTIONED_MAX
 from realtime.chat.marker_hints import BADGES_PER_S
 from realtime.settings.schema import ChatSettings
 from realtime.stores.sqlite import SQLiteStore
@@ -47,6 +48,12 @@ async def news(node: ChatNode) -> list[dict[str, Any]]:
     node.stage.hints.clear()
     await node.inbox.hints.send_due()
     return [json.loads(data) for _, data, _ in node.stage.hints]
+
+
+async def just_told(node: ChatNode, clock: ManualClock) -> None:
+    """Use up the hint of this second: what follows within it is told together."""
+    await node.write(message("ann", A, clock.now_ms))
+    assert len(await news(node)) == 1
 
 
 async def told(node: ChatNode) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
@@ -150,6 +157,43 @@ async def test_a_hint_of_an_event_has_no_last_message(node: ChatNode, clock: Man
     await node.write(event("reaction", "ann", A, clock.now_ms, ref=1, data={"emoji": "x"}))
     (hint,) = await news(node)
     assert set(hint) == {"type", "channel", "offset", "n"}
+
+
+async def test_a_hint_says_whom_the_new_messages_mention_and_how_often(
+    node: ChatNode, clock: ManualClock
+) -> None:
+    await just_told(node, clock)
+    first = await node.write(message("ann", A, clock.now_ms, mentions=["bob"]))
+    await node.write(message("ann", A, clock.now_ms, mentions=["ann", "bob"], ref=first))
+    # What an edit adds is for `chat.sync` to tell.
+    await node.write(event("edit", "ann", A, clock.now_ms, ref=first, mentions=["bob"]))
+    clock.now_ms += 1_000
+    (hint,) = await news(node)
+    assert hint["mentions"] == {"bob": 2, "ann": 1}
+
+
+async def test_one_hint_says_of_a_bounded_number_of_users_that_they_are_mentioned(
+    node: ChatNode, clock: ManualClock
+) -> None:
+    await just_told(node, clock)
+    for part in range(4):
+        users = [f"user{part}-{number}" for number in range(40)]
+        await node.write(message("ann", A, clock.now_ms, mentions=users))
+    clock.now_ms += 1_000
+    (hint,) = await news(node)
+    assert len(hint["mentions"]) == MENTIONED_MAX
+
+
+async def test_a_hint_says_that_a_channel_is_called_something_else(
+    node: ChatNode, clock: ManualClock
+) -> None:
+    await just_told(node, clock)
+    renamed = {"act": "update", "title": "New"}
+    await node.write(event("channel", "ann", A, clock.now_ms, data=renamed))
+    await node.write(message("ann", A, clock.now_ms))
+    clock.now_ms += 1_000
+    (hint,) = await news(node)
+    assert hint["updated"] is True
 
 
 async def test_other_devices_are_told_of_markers_what_is_unread_and_the_badge(
