@@ -78,7 +78,9 @@ class RestRoutes:
         """Register the routes."""
         router.add_get(f"{PREFIX}/openapi.json", self.openapi)
         router.add_get(f"{PREFIX}/docs", self.docs)
-        for call in self._calls.by_name.values():
+        # The first route that fits is taken. "{" sorts after letters, so what is written out in a
+        # path comes before what may be anything: "…/timeline" before "…/{author}".
+        for call in sorted(self._calls.by_name.values(), key=lambda call: call.operation.path):
             operation = call.operation
             router.add_route(operation.method, PREFIX + operation.path, self._handler(call))
         router.add_route("*", PREFIX + "/{path:.*}", self.elsewhere)

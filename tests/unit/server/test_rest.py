@@ -1,14 +1,19 @@
 """The REST face over aiohttp's own server: tokens, statuses, problem documents, other sites."""
 
+import re
 from collections.abc import Awaitable, Callable
+from typing import Any
 
+import msgspec
 import pytest
 from aiohttp.test_utils import TestClient
 from pytest_aiohttp.plugin import AiohttpClient
 
 from realtime.chat.caller import Caller
-from realtime.chat.rpc import Calls
-from realtime.errors import UNAUTHORIZED, CallRefused
+from realtime.chat.openapi import PREFIX
+from realtime.chat.rpc import Call, Calls
+from realtime.chat.table import ALL
+from realtime.errors import NOT_FOUND, UNAUTHORIZED, CallRefused
 from realtime.server.door_rules import DoorRules
 from realtime.server.http import make_application
 from realtime.server.rest import RestRoutes
@@ -106,6 +111,35 @@ async def test_what_is_wrong_has_a_status_and_a_code(
     client = await serve()
     answer = await client.request(method, f"/api/v1{path}", data=body, headers=ADA)
     assert (answer.status, (await answer.json())["code"]) == (status, code)
+
+
+class Asked(Calls):
+    """Calls of which it is only said which one it was."""
+
+    async def perform(self, caller: Caller, call: Call, read: Callable[[], Any]) -> Any:
+        raise CallRefused(NOT_FOUND, field=call.operation.name)
+
+
+async def test_every_path_leads_to_its_operation(aiohttp_client: AiohttpClient) -> None:
+    """Also where another one's has a parameter in the same place."""
+
+    async def perform(caller: Caller, params: Any) -> msgspec.Struct:
+        raise AssertionError("nothing is performed")
+
+    calls = Asked(ALL, {each.name: perform for each in ALL}, allowances=Unlimited())
+    routes = RestRoutes(
+        calls,
+        bearer,
+        DoorRules((), trusted_proxies=()),
+        body_max_bytes=1_000,
+        version="1",
+        errors=lambda code: None,
+    )
+    client = await aiohttp_client(make_application([routes]))
+    for operation in ALL:
+        path = PREFIX + re.sub(r"{\w+}", "7", operation.path)
+        answer = await client.request(operation.method, path, headers=ADA)
+        assert (await answer.json())["field"] == operation.name
 
 
 async def test_nobody_is_let_in_without_a_token(serve: Serve, things: Things) -> None:
