@@ -116,8 +116,6 @@ class UserRow(msgspec.Struct, frozen=True):
     receipts_off: int = 0
     hides_last_seen: int = 0
     last_seen: int = 0
-    active_at: int = 0
-    timeline_seen: str = ""
     changed_at: int = 0
     by_token: bytes = b""
 

@@ -313,8 +313,8 @@ async def test_texts_are_compared_as_texts(store: TabledStore, text: str) -> Non
 async def test_a_write_without_a_condition_always_holds(store: TabledStore) -> None:
     assert await store.decide(Write(USERS, ("ann",))) is True
     assert await store.decide(Write(USERS, ("ann",))) is True
-    assert await store.decide(Write(USERS, ("ann",), add={"active_at": 1})) is True
-    assert await one(store, USERS, "ann") == UserRow("ann", active_at=1)
+    assert await store.decide(Write(USERS, ("ann",), add={"last_seen": 1})) is True
+    assert await one(store, USERS, "ann") == UserRow("ann", last_seen=1)
 
 
 # Removing
