@@ -46,6 +46,9 @@ async def find(
     branches = [layout.within(by, span) for span in spans]
     if limit <= 0 or not branches:
         return []
+    if {} in branches:
+        # It is everything: the others add nothing.
+        branches = [{}]
     order = layout.order(by)
     equal = len(spans[0].equal) if merged else 0
     order = order[equal:] + order[:equal]

@@ -10,9 +10,9 @@ the head, or once entries were found. An event that is made and settled between 
 read may be overlooked. It is not in the past of whoever asked, and comes to them in the log.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -24,7 +24,7 @@ from realtime.stores.mongo.concurrency import both, over
 from realtime.stores.mongo.documents import to_entries
 from realtime.stores.mongo.heads import Head, Heads, read_head
 from realtime.stores.mongo.pace import either
-from realtime.stores.mongo.text import escape, key, unkey
+from realtime.stores.mongo.text import escape, key, unescape, unkey
 
 CURSOR_ROWS: Final = 1_000
 """Documents of one answer of the server; more come by and by, so that none is huge."""
@@ -35,6 +35,14 @@ where somebody died over more than that, the rest is folded when it is swept."""
 
 _CHANGING: Final = ("edit", "delete")
 """Kinds of the events that change what a read shows."""
+
+
+class Waiting(NamedTuple):
+    """Pending edits and deletes, in order of channel and offset, and which of the messages that
+    they edit are deleted already, by channel and offset."""
+
+    events: Sequence[Entry]
+    gone: Collection[tuple[str, int]] = frozenset()
 
 
 async def read_page(
@@ -138,8 +146,8 @@ async def read_marks(database: Database, channels: Iterable[str]) -> dict[str, i
     return {unkey(document["_id"]): int(document["blanked_to"]) for document in found}
 
 
-async def read_pending(database: Database, channels: Iterable[str]) -> Sequence[Entry]:
-    """Edits and deletes in these channels that are not settled, in order of channel and offset."""
+async def read_pending(database: Database, channels: Iterable[str]) -> Waiting:
+    """Edits and deletes in these channels that are not settled."""
     names = [escape(channel) for channel in channels]
     found = (
         await database.entries.find(
@@ -155,17 +163,43 @@ async def read_pending(database: Database, channels: Iterable[str]) -> Sequence[
         .batch_size(PENDING_MAX)
         .to_list()
     )
-    return to_entries(found)
+    events = to_entries(found)
+    edited: dict[str, set[int]] = {}
+    for event in events:
+        if event.kind == "edit":
+            edited.setdefault(event.channel, set()).add(event.ref)
+    return Waiting(events, await _read_gone(database, edited) if edited else frozenset())
 
 
-def folded(entries: Sequence[Entry], pending: Sequence[Entry]) -> Sequence[Entry]:
+async def _read_gone(
+    database: Database, messages: Mapping[str, Collection[int]]
+) -> Collection[tuple[str, int]]:
+    """Which of these have been deleted: an edit that crossed that has no text to show."""
+    branches: list[Document] = [
+        {"c": escape(channel), "o": {"$in": sorted(offsets)}, "d": {"$gt": 0}}
+        for channel, offsets in messages.items()
+    ]
+
+    async def query(part: Sequence[Document]) -> list[Document]:
+        cursor = database.entries.find(either(part), {"_id": 0, "c": 1, "o": 1})
+        return await cursor.batch_size(PENDING_MAX + 1).to_list()
+
+    answers = await database.pace.ask(branches, query, most=MISSED_CHANNELS_MAX)
+    return {
+        (unescape(document["c"]), int(document["o"])) for answer in answers for document in answer
+    }
+
+
+def folded(entries: Sequence[Entry], waiting: Waiting) -> Sequence[Entry]:
     """The entries as pending events make them, those among the entries themselves included: they
     may have been made since the others were asked for."""
-    events = {(event.channel, event.offset): event for event in pending}
+    events = {(event.channel, event.offset): event for event in waiting.events}
     for entry in entries:
         if entry.pending and entry.kind in _CHANGING:
             events[entry.channel, entry.offset] = entry
-    return fold(entries, [events[place] for place in sorted(events)]) if events else entries
+    if not events:
+        return entries
+    return fold(entries, [events[place] for place in sorted(events)], gone=waiting.gone)
 
 
 async def _in_order(

@@ -159,12 +159,30 @@ async def test_an_event_among_the_entries_is_folded_though_nobody_knew_that_it_w
     await mongo_store.append([new_entry("a", "1", data=b"old")])
     await mongo_store.append([new_entry("a", "2", kind="edit", ref=1, data=b"new", pending=True)])
 
-    async def nothing(database: Database, channels: object) -> list[Entry]:
-        return []
+    async def nothing(database: Database, channels: object) -> reading.Waiting:
+        return reading.Waiting([])
 
     monkeypatch.setattr(reading, "read_pending", nothing)
     assert [entry.data for entry in await shown(mongo_store, "a")] == [b"new", b"new"]
     assert [entry.data for entry in await kept(mongo_store, "a")] == [b"new", b"new"]
+
+
+async def test_an_edit_that_crossed_a_delete_shows_no_text(mongo_store: MongoStore) -> None:
+    """The delete is settled, and who carries out the edit has not come to it yet."""
+    await mongo_store.append([new_entry("a", "1"), new_entry("a", "2"), *new_entries("b", 1)])
+    await mongo_store.change([delete(1, 3)])
+    edits = [
+        new_entry(channel, f"edit {ref}", kind="edit", ref=ref, data=b"taken back", pending=True)
+        for channel, ref in (("a", 1), ("a", 2), ("b", 1))
+    ]
+    await mongo_store.append(edits)
+    expected = [b"{}", b"taken back", b"{}", b"taken back"]
+    assert [entry.data for entry in await shown(mongo_store, "a")] == expected
+    assert [entry.data for entry in await kept(mongo_store, "a")] == expected
+    found = await mongo_store.fetch({"a": [3, 4], "b": [2]})
+    assert [entry.data for entry in found] == [b"{}", b"taken back", b"taken back"]
+    waiting = await mongo_store.pending(before_ms=LATER, limit=9)
+    assert [entry.data for entry in waiting] == [b"{}", b"taken back", b"taken back"]
 
 
 async def test_an_idle_look_costs_one_command_and_no_more_is_asked_for(
