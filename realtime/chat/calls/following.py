@@ -96,6 +96,18 @@ class FollowingPage(msgspec.Struct, frozen=True, omit_defaults=True):
 _FEED: Final = "/feeds/{namespace}/{author}"
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
+    # Before those with an author in the same place: whoever has such an id has it here only.
+    Operation(
+        name="feed.following",
+        method="GET",
+        path="/feeds/{namespace}/following",
+        params=ListFollowing,
+        result=FollowingPage,
+        who="user",
+        spends="reads",
+        summary="Whom one follows",
+        errors=(102, 404),
+    ),
     Operation(
         name="feed.get",
         method="GET",
@@ -143,16 +155,5 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         summary="Who follows an author",
         errors=(102, 404),
         description="For whoever may read the author's posts.",
-    ),
-    Operation(
-        name="feed.following",
-        method="GET",
-        path="/feeds/{namespace}/following",
-        params=ListFollowing,
-        result=FollowingPage,
-        who="user",
-        spends="reads",
-        summary="Whom one follows",
-        errors=(102, 404),
     ),
 )

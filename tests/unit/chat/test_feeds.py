@@ -1,6 +1,7 @@
 """Posts and timelines: who may do what, and what a caller is told."""
 
 import asyncio
+import re
 from dataclasses import replace
 
 import msgspec
@@ -365,3 +366,16 @@ async def test_views_are_written_in_the_background() -> None:
             await written.wait()
         node.store.before = None
         views.cancel()
+
+
+# Over HTTP.
+
+
+def test_no_path_is_taken_for_another() -> None:
+    """Where both would match, the first in the table is asked."""
+    for number, operation in enumerate(OPERATIONS):
+        path = operation.path.replace("{", "").replace("}", "")
+        for earlier in OPERATIONS[:number]:
+            pattern = re.sub(r"{[a-z]+}", "[^/]+", earlier.path)
+            hidden = earlier.method == operation.method and re.fullmatch(pattern, path)
+            assert not hidden, f"{earlier.name} hides {operation.name}"
