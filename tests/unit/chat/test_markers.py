@@ -3,13 +3,13 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from realtime.chat.calls.markers import Marked
+from realtime.chat.calls.markers import Marked, MoveMarker
 from realtime.errors import CallRefused, StoreUnavailable
 from realtime.model import Retention
 from realtime.rows import CHANNELS, MEMBERS, MemberRow
 from realtime.stores.base import Removal, Write
 from realtime.stores.sqlite import SQLiteStore
-from tests.support.chat import ManualClock
+from tests.support.chat import ManualClock, caller
 from tests.support.inboxes import (
     ChatNode,
     chat_node,
@@ -133,6 +133,12 @@ async def test_whoever_is_not_in_the_channel_moves_nothing_there(node: ChatNode)
         with pytest.raises(CallRefused) as refused:
             await node.call("eve", name, channel=A)
         assert (refused.value.error.code, refused.value.why) == (103, "not_a_member")
+    assert not await node.around.store.get(MEMBERS, [(A, "eve")])
+
+
+async def test_an_admin_who_is_not_in_the_channel_gets_no_marker_there(node: ChatNode) -> None:
+    read = node.inbox.operations["chat.read"]
+    assert await read(caller("eve", "admin"), MoveMarker(A)) == Marked(4)
     assert not await node.around.store.get(MEMBERS, [(A, "eve")])
 
 
