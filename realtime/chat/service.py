@@ -44,6 +44,7 @@ from realtime.chat.typing import Typing
 from realtime.chat.users import Users
 from realtime.chat.walking import LawStore
 from realtime.cluster.outage import Outage
+from realtime.cluster.retention import always
 from realtime.errors import CommandRefused, StoreError
 from realtime.model import Entry, NewEntry
 from realtime.settings.schema import ChannelOptions, Chat, ChatSettings
@@ -80,7 +81,7 @@ class ChatService:
         data_max_bytes: int,
         hook: Hook | None = None,
         others: Others | None = None,
-        may: Callable[[], Awaitable[bool]] | None = None,
+        may: Callable[[], Awaitable[bool]] = always,
     ) -> None:
         allowances = Allowances(settings, clock)
         around = _around(store, stage, memberships, clock, settings, allowances)
@@ -93,13 +94,8 @@ class ChatService:
         self._tiers = Tiers(stage)
         self._counters = Counters(stage, clock)
         ChannelFolds(around)
-        tiers = self._tiers
         messages = Messages(
-            around,
-            rooms,
-            blocks=blocks,
-            contents=contents,
-            usual_slow_mode_s=lambda channel: tiers.rules(channel).slow_mode_s,
+            around, rooms, blocks=blocks, contents=contents, usual_slow_mode_s=self._slow_mode_s
         )
         self._typing = Typing(around, self._tiers, check=messages.sending.check)
         self._users = Users(around, self._answers)
@@ -110,7 +106,7 @@ class ChatService:
             rosters=memberships.rosters,
             tiers=self._tiers,
             namespaces=_with("room", namespaces),
-            **({"may": may} if may is not None else {}),
+            may=may,
         )
         self._feeds = Feeds(
             around,
@@ -120,33 +116,26 @@ class ChatService:
             counters=self._counters,
             namespaces=_with("feed", namespaces),
         )
-        self.law = Law(
-            store,
-            clock,
-            Eraser(store, forget=stage.forget, recount=messages.summaries.recount),
-        )
-        self._leftovers = Leftovers(store, stage, clock, **({"may": may} if may else {}))
+        eraser = Eraser(store, forget=stage.forget, recount=messages.summaries.recount)
+        self.law = Law(store, clock, eraser)
+        self._leftovers = Leftovers(store, stage, clock, may=may)
         if others is not None:
             allowances.join(others)
             self._presence.join(others)
         self._sending = messages.sending
-        self.calls = _calls(
-            allowances,
+        rest: tuple[_Performs, ...] = (
             Creating(around, blocks),
             Channels(around, rooms, tier=self._tiers.of),
             Members(around, rooms, blocks),
             Sanctions(around, rooms),
-            messages,
-            self.inbox,
-            self._typing,
-            self._users,
-            blocks,
-            self._presence,
             Moderation(around),
             AuditLog(around),
-            self._feeds,
-            self.law,
         )
+        own = (self.inbox, self._typing, self._users, self._presence, self._feeds, self.law)
+        self.calls = _calls(allowances, *rest, messages, blocks, *own)
+
+    def _slow_mode_s(self, channel: str) -> int:
+        return self._tiers.rules(channel).slow_mode_s
 
     # What the hub calls.
 
