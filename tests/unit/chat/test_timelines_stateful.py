@@ -34,6 +34,8 @@ SHORT_MS: Final = (900, 2_500, 29_000, 61_000)
 DAY_MS: Final = 86_400_000
 LONG_MS: Final = (DAY_MS // 2, DAY_MS, 8 * DAY_MS, 31 * DAY_MS)
 
+pytestmark = pytest.mark.timeout(300)
+
 users = st.sampled_from(USERS)
 pairs = st.tuples(users, users).filter(lambda pair: pair[0] != pair[1])
 between = st.sampled_from(("", "post", "work", "unfollow", "delete"))
