@@ -61,8 +61,11 @@ class Pace(Generic[Key, Note]):
         """Keys that are known."""
         return len(self._ready) + len(self._cooling)
 
-    def add(self, key: Key, note: Note, now: float) -> None:
-        """Have the note sent, with others of its key if need be. `now` in seconds, monotonic."""
+    def add(self, key: Key, note: Note, now: float) -> bool:
+        """Have the note sent, with others of its key if need be. `now` in seconds, monotonic.
+
+        Answers whether it is due now, and nothing of its key was before.
+        """
         self._warm(now)
         if key in self._cooling:
             waiting = self._cooling[key]
@@ -73,6 +76,8 @@ class Pace(Generic[Key, Note]):
             self.dropped += 1
         else:
             self._ready[key] = note
+            return True
+        return False
 
     def due(self, now: float, limit: int = AT_ONCE_MAX) -> Sequence[tuple[Key, Note]]:
         """At most `limit` notes that are to be sent now; they are not kept."""
@@ -120,8 +125,9 @@ class Paced(Generic[Key, Note]):
 
     def add(self, key: Key, note: Note) -> None:
         """Have the note sent. Never waits."""
-        self._pace.add(key, note, self._clock.monotonic())
-        self._wanted.set()
+        # What has to wait is found when the intervals end that `run` waits for in any case.
+        if self._pace.add(key, note, self._clock.monotonic()):
+            self._wanted.set()
 
     async def run(self) -> None:
         """Send what is due for ever. Hosted by a task group; may be cancelled anywhere."""

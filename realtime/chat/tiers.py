@@ -66,6 +66,8 @@ RULES: Final[Mapping[Tier, TierRules]] = {
 }
 """From small to large."""
 
+_SMALL_MAX: Final = RULES["S"].live_max or 0
+
 _ORDER: Final[tuple[Tier, ...]] = tuple(RULES)
 
 
@@ -107,6 +109,8 @@ class Tiers:
         """The channel's tier now. Whoever is there is told where it has changed. Never waits."""
         before = self._above.get(channel, "S")
         live = self._stage.subscribers(channel)
+        if before == "S" and live <= _SMALL_MAX:  # as almost always, and with every message
+            return before
         tier = next_tier(before, live)
         if tier == "S":
             self._above.pop(channel, None)

@@ -73,16 +73,14 @@ class Hints:
     def _show(self, users: Sequence[str], data: bytes, about: str) -> None:
         now_ms = self._clock.wall_ms()
         for user in users:
-            clients = self._clients.of_user(user)
-            channel = self._server_side.personal(user) if clients else None
-            if channel is None:
-                continue
-            entry = Entry(channel, 0, data, now_ms)
-            for client in clients:
-                # Before the connect is answered the subscription is there, and nothing may be sent.
-                if not client.session.is_connected or about in client.subscriptions:
+            for client in self._clients.of_user(user):
+                # As a rule whoever is connected looks at what the hint is about. And before the
+                # connect is answered the subscription is there, but nothing may be sent.
+                if about in client.subscriptions or not client.session.is_connected:
                     continue
-                if channel in client.subscriptions:
+                channel = self._server_side.personal(user)
+                if channel is not None and channel in client.subscriptions:
                     wire = client.wire
+                    entry = Entry(channel, 0, data, now_ms)
                     frame = wire.frame(wire.codec.publication(entry))
                     self._fanout.send(client.outbox, frame, durable=False)
