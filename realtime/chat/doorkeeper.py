@@ -44,12 +44,30 @@ class Doorkeeper:
         except StoreError:
             raise CommandRefused(INTERNAL) from None
 
+    async def present_standing(self, channel: str, user: str) -> Standing:
+        """What a user is there by now, whatever has come to this node of it.
+
+        For what changes standings, and before somebody is refused: what a user became a moment ago
+        by way of another node they are here too. Raises CommandRefused (100).
+        """
+        try:
+            return await self._memberships.look_anew(channel, user)
+        except StoreError:
+            raise CommandRefused(INTERNAL) from None
+
     async def admit(self, caller: Caller, channel: str, least: Least) -> Standing:
         """What the caller is in a room, if that is enough. An admin passes, whatever they are.
 
         Raises CommandRefused: 100, 102, 103, 107, 404.
         """
         options = self.options(channel, "room")
+        known = self._memberships.known(channel, caller.user)
+        if known is not None:
+            try:
+                return self.judge(caller, options, known, least)
+            except CommandRefused:
+                present = await self.present_standing(channel, caller.user)
+                return self.judge(caller, options, present, least)
         return self.judge(caller, options, await self.standing(channel, caller.user), least)
 
     def judge(

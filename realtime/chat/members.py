@@ -63,7 +63,7 @@ class Members:
         self._doorkeeper.options(params.channel, "room")
         event = MemberEvent("join", caller.user, "member")
         entry = self._entry(caller, params, event)
-        standing = await self._doorkeeper.standing(params.channel, caller.user)
+        standing = await self._doorkeeper.present_standing(params.channel, caller.user)
         if standing.is_member:
             return await self._ledger.earlier(entry) or Written(standing.offset, duplicate=True)
         return await self._ledger.attempt(entry, self._may_join(caller, params.channel))
@@ -158,7 +158,7 @@ class Members:
 
     async def _left(self, caller: Caller, channel: str, entry: NewEntry) -> NewEntry:
         """The entry by which the caller leaves, with everything that ends by it."""
-        standing = await self._doorkeeper.standing(channel, caller.user)
+        standing = await self._doorkeeper.present_standing(channel, caller.user)
         if not standing.is_member and await self._is_invited(channel, caller.user):
             return entry
         await self._doorkeeper.admit(caller, channel, "member")

@@ -59,6 +59,11 @@ class KeptMemberships:
         """
         return await self._standings.look_up(channel, user, lambda: self._read(channel, user))
 
+    async def look_anew(self, channel: str, user: str) -> Standing:
+        """See `ports.Memberships`."""
+        self._standings.forget(channel, user)
+        return await self.look_up(channel, user)
+
     def passed(self, entry: Entry) -> None:
         """See `ports.Memberships`. Entries of other kinds say nothing here."""
         if entry.kind == "channel":

@@ -68,7 +68,7 @@ class Memberships(Protocol):
     The log of the room keeps it right: between `opened` and `closed` every `member` and every
     `channel` entry is `passed`, before any later entry is delivered here, with or without the bus.
     For a channel that is not open on this node, as feeds never are, nothing is kept for longer than
-    a second. No call but `look_up` waits, and none raises.
+    a second. No call but the two that look waits, and no other raises.
     """
 
     def known(self, channel: str, user: str) -> Standing | None:
@@ -80,6 +80,10 @@ class Memberships(Protocol):
 
         Raises StoreError.
         """
+        ...
+
+    async def look_anew(self, channel: str, user: str) -> Standing:
+        """The same, read from the store, whatever is at hand. Raises StoreError."""
         ...
 
     def passed(self, entry: Entry) -> None:

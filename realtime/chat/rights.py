@@ -19,6 +19,7 @@ from realtime.chat.restrictions import (
 )
 from realtime.chat.rooms import Room, Rooms
 from realtime.chat.standing import Standing
+from realtime.errors import CommandRefused
 from realtime.model import Entry
 from realtime.settings.schema import ChannelOptions
 
@@ -48,19 +49,30 @@ class Rights:
 
         async def admit() -> Judge:
             standing = await self._doorkeeper.admit(caller, channel, "member")
-            room = await self._rooms.look_up(channel)
-            refuse_unmade(room)
-            moderates = standing.moderates or caller.is_admin
-            if change != "delete":
-                await self._refuse(change, caller, standing, room, moderates=moderates)
-            elif not moderates:
-                refuse_archived(room)
-            if change in ("react", "pin"):
-                return _anything
-            options = self._doorkeeper.options(channel, "room")
-            return self._of_senders(change, caller, options, moderates=moderates)
+            try:
+                return await self._admit(change, caller, channel, standing)
+            except CommandRefused:
+                # What forbids it may have ended a moment ago, by way of another node.
+                standing = await self._doorkeeper.present_standing(channel, caller.user)
+                self._rooms.forget(channel)
+                return await self._admit(change, caller, channel, standing)
 
         return admit
+
+    async def _admit(
+        self, change: Change, caller: Caller, channel: str, standing: Standing
+    ) -> Judge:
+        room = await self._rooms.look_up(channel)
+        refuse_unmade(room)
+        moderates = standing.moderates or caller.is_admin
+        if change != "delete":
+            await self._refuse(change, caller, standing, room, moderates=moderates)
+        elif not moderates:
+            refuse_archived(room)
+        if change in ("react", "pin"):
+            return _anything
+        options = self._doorkeeper.options(channel, "room")
+        return self._of_senders(change, caller, options, moderates=moderates)
 
     async def _refuse(
         self, change: Change, caller: Caller, standing: Standing, room: Room, *, moderates: bool

@@ -117,7 +117,7 @@ class Sanctions:
 
     async def _may_set(self, caller: Caller, params: SetRole) -> None:
         mine = await self._admit(caller, params, "moderator")
-        target = await self._doorkeeper.standing(params.channel, params.user)
+        target = await self._doorkeeper.present_standing(params.channel, params.user)
         if not target.is_member:
             raise not_found("user")
         self._refuse_equals(caller, mine, target)
@@ -129,7 +129,7 @@ class Sanctions:
     ) -> NewEntry:
         """The entry, with who owned the channel: it comes to nothing if that is another by then."""
         mine = await self._admit(caller, params, "owner")
-        target = await self._doorkeeper.standing(params.channel, params.user)
+        target = await self._doorkeeper.present_standing(params.channel, params.user)
         if not target.is_member:
             raise not_found("user")
         owner = caller.user
@@ -144,7 +144,7 @@ class Sanctions:
     async def _reach(self, caller: Caller, params: Command) -> Standing:
         """What the other is, if the caller stands above them."""
         mine = await self._admit(caller, params, "moderator")
-        target = await self._doorkeeper.standing(params.channel, params.user)
+        target = await self._doorkeeper.present_standing(params.channel, params.user)
         self._refuse_equals(caller, mine, target)
         return target
 

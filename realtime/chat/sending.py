@@ -111,10 +111,8 @@ class Sending:
             return self._prepared(caller, entry, options)
         try:
             self._judge(caller, options, standing, room)
-        except CommandRefused as refusal:
-            if not client_id:
-                raise
-            return self._refused(entry, refusal)
+        except CommandRefused:
+            return self._prepared(caller, entry, options)
         return entry
 
     async def check(self, caller: Caller, channel: str, options: ChannelOptions) -> Room:
@@ -122,11 +120,17 @@ class Sending:
 
         Raises CommandRefused: 100, 103, 404, 423, and StoreError.
         """
-        standing = await self._doorkeeper.standing(channel, caller.user)
-        # Strangers are refused before anything is read for them.
-        self._doorkeeper.judge(caller, options, standing, "writer")
+        # Strangers are refused before anything is read of the room.
+        standing = await self._doorkeeper.admit(caller, channel, "writer")
         room = await self._rooms.look_up(channel)
-        self._judge(caller, options, standing, room)
+        try:
+            self._judge(caller, options, standing, room)
+        except CommandRefused:
+            # What forbids it may have ended a moment ago, by way of another node.
+            standing = await self._doorkeeper.present_standing(channel, caller.user)
+            self._rooms.forget(channel)
+            room = await self._rooms.look_up(channel)
+            self._judge(caller, options, standing, room)
         await refuse_blocked(self._blocks, caller, room)
         return room
 

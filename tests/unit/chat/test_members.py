@@ -22,7 +22,7 @@ from realtime.chat.calls.members import (
 from realtime.chat.calls.users import BlockUser
 from realtime.chat.channel_events import SettingsChange
 from realtime.errors import CommandRefused
-from realtime.rows import USERS
+from realtime.rows import MEMBERS, USERS
 from realtime.settings.schema import ChannelOptions
 from realtime.stores.base import Write
 from tests.support.chat import ROOM
@@ -334,3 +334,23 @@ async def test_a_cursor_of_something_else_is_refused(cursor: str) -> None:
         channel = await room(rooms)
         params = ListMembers(channel, cursor=cursor)
         assert await refusal(rooms, "ann", "chat.members", params) == (422, "cursor")
+
+
+async def test_what_somebody_became_by_another_node_counts_at_once() -> None:
+    async with rooms_of() as rooms:
+        channel = await room(rooms, NewMember("bob"))
+        rooms.parts.stage.on_entry.clear()
+        kept = rooms.parts.memberships
+        for role in ("", "member", ""):
+            await kept.look_up(channel, "bob")
+            row = Write(MEMBERS, (channel, "bob"), set={"role": role})
+            await rooms.parts.store.write([row])
+            standing = kept.known(channel, "bob")
+            assert standing is not None
+            assert standing.role != role
+            if role:
+                left = LeaveChannel(channel, rooms.fresh_id())
+                assert not (await rooms.call("bob", "chat.leave", left)).duplicate
+            else:
+                joined = JoinChannel(channel, rooms.fresh_id())
+                assert not (await rooms.call("bob", "chat.join", joined)).duplicate
