@@ -9,15 +9,16 @@ Messages keep their offset and n, as deleted ones do. What others wrote stays th
 quotes. The app must have ended the user's tokens before: a user who still writes is not erased.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from realtime.chat.heads import revise
 from realtime.chat.summaries import GONE
-from realtime.chat.traces import cleared, names, without
+from realtime.chat.traces import cleared, without
 from realtime.chat.walking import LawStore, channels_with, distinct, rows, sent_by
+from realtime.errors import StoreUnavailable
 from realtime.model import Entry, Retention
 from realtime.rows import (
     ANSWERS,
@@ -41,6 +42,9 @@ from realtime.stores.base import Key, Removal, Span, Table, Write
 
 PAGE: Final = 500
 """Entries of one read of a log."""
+
+TRIES_MAX: Final = 5
+"""How often an entry is read again that was changed since it was read."""
 
 _ALL: Final = Retention(-1, 0)
 
@@ -83,7 +87,8 @@ class Eraser:
     """Carries out erasures.
 
     `forget` makes every node forget what it keeps of a channel in memory; `recount` writes a
-    message's summary anew. `save` keeps how far the work is; it is called after every channel.
+    message's summary anew; `feeds` answers the channels of a user's own feeds. `save` keeps how far
+    the work is; it is called after every channel.
     """
 
     def __init__(
@@ -92,10 +97,12 @@ class Eraser:
         *,
         forget: Callable[[str], Awaitable[None]],
         recount: Callable[[str, int], Awaitable[None]],
+        feeds: Callable[[str], Collection[str]],
     ) -> None:
         self._store = store
         self._forget = forget
         self._recount = recount
+        self._feeds = feeds
         self._steps = (
             self._entries,
             self._traces,
@@ -125,7 +132,8 @@ class Eraser:
     async def _entries(self, erasing: Erasing, save: Save) -> None:
         sender = f"u:{erasing.user}"
         async for channel in channels_with(self._store, sender, after=erasing.after):
-            async for page in sent_by(self._store, channel, sender):
+            # Stubs have nothing left of what was said, but who said it.
+            async for page in sent_by(self._store, channel, sender, stubs=True):
                 await self._disown(channel, page, erasing.report)
             await self._forget(channel)
             erasing.report.channels += 1
@@ -184,16 +192,34 @@ class Eraser:
             page = await self._store.read(
                 channel, after=after, limit=PAGE, retention=_ALL, now_ms=0
             )
-            changes = [cleared(entry, user, by=page.head) for entry in page.entries]
-            changed = [change for change in changes if change is not None]
-            if changed:
-                report.traces += sum(await self._store.change(changed))
+            for entry in page.entries:
+                report.traces += await self._clear_entry(entry, user)
             # Made in nobody's name, but not without saying by whom.
             made = [item.offset for item in page.entries if item.info and item.info.user == user]
             await self._store.disown(channel, made)
             if len(page.entries) < PAGE:
                 return
             after = page.entries[-1].offset
+
+    async def _clear_entry(self, entry: Entry, user: str) -> bool:
+        """Whether it named the user. Raises StoreUnavailable where it changes all the time."""
+        for _ in range(TRIES_MAX):
+            change = cleared(entry, user)
+            if change is None:
+                return False
+            if await self._store.rewrite(
+                entry.channel,
+                entry.offset,
+                data=change.data,
+                tags=change.tags,
+                changed=entry.changed,
+            ):
+                return True
+            found = await self._store.fetch({entry.channel: (entry.offset,)})
+            if not found or found[0].deleted_at:
+                return False
+            entry = found[0]
+        raise StoreUnavailable("a message was edited whenever it was to be changed")
 
     async def _clear_rows(self, channel: str, user: str, report: ErasureReport) -> None:
         store = self._store
@@ -205,6 +231,12 @@ class Eraser:
                     for row in invited
                 ]
             )
+        async for acts in rows(store, AUDIT, (channel,)):
+            for act in acts:
+                detail = without(act.detail, user)
+                if detail != act.detail:
+                    key = AUDIT.key_of(act)
+                    await store.write([Write(AUDIT, key, set={"detail": detail}, present=True)])
         for channel_row in await store.get(CHANNELS, [(channel,)]):
             changes = _cleared_channel(channel_row, user)
             if changes:
@@ -224,9 +256,10 @@ class Eraser:
 
     async def _posts(self, erasing: Erasing, save: Save) -> None:
         user, store = erasing.user, self._store
+        # Also those in which nothing was posted: others may follow them.
+        for channel in self._feeds(user):
+            await self._remove_feed(channel, erasing)
         async for page in rows(store, POSTS, (user,), ("author", "place")):
-            for channel in sorted({row.channel for row in page}):
-                await self._remove_feed(channel, erasing)
             await self._remove(POSTS, page, erasing.report)
             await save()
         async for timeline in rows(store, TIMELINE, (user,)):
@@ -278,11 +311,12 @@ class Eraser:
             async for mentions in rows(store, MENTIONS, (user, channel), by, after=-1):
                 await self._remove(MENTIONS, mentions, report)
         async for channel in distinct(store, PINS, (user,), ("by", "channel")):
-            pins = await store.find(PINS, Span((user, channel)), by=("by", "channel"), limit=PAGE)
-            await store.write(
-                [Write(PINS, PINS.key_of(pin), set={"by": ""}, present=True) for pin in pins]
-            )
-            report.count(PINS, len(pins))
+            span = Span((user, channel))
+            while pins := await store.find(PINS, span, by=("by", "channel"), limit=PAGE):
+                await store.write(
+                    [Write(PINS, PINS.key_of(pin), set={"by": ""}, present=True) for pin in pins]
+                )
+                report.count(PINS, len(pins))
 
     async def _memberships(self, erasing: Erasing, save: Save) -> None:
         by = ("user", "channel")
@@ -313,7 +347,7 @@ def _cleared_channel(row: ChannelRow, user: str) -> dict[str, Any]:
     changes: dict[str, Any] = {
         field: "" for field in ("owner", "created_by", "peer") if getattr(row, field) == user
     }
-    if names(row.last, user):
+    if without(row.last, user) != row.last:
         changes["last"] = b""
     return changes
 
@@ -324,6 +358,6 @@ def _without(row: Any, field: str, user: str) -> dict[str, Any]:
     if field == "reporter":
         changes["text"] = ""
     detail = getattr(row, "detail", b"")
-    if detail and names(detail, user):
+    if detail:
         changes["detail"] = without(detail, user)
     return changes

@@ -66,7 +66,7 @@ class Parameters:
                     raise invalid(name if name in self._kinds else "")
                 parts[name] = msgspec.Raw(self._written(name, text))
         if key:
-            client_id = _encode(key)
+            client_id = self._written(CLIENT_ID, key) if CLIENT_ID in self._kinds else b""
             if CLIENT_ID not in self._kinds or bytes(parts.get(CLIENT_ID, client_id)) != client_id:
                 raise invalid(CLIENT_ID)
             parts[CLIENT_ID] = msgspec.Raw(client_id)

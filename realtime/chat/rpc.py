@@ -79,7 +79,8 @@ class Calls:
 
         Guests learn nothing of the parameters, and whoever calls too often costs no decoding.
         """
-        if not caller.user:
+        # Who calls itself a guest is one, with a user id too.
+        if not caller.user or caller.role == "guest":
             raise CallRefused(UNAUTHORIZED, why="guest")
         if not caller.is_admin:
             self._allowances.spend(caller.user, call.operation.spends)

@@ -34,6 +34,7 @@ from realtime.chat.messages import Messages
 from realtime.chat.moderation import Moderation
 from realtime.chat.operations import Perform
 from realtime.chat.others import Others
+from realtime.chat.places import feed_of
 from realtime.chat.ports import Clock, Stage
 from realtime.chat.presence import Presence
 from realtime.chat.rpc import Calls
@@ -116,7 +117,13 @@ class ChatService:
             counters=self._counters,
             namespaces=_with("feed", namespaces),
         )
-        eraser = Eraser(store, forget=stage.forget, recount=messages.summaries.recount)
+        feeds = _with("feed", namespaces)
+        eraser = Eraser(
+            store,
+            forget=stage.forget,
+            recount=messages.summaries.recount,
+            feeds=lambda user: [feed_of(namespace, user) for namespace in feeds],
+        )
         self.law = Law(store, clock, eraser)
         self._leftovers = Leftovers(store, stage, clock, may=may)
         if others is not None:

@@ -8,47 +8,66 @@ from typing import Any, Final
 
 import msgspec
 
-from realtime.model import Change, Entry
+from realtime.model import Entry
+
+NAMING: Final = frozenset({"user", "users", "by", "from", "target", "about", "owner", "mentions"})
+"""Fields of our own JSON that name users. A user may be called "member": other texts stay."""
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder().decode
 
 
-def names(data: bytes, user: str) -> bool:
-    """Whether JSON of our own making has the user's name as one of its texts."""
-    return _encode(user) in data
+class Cleared(msgspec.Struct, frozen=True):
+    """What is to be written in place of an entry's data and tags."""
+
+    data: bytes
+    tags: dict[str, str] | None
 
 
 def without(data: bytes, user: str) -> bytes:
-    """The same JSON with "" wherever the user's name was a text, also as the name of a field."""
-    return _encode(_replaced(_decode(data), user))
+    """JSON of our own making with "" wherever it names the user; the same bytes where it does
+    not, or where nobody can read it."""
+    if _encode(user) not in data:
+        return data
+    try:
+        said = _decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        return data
+    cleared = _cleared(said, user)
+    return data if cleared == said else _encode(cleared)
 
 
-def cleared(entry: Entry, user: str, *, by: int) -> Change | None:
-    """What is to become of an entry of somebody else's; None where it does not name the user.
-
-    `by` is the head of the channel: every later edit is above it.
-    """
+def cleared(entry: Entry, user: str) -> Cleared | None:
+    """What is to become of an entry of somebody else's; None where it does not name the user."""
     data, tags = entry.data, dict(entry.tags or {})
-    if entry.kind != "message" and entry.kind != "edit" and names(data, user):
+    if entry.kind not in ("message", "edit"):
         data = without(data, user)
-    mentions = tags.get("mentions")
-    if mentions is not None and names(mentions.encode(), user):
-        others = [item for item in _decode(mentions) if item != user]
+    mentions = _mentions(tags.get("mentions", ""))
+    if user in mentions:
+        others = [item for item in mentions if item != user]
         if others:
             tags["mentions"] = _encode(others).decode()
         else:
             del tags["mentions"]
     if data == entry.data and tags == (entry.tags or {}):
         return None
-    return Change(entry.channel, entry.offset, by, data, tags or None)
+    return Cleared(data, tags or None)
 
 
-def _replaced(value: Any, user: str) -> Any:
-    if value == user:
-        return ""
+def _mentions(text: str) -> list[Any]:
+    """Whom a tag mentions; a tag that the app's backend has made may be anything."""
+    try:
+        mentions = _decode(text.encode()) if text else []
+    except (msgspec.DecodeError, RecursionError):
+        return []
+    return mentions if isinstance(mentions, list) else []
+
+
+def _cleared(value: Any, user: str, *, names: bool = False) -> Any:
+    if isinstance(value, str):
+        return "" if names and value == user else value
     if isinstance(value, list):
-        return [_replaced(item, user) for item in value]
+        return [_cleared(item, user, names=names) for item in value]
     if isinstance(value, dict):
-        return {"" if key == user else key: _replaced(item, user) for key, item in value.items()}
+        return {key: _cleared(item, user, names=key in NAMING) for key, item in value.items()}
     return value

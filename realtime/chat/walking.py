@@ -73,11 +73,15 @@ async def channels_with(store: LawStore, sender: str, *, after: str = "") -> Asy
 
 
 async def sent_by(
-    store: ChatStore, channel: str, sender: str, *, after: int = 0
+    store: ChatStore, channel: str, sender: str, *, stubs: bool = False
 ) -> AsyncIterator[Sequence[Entry]]:
-    """Every entry of one sender in a channel, in pages, in order. Raises StoreError."""
+    """Every entry of one sender in a channel, in pages, in order; stubs only if they are asked for.
+
+    Raises StoreError.
+    """
+    after = 0
     while True:
-        page = await store.sent_by(channel, sender, after=after, limit=PAGE)
+        page = await store.sent_by(channel, sender, after=after, limit=PAGE, stubs=stubs)
         if page:
             yield page
             after = page[-1].offset

@@ -32,9 +32,9 @@ class ChangeStore(Protocol):
         ...
 
     async def sent_by(
-        self, channel: str, sender: str, *, after: int, limit: int
+        self, channel: str, sender: str, *, after: int, limit: int, stubs: bool = False
     ) -> Sequence[Entry]:
-        """Entries of one sender with offset > after, in order, stubs left out."""
+        """Entries of one sender with offset > after, in order; stubs only if they are asked for."""
         ...
 
     async def pending(
@@ -49,6 +49,20 @@ class ChangeStore(Protocol):
 
     async def change(self, changes: Sequence[Change]) -> Sequence[bool]:
         """Carry these out, each by itself; answers which were. See `Change` for when one is not."""
+        ...
+
+    async def rewrite(
+        self,
+        channel: str,
+        offset: int,
+        *,
+        data: bytes,
+        tags: dict[str, str] | None,
+        changed: int,
+    ) -> bool:
+        """Put other data and tags on an entry that is as it was read (`Entry.changed`), not deleted
+        and no stub; answers whether it was. For what no event says: later edits apply as before.
+        """
         ...
 
     async def summarise(self, channel: str, offset: int, summary: bytes, *, by: int) -> bool:

@@ -24,11 +24,13 @@ class EntryChanges(Calling):
         )
 
     async def sent_by(
-        self, channel: str, sender: str, *, after: int, limit: int
+        self, channel: str, sender: str, *, after: int, limit: int, stubs: bool = False
     ) -> Sequence[Entry]:
         """See base."""
         return await self._call(
-            lambda database: fetching.sent_by(database, channel, sender, after=after, limit=limit)
+            lambda database: fetching.sent_by(
+                database, channel, sender, after=after, limit=limit, stubs=stubs
+            )
         )
 
     async def pending(
@@ -45,6 +47,22 @@ class EntryChanges(Calling):
         """See base, `ChangeStore.change`."""
         return await self._call(
             lambda database: changing.change(database, changes, for_s=self._write_for_s)
+        )
+
+    async def rewrite(
+        self,
+        channel: str,
+        offset: int,
+        *,
+        data: bytes,
+        tags: dict[str, str] | None,
+        changed: int,
+    ) -> bool:
+        """See base."""
+        return await self._call(
+            lambda database: changing.rewrite(
+                database, channel, offset, data, tags, changed, for_s=self._write_for_s
+            )
         )
 
     async def summarise(self, channel: str, offset: int, summary: bytes, *, by: int) -> bool:

@@ -74,6 +74,31 @@ async def _change(database: Database, each: Change, for_s: float) -> bool:
     return await insist(attempt, for_s=for_s)
 
 
+async def rewrite(
+    database: Database,
+    channel: str,
+    offset: int,
+    data: bytes,
+    tags: dict[str, str] | None,
+    changed: int,
+    *,
+    for_s: float,
+) -> bool:
+    """See base. Raises PyMongoError or StoreUnavailable. A repeat finds the same and does the same.
+
+    An entry of an older version has no `x`: it is as one that was never changed.
+    """
+    wanted: Document = {"c": escape(channel), "o": offset, "stub": 0, "d": 0}
+    wanted |= {"x": changed} if changed else is_lower("x", 1)
+
+    async def attempt() -> bool:
+        fields = {"data": data, "tags": encode_tags(tags)}
+        return (await database.entries.update_one(wanted, {"$set": fields})).matched_count > 0
+
+    done, marks = await both(insist(attempt, for_s=for_s), read_marks(database, [channel]))
+    return done and offset > marks.get(channel, 0)
+
+
 async def summarise(
     database: Database, channel: str, offset: int, summary: bytes, *, by: int, for_s: float
 ) -> bool:

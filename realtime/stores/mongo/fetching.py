@@ -42,20 +42,18 @@ async def find_sent(database: Database, channel: str, sender: str, client_id: st
 
 
 async def sent_by(
-    database: Database, channel: str, sender: str, *, after: int, limit: int
+    database: Database, channel: str, sender: str, *, after: int, limit: int, stubs: bool
 ) -> Sequence[Entry]:
     """See base. Raises PyMongoError."""
     if limit <= 0:
         return []
     marks = await read_marks(database, [channel])
-    wanted = {
-        "c": escape(channel),
-        "s": escape(sender),
-        "o": {"$gt": max(after, marks.get(channel, 0))},
-        "stub": 0,
-    }
+    wanted: Document = {"c": escape(channel), "s": escape(sender), "o": {"$gt": after}}
+    if not stubs:
+        wanted |= {"o": {"$gt": max(after, marks.get(channel, 0))}, "stub": 0}
     cursor = database.entries.find(wanted).sort("o", 1).limit(limit)
-    found = to_entries(await cursor.batch_size(min(limit, CURSOR_ROWS)).to_list())
+    documents = await cursor.batch_size(min(limit, CURSOR_ROWS)).to_list()
+    found = [hidden(entry, marks.get(channel, 0)) for entry in to_entries(documents)]
     return folded(found, await read_pending(database, [channel])) if found else found
 
 

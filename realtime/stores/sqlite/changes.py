@@ -35,11 +35,11 @@ class ChangesOnSQLite(OpenDatabase):
         return await self._read(lambda c: fetching.find_sent(c, channel, sender, client_id))
 
     async def sent_by(
-        self, channel: str, sender: str, *, after: int, limit: int
+        self, channel: str, sender: str, *, after: int, limit: int, stubs: bool = False
     ) -> Sequence[Entry]:
         """See base."""
         return await self._read(
-            lambda c: fetching.sent_by(c, channel, sender, after=after, limit=limit)
+            lambda c: fetching.sent_by(c, channel, sender, after=after, limit=limit, stubs=stubs)
         )
 
     async def pending(
@@ -59,6 +59,20 @@ class ChangesOnSQLite(OpenDatabase):
             lambda c: changing.change(c, changes),
             rows=len(changes),
             size=sum([len(each.data) for each in changes]),
+        )
+
+    async def rewrite(
+        self,
+        channel: str,
+        offset: int,
+        *,
+        data: bytes,
+        tags: dict[str, str] | None,
+        changed: int,
+    ) -> bool:
+        """See base."""
+        return await self._write(
+            lambda c: changing.rewrite(c, channel, offset, data, tags, changed), size=len(data)
         )
 
     async def summarise(self, channel: str, offset: int, summary: bytes, *, by: int) -> bool:

@@ -30,6 +30,11 @@ _CHANGE: Final = f"""
     )
 """  # noqa: S608 - made of this module's constants only
 
+_REWRITE: Final = f"""
+    UPDATE entries SET data = :data, tags = :tags
+    WHERE {_ONE} AND deleted_at = 0 AND changed = :changed
+"""  # noqa: S608 - made of this module's constants only
+
 _SUMMARISE: Final = f"""
     UPDATE entries SET summary = :summary, summary_by = :by
     WHERE {_ONE} AND deleted_at = 0 AND summary_by <= :by
@@ -82,6 +87,25 @@ def _changed(connection: sqlite3.Connection, each: Change) -> bool:
         "deleted_at": each.deleted_at,
     }
     return connection.execute(_CHANGE, values).rowcount > 0
+
+
+def rewrite(
+    connection: sqlite3.Connection,
+    channel: str,
+    offset: int,
+    data: bytes,
+    tags: dict[str, str] | None,
+    changed: int,
+) -> bool:
+    """See base."""
+    values = {
+        "channel": channel,
+        "offset": offset,
+        "data": data,
+        "tags": None if tags is None else encode(tags),
+        "changed": changed,
+    }
+    return connection.execute(_REWRITE, values).rowcount > 0
 
 
 def summarise(

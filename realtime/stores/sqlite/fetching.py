@@ -27,7 +27,8 @@ _SELECT_SENT_BY: Final = f"""
     SELECT {PACKED}, {waiting(_CHANNEL)} FROM (
         SELECT 0 AS place, {BLANKED} FROM channels c CROSS JOIN entries e
         WHERE c.name = :channel AND e.channel_id = c.id
-        AND e.sender = :sender AND e.offset > max(:after, c.blanked_to) AND e.stub = 0
+        AND e.sender = :sender AND e.offset > :after
+        AND (:stubs OR (e.offset > c.blanked_to AND e.stub = 0))
         ORDER BY e.offset LIMIT :limit
     )
 """  # noqa: S608 - made of this package's constants only
@@ -79,10 +80,22 @@ def find_sent(
 
 
 def sent_by(
-    connection: sqlite3.Connection, channel: str, sender: str, *, after: int, limit: int
+    connection: sqlite3.Connection,
+    channel: str,
+    sender: str,
+    *,
+    after: int,
+    limit: int,
+    stubs: bool,
 ) -> Sequence[Entry]:
     """See base."""
-    values = {"channel": channel, "sender": sender, "after": after, "limit": max(limit, 0)}
+    values = {
+        "channel": channel,
+        "sender": sender,
+        "after": after,
+        "limit": max(limit, 0),
+        "stubs": stubs,
+    }
     return unpack(connection.execute(_SELECT_SENT_BY, values).fetchone(), [channel])
 
 

@@ -104,6 +104,8 @@ async def plant(store: SQLiteStore) -> None:
             Write(REACTIONS, ("chat:one", 3, "x", USER), set={"shown": 1, "offset": 6}),
             Write(REFERENCES, ("chat:one", 2, 5), set={"kind": "edit", "user": USER}),
             Write(REFERENCES, ("chat:one", 4, 8), set={"kind": "message", "user": USER}),
+            Write(CHANNELS, ("feed:i",), set={"owner": USER, "kind": "feed"}),
+            Write(AUDIT, ("chat:one", "a3"), set={"by": "root", "detail": _last(USER)}),
             Write(PINS, ("chat:one", 3), set={"pinned": 1, "by": USER}),
             Write(REPORTS, ("r1",), set={"reporter": USER, "text": TEXT, "about": "bob"}),
             Write(REPORTS, ("r2",), set={"reporter": "bob", "about": USER, "text": "rude"}),
@@ -146,7 +148,9 @@ class Work:
         async def recount(channel: str, ref: int) -> None:
             self.recounted.add((channel, ref))
 
-        await Eraser(store, forget=forget, recount=recount).carry_out(erasing, save)
+        await Eraser(
+            store, forget=forget, recount=recount, feeds=lambda user: ["feed:h", "feed:i"]
+        ).carry_out(erasing, save)
         return erasing
 
 

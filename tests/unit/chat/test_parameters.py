@@ -85,3 +85,9 @@ def test_the_key_of_a_request_is_its_client_id_and_must_not_contradict_it() -> N
         with pytest.raises(CallRefused) as caught:
             Parameters(other).read_parts({"channel": "c"}, {}, body if other is PUT else b"", key)
         assert caught.value.field == "client_id"
+
+
+def test_a_key_that_is_no_text_is_invalid() -> None:
+    with pytest.raises(CallRefused) as caught:
+        Parameters(PUT).read_parts({"channel": "c"}, {}, b'{"data":1}', "a\udcff")
+    assert caught.value.field == "client_id"

@@ -49,9 +49,10 @@ async def test_unknown_methods_and_guests_are_refused() -> None:
         with pytest.raises(CommandRefused) as refused:
             await calls.call(caller("ada"), name, b"{}")
         assert code(refused) == 104
-    with pytest.raises(CommandRefused) as refused:
-        await calls.call(Caller("", "guest", client="c"), "test.list", b'{"channel":"c"}')
-    assert code(refused) == 101
+    for guest in (Caller("", "guest", client="c"), Caller("ada", "guest")):
+        with pytest.raises(CommandRefused) as refused:
+            await calls.call(guest, "test.list", b'{"channel":"c"}')
+        assert code(refused) == 101
 
 
 async def test_calls_are_counted_against_the_users_allowance_but_not_admins() -> None:
