@@ -77,6 +77,18 @@ async def test_a_newer_minor_and_unknown_fields_are_fine(
     assert entry.client_id == "1"
 
 
+async def test_init_says_which_minor_version_the_store_is_of_and_never_a_lower_one(
+    store: MongoStore, database: Database
+) -> None:
+    await store.init()
+    for before, after in ((0, schema.MINOR), (schema.MINOR + 1, schema.MINOR + 1)):
+        await change_meta(database, {"minor": before})
+        await store.init()
+        found = await database.meta.find_one({"_id": schema.STORE})
+        assert found is not None
+        assert found["minor"] == after
+
+
 async def test_a_meta_document_of_another_program_is_corrupt(
     store: MongoStore, database: Database
 ) -> None:
