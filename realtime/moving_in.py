@@ -7,6 +7,7 @@ from typing import Final
 import uvloop
 
 from realtime.channels.rules import RuleBook
+from realtime.chat.contents import Contents
 from realtime.chat.importing import Import, Progress
 from realtime.chat.memberships import KeptMemberships
 from realtime.chat.quiet_stage import QuietStage
@@ -14,7 +15,7 @@ from realtime.chat.service import ChatService
 from realtime.errors import CommandRefused
 from realtime.hub.clock import Clock
 from realtime.server.process import finished
-from realtime.settings.schema import Settings
+from realtime.settings.schema import ChannelOptions, Settings
 from realtime.wiring import STORE_CLOSE_S, make_store
 
 LINE_MAX_BYTES: Final = 16 * 1024 * 1024
@@ -50,13 +51,16 @@ async def _import(
             data_max_bytes=settings.client.message_max_bytes,
         )
 
-        def is_room(channel: str) -> bool:
+        def options(channel: str) -> ChannelOptions | None:
             try:
-                return rules.resolve(channel).rules.options.chat == "room"
+                return rules.resolve(channel).rules.options
             except CommandRefused:
-                return False
+                return None
 
-        importing = Import(store, service.ledger, clock, is_room=is_room, told=told)
+        contents = Contents(data_max_bytes=settings.client.message_max_bytes)
+        importing = Import(
+            store, service.ledger, clock, options=options, contents=contents, told=told
+        )
         return await importing.run(name, _lines(path))
     finally:
         await finished(store.close(), STORE_CLOSE_S)

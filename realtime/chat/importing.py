@@ -19,6 +19,7 @@ from realtime.chat import entries, import_lines
 from realtime.chat.amending import ReactionEvent
 from realtime.chat.caller import Caller
 from realtime.chat.channel_events import SettingsChange
+from realtime.chat.contents import Contents
 from realtime.chat.creating import direct_channel
 from realtime.chat.heads import write_preview
 from realtime.chat.import_lines import (
@@ -36,9 +37,10 @@ from realtime.chat.ledger import Ledger, digest, stored
 from realtime.chat.member_events import USERS_MAX, MemberEvent, Place
 from realtime.chat.mentions import mention_tag
 from realtime.chat.ports import ChatStore, Clock
-from realtime.errors import RealtimeError
+from realtime.errors import CommandRefused, RealtimeError
 from realtime.model import ClientInfo, Entry, NewEntry, Retention
 from realtime.rows import BLOCKS, CHANNELS, MEMBERS, USERS, WORK
+from realtime.settings.schema import ChannelOptions
 from realtime.stores.base import Appended, Span, Value, Write
 
 BATCH: Final = 500
@@ -73,9 +75,10 @@ class Progress(msgspec.Struct):
 
 
 class Import:
-    """Imports lines. `options` says whether a channel may be; it raises CommandRefused.
+    """Imports lines. `options` answers those of a channel, None where it cannot be one.
 
-    `ledger` has the folds of the service; its stage appends without telling anybody.
+    `contents` says what may be in messages; no hook is asked. `ledger` has the folds of the
+    service; its stage appends without telling anybody.
     """
 
     def __init__(
@@ -84,13 +87,16 @@ class Import:
         ledger: Ledger,
         clock: Clock,
         *,
-        is_room: Callable[[str], bool],
+        options: Callable[[str], ChannelOptions | None],
+        contents: Contents,
         told: Callable[[Progress], None] = lambda progress: None,
     ) -> None:
         self._store = store
         self._ledger = ledger
         self._clock = clock
-        self._is_room = is_room
+        self._options = options
+        self._contents = contents
+        self._made: set[str] = set()
         self._told = told
         self._batch: list[tuple[int, NewEntry]] = []
         self._touched: set[str] = set()
@@ -134,6 +140,8 @@ class Import:
             self._touched.add(self._channel(number, read))
         if done:
             return
+        if isinstance(read, MessageLine | ReactionLine | MemberLine):
+            await self._check_made(number, self._channel(number, read))
         if isinstance(read, MessageLine) and read.reply_to is None:
             await self._message(number, read, 0)
             return
@@ -164,18 +172,30 @@ class Import:
             if not line.namespace or not 1 <= len(set(line.users)) <= 2:
                 raise ImportRefused(number, "needs channel, or namespace and one or two users")
             channel = direct_channel(line.namespace, *line.users)
-        if not self._is_room(channel):
+        options = self._options(channel)
+        if options is None or options.chat != "room":
             raise ImportRefused(number, 'channel: its namespace is no chat (`chat = "room"`)')
         return channel
 
+    async def _check_made(self, number: int, channel: str) -> None:
+        if channel in self._made:
+            return
+        await self._flush()
+        if not await self._is_made(channel):
+            raise ImportRefused(number, "channel: it has not been imported, nor made before")
+        self._made.add(channel)
+
+    async def _is_made(self, channel: str) -> bool:
+        rows = await self._store.get(CHANNELS, [(channel,)])
+        return bool(rows) and rows[0].kind != ""
+
     async def _user(self, line: UserLine) -> None:
-        custom = b"" if line.custom is msgspec.UNSET else bytes(line.custom)
         row: dict[str, Any] = {
             "name": line.name,
             "avatar": line.avatar,
             "locale": line.locale,
             "time_zone": line.time_zone,
-            "custom": custom,
+            "custom": import_lines.custom(line),
             "changed_at": self._clock.wall_ms(),
         }
         given = {key: value for key, value in row.items() if value}
@@ -183,6 +203,7 @@ class Import:
         self.progress.users += 1
 
     async def _create(self, line: ChannelLine) -> None:
+        custom = import_lines.custom(line)
         places = [Place(line.owner, "owner")]
         places += [Place(each.user, each.role) for each in line.members if each.user != line.owner]
         event = MemberEvent(
@@ -190,16 +211,21 @@ class Import:
             users=tuple(places[:USERS_MAX]),
             title=line.title,
             avatar=line.avatar,
-            custom=line.custom,
+            custom=msgspec.Raw(custom) if custom else msgspec.UNSET,
             settings=_settings(line.settings),
         )
         by = Caller(line.owner, "admin")
         command = _encode(("import", line.channel))
         entry = entries.creation(by, line.channel, event, command=command, at=self._at(line.at))
-        if not await self._store.get(CHANNELS, [(line.channel,)]):
+        begin = USERS_MAX
+        rows = await self._store.get(CHANNELS, [(line.channel,)])
+        if not rows or not rows[0].kind:
             await self._ledger.write(entry)
             self.progress.channels += 1
-        for start in range(USERS_MAX, len(places), USERS_MAX):
+        elif rows[0].digest != entry.digest:
+            # Somebody else has made it: its owner stays, and the others are brought in.
+            begin = 1
+        for start in range(begin, len(places), USERS_MAX):
             await self._bring(line.channel, places[start : start + USERS_MAX], self._at(line.at))
 
     async def _direct(self, number: int, line: DirectLine) -> None:
@@ -236,8 +262,10 @@ class Import:
         self.progress.members += len(places)
 
     async def _message(self, number: int, line: MessageLine, root: int) -> None:
+        channel = self._channel(number, line)
+        data = self._data(number, channel, line.data)
         tags = {"client_id": line.id} | mention_tag(line.mentions)
-        command = [bytes(line.data)]
+        command = [data]
         if root:
             tags["ref"] = str(root)
         if line.also_to_channel:
@@ -246,11 +274,11 @@ class Import:
         if "mentions" in tags:
             command.append(tags["mentions"].encode())
         entry = NewEntry(
-            self._channel(number, line),
+            channel,
             f"u:{line.user}",
             line.id,
-            bytes(line.data),
-            line.at,
+            data,
+            self._at(line.at),
             digest=digest("message", root, *command),
             ref=root,
             info=ClientInfo(line.user, ""),
@@ -261,6 +289,16 @@ class Import:
         self._batch.append((number, entry))
         if len(self._batch) >= BATCH:
             await self._flush()
+
+    def _data(self, number: int, channel: str, data: msgspec.Raw) -> bytes:
+        options = self._options(channel)
+        assert options is not None  # `_channel` has looked
+        try:
+            return self._contents.read(data, options)
+        except CommandRefused:
+            raise ImportRefused(
+                number, "data: too long, or not what the namespace takes (`data_format`)"
+            ) from None
 
     async def _flush(self) -> None:
         """Store the messages that were gathered, and what follows from them."""

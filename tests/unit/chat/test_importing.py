@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from realtime.chat.contents import Contents
 from realtime.chat.importing import Import, ImportRefused, Progress
 from realtime.chat.service import ChatService
 from realtime.errors import CommandRefused, StoreUnavailable
@@ -78,7 +79,8 @@ class Moving:
             store or self.parts.store,
             self.service.ledger,
             self.parts.clock,
-            is_room=lambda channel: channel.startswith("room:"),
+            options=lambda channel: {"room": ROOM, "feed": FEED}.get(channel.partition(":")[0]),
+            contents=Contents(data_max_bytes=1_000),
         )
         return await importing.run("old.jsonl", [json.dumps(line).encode() for line in lines])
 
@@ -180,6 +182,30 @@ async def test_an_import_that_breaks_off_goes_on_where_it_was() -> None:
             'line 1: channel: its namespace is no chat (`chat = "room"`)',
         ),
         (
+            {"type": "message", "channel": "room:x", "id": "1", "user": "a", "at": 1, "data": 1},
+            "line 1: channel: it has not been imported, nor made before",
+        ),
+        (
+            {"type": "user", "user": "a", "avatar": "javascript:alert(1)"},
+            "line 1: avatar: an https:// or http:// address expected",
+        ),
+        (
+            {"type": "user", "user": "a", "name": "two\nlines"},
+            "line 1: name: a line of text expected",
+        ),
+        (
+            {"type": "channel", "channel": "room:x", "owner": "a", "custom": [1]},
+            "line 1: custom: a small JSON object expected",
+        ),
+        (
+            {"type": "member", "channel": "room:x", "user": "a", "role": "owner"},
+            "line 1: role: not what lines of this type have there",
+        ),
+        (
+            {"type": "member", "channel": "room:x", "user": "a", "at": 10**30},
+            "line 1: at: not what lines of this type have there",
+        ),
+        (
             {"type": "direct", "namespace": "room", "users": []},
             "line 1: needs channel, or namespace and one or two users",
         ),
@@ -191,7 +217,7 @@ async def test_an_import_that_breaks_off_goes_on_where_it_was() -> None:
                 "user": "b",
                 "emoji": "x",
             },
-            "line 1: the message that it refers to has not been imported",
+            "line 1: channel: it has not been imported, nor made before",
         ),
     ],
 )
@@ -207,3 +233,38 @@ async def test_the_same_id_for_another_message_is_refused() -> None:
         changed = {**LINES[4], "data": {"text": "something else"}}
         with pytest.raises(ImportRefused, match="line 4: id: another message"):
             await house.run([*LINES[:3], LINES[4], changed][1:])
+
+
+async def test_a_message_is_what_the_namespace_takes() -> None:
+    async with moving() as house:
+        for broken in ("x" * 2_000, None):
+            line = {**LINES[4], "data": broken}
+            if broken is None:
+                line["mentions"] = [f"user-{number}" for number in range(51)]
+            with pytest.raises(ImportRefused, match=r"line 4: (data|mentions)"):
+                await house.run([*LINES[:3], line])
+
+
+async def test_what_is_answered_must_have_been_imported() -> None:
+    async with moving() as house:
+        with pytest.raises(ImportRefused, match="line 4: the message that it refers to"):
+            await house.run([*LINES[:3], LINES[6]])
+
+
+async def test_members_of_a_channel_that_is_there_are_brought_in_and_its_owner_stays() -> None:
+    async with moving() as house:
+        for user in ("ada", "bob", "eve"):
+            await house.call(user, "user.update", user=user, client_id="1", name=user)
+        await house.call(
+            "ada",
+            "chat.create",
+            namespace="room",
+            id="general",
+            client_id="1",
+            members=[{"user": "bob"}, {"user": "eve"}],
+        )
+        members = [{"user": f"member-{number}"} for number in range(150)]
+        await house.run([{**LINES[2], "owner": "zoe", "members": members}])
+        info = await house.call("ada", "chat.channel", channel="room:general")
+        assert info["members"] == 153
+        assert info["owner"] == "ada"
