@@ -54,6 +54,7 @@ class Person:
     read: dict[str, int] = field(default_factory=dict)
     marked: dict[str, bool] = field(default_factory=dict)
     refused: int = 0
+    unanswered: int = 0
     done: int = 0
     _numbers: int = 0
 
@@ -67,6 +68,9 @@ class Person:
         for _ in range(RETRIES_MAX):
             try:
                 answer = await self.luck.choice(self.nodes).call(method, **params)
+            except TimeoutError:
+                self.unanswered += 1
+                continue
             except Refusal as refused:
                 if refused.code == 100:
                     await asyncio.sleep(RETRY_S)

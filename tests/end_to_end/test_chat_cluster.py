@@ -301,6 +301,8 @@ async def test_what_is_unread_is_what_a_recount_says_whoever_does_what_where(
         await assert_recounted(cluster, crowd)
     done = sum(person.done for person in crowd.people)
     assert done > operations / 2, "too little of what they wanted was allowed"
+    unanswered = sum(person.unanswered for person in crowd.people)
+    assert unanswered < operations / 500
 
 
 LIMITS: Final = {"sends_per_s": 2.0, "sends_burst": 10.0}
