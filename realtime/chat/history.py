@@ -52,7 +52,7 @@ class Histories:
             messages=await self._vision.views(caller, params.channel, entries),
             head=head,
             n=max(one.n for one in walks),
-            older=_older(walks, params),
+            older=_older(walks, params, head),
             newer=_newer(walks, params, head),
         )
 
@@ -72,11 +72,11 @@ def _walks(params: History) -> Sequence[Walk]:
     return [Walk(params.before or 0, params.limit, backwards=True)]
 
 
-def _older(walks: Sequence[Walk], params: History) -> int:
+def _older(walks: Sequence[Walk], params: History, head: int) -> int:
     """Before which offset there may be more; 0 where there is nothing."""
     if walks[0].backwards:
         return 0 if walks[0].ended or walks[0].edge <= 1 else walks[0].edge
-    return params.after + 1 if params.after else 0
+    return min(params.after, head) + 1 if params.after else 0
 
 
 def _newer(walks: Sequence[Walk], params: History, head: int) -> int | None:

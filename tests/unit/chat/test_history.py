@@ -87,6 +87,9 @@ async def test_what_comes_after_an_offset(chat: MessageParts) -> None:
     assert (texts(page), edges(page)) == ([7], (7, None))
     page = await chat.history(limit=3, after=7)
     assert (texts(page), edges(page)) == ([], (8, None))
+    # Far beyond the end: what is older is in front of the end, and can be asked for.
+    page = await chat.history(limit=3, after=1 << 53)
+    assert (texts(page), edges(page)) == ([], (8, None))
 
 
 async def test_both_sides_of_an_offset(chat: MessageParts) -> None:
