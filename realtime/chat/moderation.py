@@ -18,6 +18,7 @@ from realtime.chat.calls.moderation import (
     ReportPage,
     ResolveReport,
 )
+from realtime.chat.feed_rules import BLOCKED, is_for_everybody
 from realtime.chat.log_reader import LogReader
 from realtime.chat.operations import Perform
 from realtime.chat.refusals import (
@@ -150,8 +151,14 @@ class Moderation:
         options = self._stage.options(channel)
         if options.chat != "feed":
             await self._doorkeeper.admit(caller, channel, "member")
-        elif not caller.is_admin and not {"user", "guest"}.intersection(options.read_history):
-            standing = await self._doorkeeper.standing(channel, caller.user)
+        elif not caller.is_admin:
+            # As `FeedRules` has it, which begins with the author: whom that has blocked is not even
+            # told what there is.
+            standing = await self._doorkeeper.present_standing(channel, caller.user)
+            if standing.role == BLOCKED:
+                raise denied("blocked")
+            if is_for_everybody(options.read_history):
+                return
             if not ("member" in options.read_history and standing.is_member):
                 raise not_found("channel")
 

@@ -22,7 +22,7 @@ from realtime.chat.calls.moderation import (
 )
 from realtime.errors import CommandRefused, StoreUnavailable
 from realtime.model import Change, ClientInfo, Entry, NewEntry
-from realtime.rows import REPORTS
+from realtime.rows import MEMBERS, REPORTS
 from realtime.stores.base import Appended, Removal, Span, Write
 from tests.support.chat import FEED, ROOM
 from tests.support.chat_rooms import Rooms, rooms_of, why
@@ -171,6 +171,16 @@ async def test_posts_are_reported_by_whom_the_feed_is_for() -> None:
         assert await shown(rooms, "boss", "admin", channel="feed:a") == [made]
         closed = MakeReport("r", "spam", channel="closed:a", offset=1)
         assert await refusal(rooms, "cat", "chat.report", closed) == (404, "channel")
+
+
+async def test_whom_an_author_has_blocked_learns_nothing_of_posts_by_reporting_them() -> None:
+    async with rooms_of(room=ROOM, feed=FEED) as rooms:
+        await said_by(rooms, "bob", "feed:a")
+        blocked = Write(MEMBERS, ("feed:a", "cat"), set={"role": "banned"})
+        await rooms.parts.store.write([blocked])
+        for offset in (1, 2):
+            params = MakeReport(rooms.fresh_id(), "spam", channel="feed:a", offset=offset)
+            assert await refusal(rooms, "cat", "chat.report", params) == (103, "blocked")
 
 
 # Who is shown what.
