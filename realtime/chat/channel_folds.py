@@ -39,6 +39,7 @@ class ChannelFolds:
     def __init__(self, around: Around) -> None:
         self._store = around.store
         self._stage = around.stage
+        self._clock = around.clock
         around.ledger.on("member", self.fold)
         around.ledger.on("channel", self.fold)
 
@@ -74,8 +75,9 @@ class ChannelFolds:
         member_events.apply(entry, event, after)
         # Of a transfer, who is given the channel is first: see `member_events`.
         ordered = event.concerns if event.act != "transfer" else event.concerns[::-1]
+        now_ms = self._clock.wall_ms()
         writes = [
-            _member_write(entry, event, rows.get(user), before[user], after[user], user)
+            _member_write(entry, event, rows.get(user), before[user], after[user], user, now_ms)
             for user in ordered
             if user in after and before[user].offset < entry.offset
         ]
@@ -97,7 +99,7 @@ class ChannelFolds:
                         CHANNELS,
                         (channel,),
                         add={"members": change},
-                        highest={"changed_at": entry.at},
+                        highest={"changed_at": self._clock.wall_ms()},
                         present=True,
                     )
                 ]
@@ -144,7 +146,7 @@ class ChannelFolds:
                     (entry.channel,),
                     set=changed,
                     add=add,
-                    highest={"changed_at": entry.at},
+                    highest={"changed_at": self._clock.wall_ms()},
                     **({"equals": {"offset": row.offset}} if rows else _below(entry)),
                 )
             ]
@@ -204,7 +206,6 @@ _SAID: Final = (
     "archived_at",
     "offset",
     "digest",
-    "peer",
 )
 """Fields of a channel's row that its entries say."""
 
@@ -227,6 +228,7 @@ def _member_write(
     before: Standing,
     after: Standing,
     user: str,
+    now_ms: int,
 ) -> Write:
     changed: dict[str, Value] = {
         "role": after.role,
@@ -234,7 +236,8 @@ def _member_write(
         "banned_until": after.banned_until,
         "offset": entry.offset,
     }
-    highest = {"changed_at": entry.at}
+    # When the row is written, however late that is: `chat.sync` tells what changed by it.
+    highest = {"changed_at": now_ms}
     is_invited = event.act == "invite" and not before.is_member and not before.is_banned(entry.at)
     if is_invited:
         changed["invited_by"] = author(entry)
