@@ -5,7 +5,8 @@ publication, and a frozen dataclass costs ten times as much to construct. `gc=Fa
 it is set: none of these values can be part of a reference cycle.
 """
 
-from typing import Literal
+import hashlib
+from typing import Final, Literal
 
 import msgspec
 
@@ -155,6 +156,19 @@ Act = Literal[
     "tokens", "ban", "unban", "disconnect", "unsubscribe", "truncate", "members", "unknown"
 ]
 """What a row of the store's revocations log takes away, or gives back."""
+
+
+FORGOTTEN: Final = "forgotten:"
+"""Begins what stands for a user who was erased."""
+
+
+def forgotten_name(user: str) -> str:
+    """What stands for an erased user where what was taken from them must stay taken: nobody is
+    recognised by it who does not know the name already."""
+    return (
+        FORGOTTEN
+        + hashlib.blake2b(user.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    )
 
 
 class Revocation(msgspec.Struct, frozen=True, gc=False):

@@ -3,7 +3,7 @@
 import heapq
 from typing import Final
 
-from realtime.model import Revocation
+from realtime.model import FORGOTTEN, Revocation, forgotten_name
 
 _NEVER: Final = 0
 
@@ -19,6 +19,8 @@ class Revocations:
     def __init__(self) -> None:
         self.seq = 0
         """The highest seq that was added: rows after it are news."""
+        # Whether any user was erased to whom a row still applies, under another name.
+        self._has_forgotten = False
         # user -> (before, until), token id -> until; milliseconds since 1970, until 0 is never.
         self._users: dict[str, tuple[int, int]] = {}
         self._jtis: dict[str, int] = {}
@@ -36,12 +38,15 @@ class Revocations:
         is "unknown", only the seq is taken.
         """
         self.seq = max(self.seq, revocation.seq)
+        if revocation.user.startswith(FORGOTTEN):
+            self._has_forgotten = True
         if revocation.act == "tokens":
             self._add_tokens(revocation)
         elif revocation.act == "ban":
             self._ban(revocation.user, revocation.channel, revocation.until)
         elif revocation.act == "unban":
-            self._lift(revocation.user, revocation.channel)
+            for name in self._names(revocation.user):
+                self._lift(name, revocation.channel)
 
     def _add_tokens(self, revocation: Revocation) -> None:
         user, jti = revocation.user, revocation.jti
@@ -69,26 +74,34 @@ class Revocations:
         """
         if jti and jti in self._jtis:
             return True
-        found = self._users.get(user)
-        return found is not None and (iat is None or iat * 1000 < found[0])
+        for name in self._names(user):
+            found = self._users.get(name)
+            if found is not None and (iat is None or iat * 1000 < found[0]):
+                return True
+        return False
 
     def bans(self, user: str) -> bool:
         """Whether any ban of `user` is known, over or not: most users have none."""
-        return user in self._bans
+        return any(name in self._bans for name in self._names(user))
 
     def banned(self, user: str, channel: str, now_ms: int) -> bool:
         """Whether `user` may not use `channel` now; "" asks about the hub itself.
 
         Who is banned from the hub is banned from every channel. Guests ("") are never banned.
         """
-        bans = self._bans.get(user)
-        if bans is None or not user:
+        if not user:
             return False
-        for place in {channel, ""}:
-            until = bans.get(place)
-            if until is not None and (until == _NEVER or now_ms < until):
-                return True
+        for name in self._names(user):
+            bans = self._bans.get(name, {})
+            for place in {channel, ""}:
+                until = bans.get(place)
+                if until is not None and (until == _NEVER or now_ms < until):
+                    return True
         return False
+
+    def _names(self, user: str) -> tuple[str, ...]:
+        """Under which names rows about a user are: one who was erased is known by another."""
+        return (user, forgotten_name(user)) if self._has_forgotten else (user,)
 
     def sweep(self, now_ms: int) -> int:
         """Forget entries whose `until` has passed, and return how many. Costs what it forgets."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -14,7 +14,7 @@ from realtime.chat.erasure import Eraser, Erasing
 from realtime.chat.export import export_user
 from realtime.chat.operations import Perform
 from realtime.chat.ports import Clock
-from realtime.chat.refusals import denied, not_found
+from realtime.chat.refusals import denied, not_found, too_many
 from realtime.chat.walking import LawStore, rows
 from realtime.errors import CommandRefused, StoreError
 from realtime.rows import WORK, WorkRow
@@ -33,6 +33,12 @@ LOOK_S: Final = 5.0
 KEPT_MS: Final = 365 * 24 * 3_600_000
 """How long a report is kept."""
 
+EXPORTS_MAX: Final = 4
+"""Exports of a node at once."""
+
+EXPORT_RETRY_S: Final = 30.0
+"""When to ask again where too many are under way."""
+
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(Erasing).decode
 
@@ -40,8 +46,17 @@ _decode: Final = msgspec.json.Decoder(Erasing).decode
 class Law:
     """What a user may ask for by law, of themselves, or an admin of anybody."""
 
-    def __init__(self, store: LawStore, clock: Clock, eraser: Eraser) -> None:
+    def __init__(
+        self,
+        store: LawStore,
+        clock: Clock,
+        eraser: Eraser,
+        *,
+        sign_out: Callable[[str], Awaitable[None]],
+    ) -> None:
         self._store = store
+        self._sign_out = sign_out
+        self._exported: set[str] = set()
         self._clock = clock
         self._eraser = eraser
         self._wanted = asyncio.Event()
@@ -56,9 +71,25 @@ class Law:
         }
 
     async def export(self, caller: Caller, params: ExportParams) -> Any:
-        """The lines of a user's data. Raises CommandRefused (103)."""
+        """The lines of a user's data. Raises CommandRefused: 103, 111 where one is under way.
+
+        Each goes through every channel there is, so a node does a few at a time.
+        """
         _only_self(caller, params.user)
-        return self.lines(params.user)
+        if params.user in self._exported or len(self._exported) >= EXPORTS_MAX:
+            raise too_many(EXPORT_RETRY_S)
+        return self._counted(params.user)
+
+    async def _counted(self, user: str) -> AsyncIterator[bytes]:
+        """The lines; until the last was taken nobody begins another export of this user here."""
+        if user in self._exported:
+            raise too_many(EXPORT_RETRY_S)
+        self._exported.add(user)
+        try:
+            async for line in self.lines(user):
+                yield line
+        finally:
+            self._exported.discard(user)
 
     async def lines(self, user: str) -> AsyncIterator[bytes]:
         """All of them, with a last one that says so. Raises StoreError."""
@@ -69,7 +100,10 @@ class Law:
     async def erase(self, caller: Caller, params: EraseParams) -> Erasure:
         """Begin to erase, or say which erasure it is that has begun. Raises CommandRefused."""
         _only_self(caller, params.user)
-        return Erasure(await self.begin(params.user))
+        id = await self.begin(params.user)
+        # Whoever goes on writing is not erased. For good: the tokens must not outlive the name.
+        await self._sign_out(params.user)
+        return Erasure(id)
 
     async def begin(self, user: str) -> str:
         """The id of the user's erasure, which `run` carries out. Raises StoreError."""

@@ -134,8 +134,10 @@ def _described(operation: Operation, schemas: Mapping[str, Any]) -> dict[str, An
         "responses": _responses(operation),
     }
     if has_body and rest:
+        body = _body(schema, rest)
         described["requestBody"] = {
-            "content": {"application/json": {"schema": _body(schema, rest)}}
+            "required": "required" in body,
+            "content": {"application/json": {"schema": body}},
         }
     return described
 
@@ -158,7 +160,8 @@ def _parameter(name: str, schema: Mapping[str, Any], place: str) -> dict[str, An
     described: dict[str, Any] = {
         "name": name,
         "in": place,
-        "required": place == "path" or name in schema.get("required", ()),
+        # A `client_id` may be in the header instead.
+        "required": place == "path" or (name in schema.get("required", ()) and name != CLIENT_ID),
         "schema": schema["properties"][name],
     }
     if "array" in str(schema["properties"][name].get("type")):

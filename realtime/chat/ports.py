@@ -46,6 +46,13 @@ class Stage(Protocol):
         """
         ...
 
+    async def sign_out(self, user: str) -> None:
+        """Close the user's connections, and have no token count that was made until now.
+
+        Raises CommandRefused (100).
+        """
+        ...
+
     async def forget(self, channel: str) -> None:
         """Have every node forget what it keeps of the channel in memory; the store has it anyway.
 

@@ -30,6 +30,9 @@ class QuietStage:
     async def cut(self, user: str, channel: str) -> None:
         """Nobody is subscribed."""
 
+    async def sign_out(self, user: str) -> None:
+        """Nobody is connected."""
+
     async def forget(self, channel: str) -> None:
         """Nothing is kept in memory."""
 

@@ -124,7 +124,7 @@ class ChatService:
             recount=messages.summaries.recount,
             feeds=lambda user: [feed_of(namespace, user) for namespace in feeds],
         )
-        self.law = Law(store, clock, eraser)
+        self.law = Law(store, clock, eraser, sign_out=stage.sign_out)
         self._leftovers = Leftovers(store, stage, clock, may=may)
         if others is not None:
             allowances.join(others)

@@ -103,6 +103,11 @@ class HubStage:
         """See Stage."""
         await self._order(Revocation(act="unsubscribe", user=user, channel=channel))
 
+    async def sign_out(self, user: str) -> None:
+        """See Stage."""
+        now_ms = self._clock.wall_ms()
+        await self._revoking.record(Revocation(user=user, before=now_ms, at=now_ms))
+
     async def forget(self, channel: str) -> None:
         """See Stage."""
         await self._order(Revocation(act="truncate", channel=channel))

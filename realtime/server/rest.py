@@ -1,6 +1,7 @@
 """REST: the operations of chat and feeds under `/api/v1`, with bearer tokens."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -10,9 +11,9 @@ from aiohttp import web
 
 from realtime.chat.caller import Caller
 from realtime.chat.openapi import PREFIX, STATUS, Problem, document
+from realtime.chat.refusals import invalid
 from realtime.chat.rpc import Call, Calls
 from realtime.errors import (
-    BAD_REQUEST,
     INTERNAL,
     METHOD_NOT_FOUND,
     CallRefused,
@@ -82,7 +83,9 @@ class RestRoutes:
         # path comes before what may be anything: "…/timeline" before "…/{author}".
         for call in sorted(self._calls.by_name.values(), key=lambda call: call.operation.path):
             operation = call.operation
-            router.add_route(operation.method, PREFIX + operation.path, self._handler(call))
+            # Whatever is not a slash: aiohttp's own pattern would stop at a brace.
+            path = re.sub(r"{([a-z_]+)}", r"{\1:[^/]+}", operation.path)
+            router.add_route(operation.method, PREFIX + path, self._handler(call))
         router.add_route("*", PREFIX + "/{path:.*}", self.elsewhere)
 
     async def openapi(self, request: web.Request) -> web.Response:
@@ -113,6 +116,8 @@ class RestRoutes:
                 self._under_way += 1
                 try:
                     result = await self._perform(call, request)
+                    if call.operation.streams:
+                        return await _stream(request, result, headers)
                 finally:
                     self._under_way -= 1
             except CommandRefused as refused:
@@ -120,8 +125,6 @@ class RestRoutes:
                 return problem(refused, headers)
             except Refusal as refusal:
                 return refusal.answer(headers)
-            if call.operation.streams:
-                return await _stream(request, result, headers)
             return web.Response(
                 body=_encode(result),
                 status=call.operation.status,
@@ -139,7 +142,7 @@ class RestRoutes:
         query: dict[str, str] = {}
         for name, text in request.query.items():
             if name in query:
-                raise CallRefused(BAD_REQUEST)
+                raise invalid(name if name in call.parameters.names else "")
             query[name] = text
         key = request.headers.get(IDEMPOTENCY_KEY, "")
         return await self._calls.perform(

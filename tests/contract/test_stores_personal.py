@@ -4,7 +4,7 @@ from typing import Protocol
 
 import pytest
 
-from realtime.model import NewEntry, Revocation
+from realtime.model import NewEntry, Revocation, forgotten_name
 from realtime.stores.base import PersonalStore
 from tests.support.log_entries import Store
 
@@ -44,7 +44,9 @@ async def test_a_slice_has_bounds(store: Personal, limit: int) -> None:
         await store.channels_with("u:ada", after="", limit=limit)
 
 
-async def test_a_user_is_forgotten_in_the_revocations_and_the_rows_stay(store: Personal) -> None:
+async def test_a_user_is_forgotten_in_the_revocations_and_what_was_taken_stays_taken(
+    store: Personal,
+) -> None:
     for user in ("ada", "bob", "ada"):
         row = Revocation(user=user, act="ban", channel="c", at=1, reason=f"because of {user}")
         await store.revoke(row)
@@ -52,9 +54,10 @@ async def test_a_user_is_forgotten_in_the_revocations_and_the_rows_stay(store: P
     assert await store.forget_user("ada") == 0
     rows = await store.revocations(after=0, limit=10, now_ms=0)
     assert [row.seq for row in rows] == [1, 2, 3]
-    assert [(row.user, row.act) for row in rows] == [
-        ("", "truncate"),
-        ("bob", "ban"),
-        ("", "truncate"),
+    assert [(row.user, row.act, row.channel) for row in rows] == [
+        (forgotten_name("ada"), "ban", "c"),
+        ("bob", "ban", "c"),
+        (forgotten_name("ada"), "ban", "c"),
     ]
-    assert rows[0].reason == rows[0].channel == ""
+    assert [row.reason for row in rows] == ["", "because of bob", ""]
+    assert "ada" not in forgotten_name("ada")

@@ -62,6 +62,7 @@ class KeepingStage:
     hints: list[tuple[tuple[str, ...], bytes, str]] = field(default_factory=list)
     cuts: list[tuple[str, str]] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
+    signed_out: list[str] = field(default_factory=list)
     subscribed: dict[str, int] = field(default_factory=dict)
     on_entry: list[KeptMemberships] = field(default_factory=list)
 
@@ -86,6 +87,10 @@ class KeepingStage:
     async def cut(self, user: str, channel: str) -> None:
         """See `realtime.chat.ports.Stage`."""
         self.cuts.append((user, channel))
+
+    async def sign_out(self, user: str) -> None:
+        """See `realtime.chat.ports.Stage`."""
+        self.signed_out.append(user)
 
     async def forget(self, channel: str) -> None:
         """See `realtime.chat.ports.Stage`."""

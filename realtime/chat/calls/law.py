@@ -4,10 +4,9 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from realtime.chat.calls.fields import UserId
 from realtime.chat.erasure import ErasureReport
 from realtime.chat.operations import Operation
-
-UserId = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 
 
 class ExportParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,8 +66,9 @@ OPERATIONS: Final = (
         "invites",
         "Erase a user: what they wrote, and their name wherever it is kept",
         description="Answers at once; the work goes on in the background, also after a restart."
-        " The app ends the user's tokens first. Asked again, it answers the same erasure until it"
-        " is done.",
+        " The user is signed out, and no token of theirs counts that was made until now: whoever"
+        " asks for the report later is somebody else, as a rule the app's backend. Asked again, it"
+        " answers the same erasure until it is done.",
     ),
     Operation(
         "user.erasure",

@@ -29,6 +29,7 @@ class PersonalStore(Protocol):
     async def forget_user(self, user: str) -> int:
         """Take the user's name out of the revocations log; answers how many rows had it.
 
-        The rows stay, and say nothing any more: no ban, no revoked token. Idempotent.
+        The rows stay in force: `realtime.model.forgotten_name` stands in it from then on, for a
+        token that was revoked is not to be good again. Idempotent.
         """
         ...

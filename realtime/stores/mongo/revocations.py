@@ -16,7 +16,7 @@ from uuid import uuid4
 import msgspec
 from pymongo.errors import BulkWriteError, PyMongoError
 
-from realtime.model import Revocation
+from realtime.model import Revocation, forgotten_name
 from realtime.stores.mongo.client import Collection, Document
 from realtime.stores.mongo.documents import Faulty, encode
 from realtime.stores.mongo.failures import is_duplicate, only_duplicates
@@ -118,13 +118,15 @@ async def select(rows: Collection, *, after: int, limit: int, now_ms: int) -> Se
 
 
 async def forget(rows: Collection, user: str, *, for_s: float) -> int:
-    """Take the user out of every row, which says nothing then; how many there were. Raises
-    PyMongoError or StoreUnavailable."""
+    """Take the user out of every row; how many there were.
+
+    Raises PyMongoError or StoreUnavailable.
+    """
     forgotten = after = 0
     while user:
         page = await rows.find({"_id": {"$gt": after}}).sort("_id", 1).limit(_PAGE).to_list()
         for document in page:
-            silent = _silent(document["row"], user)
+            silent = _forgotten(document["row"], user)
             if silent is not None:
                 await _replace(rows, document["_id"], silent, for_s=for_s)
                 forgotten += 1
@@ -142,16 +144,15 @@ async def _replace(rows: Collection, seq: int, row: bytes, *, for_s: float) -> N
     await insist(attempt, for_s=for_s)
 
 
-def _silent(row: bytes, user: str) -> bytes | None:
-    """What is left of a row of the user's, of a later version too; None where it is not."""
+def _forgotten(row: bytes, user: str) -> bytes | None:
+    """A row of the user's without the name, of a later version too; None where it is not."""
     try:
         said = _decode_any(row)
         if said.get("user", "") != user:
             return None
-        # A truncate of no channel: every version reads it, and does nothing.
-        return encode(
-            Revocation(act="truncate", at=int(said.get("at", 0)), until=int(said.get("until", 0)))
-        )
+        # Fields of a later version stay.
+        said |= {"user": forgotten_name(user), "client": "", "whitelist": (), "reason": ""}
+        return encode(said)
     except Faulty:
         return None
 

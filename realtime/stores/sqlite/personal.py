@@ -3,6 +3,7 @@
 import sqlite3
 from typing import Final
 
+from realtime.model import forgotten_name
 from realtime.stores.base import CHANNELS_LOOKED_AT_MAX, Found
 from realtime.stores.sqlite.opened import OpenDatabase
 
@@ -14,11 +15,9 @@ _SELECT: Final = """
     ) looked ORDER BY looked.name
 """
 
-# A truncate of no channel: every version reads it, and does nothing.
 _FORGET: Final = """
-    UPDATE revocations
-    SET user = '', jti = '', client = '', channel = '', reason = '', act = 'truncate'
-    WHERE user = ?
+    UPDATE revocations SET user = :name, client = '', whitelist = NULL, reason = ''
+    WHERE user = :user
 """
 
 
@@ -33,7 +32,8 @@ class PersonalDataOnSQLite(OpenDatabase):
 
     async def forget_user(self, user: str) -> int:
         """See base."""
-        return await self._write(lambda c: c.execute(_FORGET, (user,)).rowcount)
+        values = {"user": user, "name": forgotten_name(user)}
+        return await self._write(lambda c: c.execute(_FORGET, values).rowcount)
 
 
 def _channels_with(connection: sqlite3.Connection, sender: str, after: str, limit: int) -> Found:

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime.auth.revocations import Revocations
-from realtime.model import Revocation
+from realtime.model import Revocation, forgotten_name
 
 BEFORE = 1_700_000_000_500
 
@@ -207,3 +207,19 @@ def test_of_a_row_of_a_later_version_only_the_seq_is_taken() -> None:
     revocations = index(Revocation(act="ban", user="42", seq=1), Revocation(act="unknown", seq=2))
     assert (revocations.seq, len(revocations)) == (2, 1)
     assert revocations.banned("42", "", 0)
+
+
+def test_what_was_taken_from_an_erased_user_stays_taken() -> None:
+    """Under the name that stands for them, also for a row from before the erasure."""
+    revocations = Revocations()
+    name = forgotten_name("ada")
+    revocations.add(Revocation(user=name, before=5_000, at=1, seq=1))
+    revocations.add(Revocation(user=name, act="ban", channel="chat:one", at=1, seq=2))
+    assert revocations.revoked("ada", 4.0, "")
+    assert not revocations.revoked("ada", 6.0, "")
+    assert not revocations.revoked("bob", 4.0, "")
+    assert revocations.bans("ada")
+    assert revocations.banned("ada", "chat:one", 10)
+    assert not revocations.banned("bob", "chat:one", 10)
+    revocations.add(Revocation(user="ada", act="unban", channel="chat:one", at=1, seq=3))
+    assert not revocations.banned("ada", "chat:one", 10)

@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from realtime.chat.calls.law import EraseParams, ErasureParams, ExportParams
 from realtime.chat.erasure import Eraser, Erasing
 from realtime.chat.export import export_user
-from realtime.errors import StoreUnavailable
+from realtime.chat.law import Law
+from realtime.errors import CommandRefused, StoreUnavailable
 from realtime.model import ClientInfo, NewEntry, Retention, Revocation
 from realtime.rows import (
     ANSWERS,
@@ -31,6 +33,7 @@ from realtime.rows import (
 )
 from realtime.stores.base import Span, Write
 from realtime.stores.sqlite import SQLiteStore
+from tests.support.chat import caller, chat_parts
 
 USER = "ada-who-is-planted"
 TEXT = "a text that is planted"
@@ -289,3 +292,31 @@ async def test_after_an_erasure_there_is_nothing_to_export(path: Path) -> None:
     lines = [line async for line in export_user(store, USER, now_ms=5)]
     assert len(lines) == 1
     await store.close()
+
+
+async def test_who_is_to_be_erased_is_signed_out_and_one_export_runs_at_a_time() -> None:
+    async with chat_parts() as parts:
+        eraser = Eraser(
+            parts.store,
+            forget=parts.stage.forget,
+            recount=lambda channel, ref: parts.stage.forget(channel),
+            feeds=lambda user: (),
+        )
+        law = Law(parts.store, parts.clock, eraser, sign_out=parts.stage.sign_out)
+        export = await law.export(caller("ada"), ExportParams("ada"))
+        assert json.loads(await anext(export))["type"] == "export"
+        with pytest.raises(CommandRefused) as refused:
+            await law.export(caller("root", "admin"), ExportParams("ada"))
+        assert refused.value.error.code == 111
+        await export.aclose()
+        lines = [line async for line in await law.export(caller("ada"), ExportParams("ada"))]
+        assert lines[-1] == b'{"type":"end"}\n'
+        begun = await law.erase(caller("ada"), EraseParams("ada"))
+        assert (await law.erase(caller("ada"), EraseParams("ada"))).erasure == begun.erasure
+        assert parts.stage.signed_out == ["ada", "ada"]
+        with pytest.raises(CommandRefused):
+            await law.erase(caller("bob"), EraseParams("ada"))
+        await law.work()
+        done = await law.erasure(caller("bob"), ErasureParams(begun.erasure))
+        assert done.done
+        assert (await law.erase(caller("ada"), EraseParams("ada"))).erasure != begun.erasure
