@@ -53,6 +53,27 @@ class Answers:
         await self._store.write([Write(ANSWERS, key, set={"answer": answer}, present=True)])
         return answer
 
+    async def kept(self, user: str, client_id: str, command: bytes) -> bytes | None:
+        """What was answered (`keep`) when this was asked before; None if it was not.
+
+        Raises StoreError, and CommandRefused: 409 where the key was used for something else.
+        """
+        found = await self._find(user, client_id)
+        if found is None:
+            return None
+        if found.digest != command:
+            raise other_data()
+        return found.answer or None
+
+    async def keep(self, user: str, client_id: str, command: bytes, answer: bytes) -> None:
+        """Have a call that found nothing to do answered so from now on, whatever changes then.
+
+        To be called before it is answered. Raises StoreError.
+        """
+        until = self._clock.wall_ms() + self._ttl_ms
+        fields: dict[str, Value] = {"digest": command, "answer": answer, "until": until}
+        await self._store.write([Write(ANSWERS, (user, client_id), set=fields, absent=True)])
+
     async def sweep(self) -> int:
         """Remove answers that are past their time; answers how many. Raises StoreError.
 
@@ -70,6 +91,11 @@ class Answers:
     async def _find(self, user: str, client_id: str) -> AnswerRow | None:
         rows = await self._store.get(ANSWERS, [(user, client_id)])
         return rows[0] if rows else None
+
+
+def key_in(channel: str, client_id: str) -> str:
+    """The `client_id` of an answer where apps may use the same one in every channel."""
+    return digest("in", channel, client_id).hex()
 
 
 def digest(operation: str, *parts: str | int | bytes) -> bytes:

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from realtime.chat import entries, member_events
+from realtime.chat.answers import Answers, key_in
 from realtime.chat.around import Around
 from realtime.chat.blocks import Blocks
 from realtime.chat.caller import Caller
@@ -21,8 +22,9 @@ from realtime.chat.calls.members import (
 )
 from realtime.chat.member_events import MemberEvent, Place
 from realtime.chat.operations import Perform, Written
-from realtime.chat.refusals import conflict, denied, full, invalid, locked, not_found
-from realtime.chat.rooms import Room, Rooms
+from realtime.chat.refusals import conflict, denied, full, invalid, not_found
+from realtime.chat.restrictions import refuse_archived
+from realtime.chat.rooms import Rooms
 from realtime.chat.standing import standing_of
 from realtime.errors import CommandRefused
 from realtime.model import NewEntry
@@ -36,6 +38,10 @@ BY_ROLE: Final = ("channel", "role", "user")
 """The index in which members are found without those who have left."""
 
 _encode: Final = msgspec.json.Encoder().encode
+_read_join: Final = msgspec.json.Decoder(Written).decode
+_LEFT_OUT: Final = b"{}"
+"""What is kept of an invitation that brought nobody in. Whom it named is in the call: nothing here
+is to be erased with them."""
 
 
 class Members:
@@ -48,6 +54,7 @@ class Members:
         self._doorkeeper = around.doorkeeper
         self._rooms = rooms
         self._blocks = blocks
+        self._answers = Answers(around.store, around.clock, ttl_ms=around.settings.answers_ttl.ms)
         self.operations: Mapping[str, Perform] = {
             "chat.join": self.join,
             "chat.leave": self.leave,
@@ -63,9 +70,16 @@ class Members:
         self._doorkeeper.options(params.channel, "room")
         event = MemberEvent("join", caller.user, "member")
         entry = self._entry(caller, params, event)
+        kept = await self._kept(caller, params, entry)
+        if kept is not None:
+            return _read_join(kept)
         standing = await self._doorkeeper.present_standing(params.channel, caller.user)
         if standing.is_member:
-            return await self._ledger.earlier(entry) or Written(standing.offset, duplicate=True)
+            written = await self._ledger.earlier(entry)
+            if written is None:
+                written = Written(standing.offset, duplicate=True)
+                await self._keep(caller, params, entry, _encode(written))
+            return written
         return await self._ledger.attempt(entry, self._may_join(caller, params.channel))
 
     async def leave(self, caller: Caller, params: LeaveChannel) -> Written:
@@ -81,6 +95,9 @@ class Members:
         """
         wanted = {member.user: member.role for member in params.users}
         entry = self._entry(caller, params, MemberEvent("invite"))
+        kept = await self._kept(caller, params, entry)
+        if kept is not None:
+            return InvitedUsers((), left_out=tuple(wanted))
         try:
             made = await self._invitation(caller, params.channel, wanted, entry)
         except CommandRefused:
@@ -91,6 +108,7 @@ class Members:
             # Of a retry, all may be members by now.
             written = await (self._ledger.write(made) if made else self._ledger.earlier(entry))
         if written is None:
+            await self._keep(caller, params, entry, _LEFT_OUT)
             return InvitedUsers((), left_out=tuple(wanted))
         users: tuple[str, ...] = ()
         found = await self._store.fetch({params.channel: (written.offset,)})
@@ -133,6 +151,20 @@ class Members:
         ]
         return MemberPage(listed_members, _cursor(page[-1]) if len(rows) > params.limit else "")
 
+    # What was answered where nothing was to be done: a retry must find nothing to do either.
+
+    async def _kept(
+        self, caller: Caller, params: JoinChannel | InviteUsers, entry: NewEntry
+    ) -> bytes | None:
+        key = key_in(params.channel, params.client_id)
+        return await self._answers.kept(caller.user, key, entry.digest)
+
+    async def _keep(
+        self, caller: Caller, params: JoinChannel | InviteUsers, entry: NewEntry, answer: bytes
+    ) -> None:
+        key = key_in(params.channel, params.client_id)
+        await self._answers.keep(caller.user, key, entry.digest, answer)
+
     # Who may.
 
     async def _may_join(self, caller: Caller, channel: str) -> None:
@@ -148,7 +180,7 @@ class Members:
             caller.is_admin or await self._is_invited(channel, caller.user)
         ):
             raise not_found("channel")
-        _refuse_archived(room)
+        refuse_archived(room)
         if room.members >= options.members_max:
             raise full()
 
@@ -187,7 +219,7 @@ class Members:
             raise denied()
         if room.invites == "moderators" and not (standing.moderates or caller.is_admin):
             raise denied()
-        _refuse_archived(room)
+        refuse_archived(room)
         left_out = await self._left_out(caller, channel, tuple(wanted))
         users = {user: role for user, role in wanted.items() if user not in left_out}
         if not users:
@@ -225,11 +257,6 @@ class Members:
             command=params,
             at=self._clock.wall_ms(),
         )
-
-
-def _refuse_archived(room: Room) -> None:
-    if room.archived:
-        raise locked("archived")
 
 
 def _cursor(row: MemberRow) -> str:
