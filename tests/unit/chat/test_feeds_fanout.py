@@ -164,6 +164,7 @@ async def test_an_author_who_becomes_large_is_copied_no_more_until_small_again()
         stricter = make_node(parts)
         places.append(await post(stricter, parts, "ann", "2"))
         assert not any([await is_copied(parts, user, "ann") for user in users])
+        await stricter.feeds.fan_out.finish()
         assert await copies(parts) == places[1:]
         parts.clock.now_ms += 61_000
         await stricter.feeds.fan_out.sweep()

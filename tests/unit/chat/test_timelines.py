@@ -13,7 +13,8 @@ from realtime.chat.places import feed_of, place_of
 from realtime.chat.timelines import WAITING_MAX
 from realtime.model import NewEntry
 from realtime.rows import MEMBERS, POSTS, REACTIONS, TIMELINE
-from realtime.stores.base import WRITES_MAX, Value, Write
+from realtime.settings.schema import ChatSettings
+from realtime.stores.base import WRITES_MAX, Span, Value, Write
 from tests.support.chat import FEED, ChatParts
 from tests.support.feeds import NAMESPACE, FeedNode, feed_node
 
@@ -146,11 +147,14 @@ async def test_copies_spare_looking_at_the_feeds() -> None:
         assert spans == [101, 21]
 
 
+@pytest.mark.parametrize("covered_from", [1, 1_700_000_000_000 - 1_000])
 @pytest.mark.parametrize("follows", [3, 600])
-async def test_many_posts_that_wait_for_others_do_not_hide_ones_own(follows: int) -> None:
+async def test_many_posts_that_wait_for_others_do_not_hide_ones_own(
+    follows: int, covered_from: int
+) -> None:
     async with feed_node() as (node, parts):
         crowd = Crowd(parts, follows=follows, posts=1)
-        await crowd.begin(covered_from=crowd.now_ms - 1_000)
+        await crowd.begin(covered_from=covered_from)
         stranger = feed_of(NAMESPACE, "stranger")
         await crowd.write(
             [
@@ -167,6 +171,25 @@ async def test_many_posts_that_wait_for_others_do_not_hide_ones_own(follows: int
         assert reads <= READS_MAX
 
 
+async def test_copies_below_many_posts_of_a_large_author_are_not_taken_for_useless() -> None:
+    async with feed_node(ChatSettings(fanout_followers_max=1)) as (node, parts):
+        for user, author in (("bob", "small"), ("cyn", "large"), ("bob", "large")):
+            await node.follow(user, author)
+        await node.timeline("bob")
+        await node.settle()
+        parts.clock.now_ms += COVER_AFTER_MS + 1
+        places = []
+        for number, author in enumerate(["small"] * 5 + ["large"] * 250):
+            parts.clock.now_ms += 1_001
+            places.append((await node.post(author, str(number))).place)
+            await node.settle()
+        for _ in range(2):
+            assert await node.whole_timeline("bob", 2) == places[::-1]
+            await node.settle()
+        rows = await parts.store.find(TIMELINE, Span(("bob",)), limit=1_000)
+        assert [row.place for row in rows if row.place in places[:5]] == places[:5]
+
+
 async def test_very_many_new_follows_cut_a_page_short_and_lose_nothing() -> None:
     """More feeds are to be merged, down to where the copies end, than one read can look through."""
     async with feed_node() as (node, parts):
@@ -179,11 +202,11 @@ async def test_very_many_new_follows_cut_a_page_short_and_lose_nothing() -> None
             key = (feed_of(NAMESPACE, author), "bob")
             writes.append(Write(MEMBERS, key, set={"covered_from": covered_from}))
         # And one has posted before all that, which nobody has copied.
-        first = feed_of(NAMESPACE, "author-7")
-        entry = NewEntry(first, "u:author-7", "old", b"{}", 1_000, counts=True)
+        first = feed_of(NAMESPACE, "author-990")
+        entry = NewEntry(first, "u:author-990", "old", b"{}", 1_000, counts=True)
         await parts.store.append([entry])
         old = place_of(first, 2, 1_000)
-        row: dict[str, Value] = {"channel": first, "offset": 2, "author": "author-7", "at": 1_000}
+        row: dict[str, Value] = {"channel": first, "offset": 2, "author": "author-990", "at": 1_000}
         await crowd.write([*writes, Write(POSTS, (old,), set=row)])
         places, reads = await walk(node, 100)
         assert len(places) == FOLLOWS_MAX + 1
