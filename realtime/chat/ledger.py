@@ -16,6 +16,7 @@ import msgspec
 from realtime.chat.operations import Written
 from realtime.chat.ports import ChatStore, Clock, Stage
 from realtime.chat.refusals import other_data
+from realtime.chat.setbacks import Setbacks
 from realtime.errors import INTERNAL, CommandRefused, StoreError
 from realtime.model import Entry, Kind, NewEntry
 from realtime.stores.base import Conflict
@@ -23,7 +24,10 @@ from realtime.stores.base import Conflict
 logger = logging.getLogger(__name__)
 
 SWEPT_MAX: Final = 500
-"""Pending entries that one sweep folds."""
+"""Pending entries that one sweep folds, beside those that it has failed with before."""
+
+STORE_FAILURES_MAX: Final = 3
+"""Entries with which the store may fail before a sweep gives up: then it fails with all of them."""
 
 SWEEP_AFTER_MS: Final = 1_000
 """How old a pending entry is before a sweep takes it: who wrote it is folding it itself."""
@@ -45,6 +49,9 @@ class Ledger:
         self._clock = clock
         self._folds: dict[Kind, list[Fold]] = {}
         self._sweeps: list[Sweep] = []
+        self._setbacks = Setbacks(clock)
+        self.unfolded = 0
+        """Entries that sweeps here could not fold for what is in them, each counted once."""
 
     def on(self, kind: Kind, fold: Fold) -> None:
         """Have `fold` called with every pending entry of this kind, in the order of these calls."""
@@ -112,24 +119,45 @@ class Ledger:
             raise CommandRefused(INTERNAL) from None
 
     async def sweep(self) -> int:
-        """Fold what somebody has left behind; answers how many entries there were.
+        """Fold what somebody has left behind; answers how many entries were tried.
 
-        For one node at a time, though several do no harm. Raises StoreError.
+        One that cannot be folded is put aside (`Setbacks`) and the others go on. For one node at a
+        time, though several do no harm. Raises StoreError.
         """
         before_ms = self._clock.wall_ms() - SWEEP_AFTER_MS
-        left = await self._store.pending(before_ms=before_ms, limit=SWEPT_MAX)
-        for entry in left:
-            if entry.kind not in self._folds:
-                continue  # of a later version, whose nodes fold it
-            try:
-                await self.apply(entry)
-            except CommandRefused as refusal:
-                raise StoreError("an entry could not be folded") from refusal
-            except Exception:  # the boundary of one entry: the others are not to wait for it
-                logger.exception("an entry of kind %s could not be folded", entry.kind)
+        limit = SWEPT_MAX + len(self._setbacks)
+        left = await self._store.pending(before_ms=before_ms, limit=limit)
+        if len(left) < limit:
+            self._setbacks.keep_only(left)
+        due = [entry for entry in left if self._setbacks.is_due(entry)][:SWEPT_MAX]
+        failures = 0
+        for entry in due:
+            failures += not await self._swept(entry)
+            if failures == STORE_FAILURES_MAX:
+                break
+        if failures:
+            raise StoreError("entries could not be folded")
         for sweep in self._sweeps:
             await sweep()
-        return len(left)
+        return len(due)
+
+    async def _swept(self, entry: Entry) -> bool:
+        """Fold one entry, or put it aside; answers False where that is for the store's sake."""
+        if entry.kind not in self._folds:
+            self._setbacks.put_aside(entry)  # of a later version, whose nodes fold it
+            return True
+        try:
+            await self.apply(entry)
+        except CommandRefused:
+            self._setbacks.put_aside(entry)
+            return False
+        except Exception:  # the boundary of one entry: the others are not to wait for it
+            if self._setbacks.put_aside(entry):
+                self.unfolded += 1
+                logger.exception("an entry of kind %s could not be folded", entry.kind)
+        else:
+            self._setbacks.done(entry)
+        return True
 
 
 def stored(entry: NewEntry, offset: int, at: int, n: int) -> Entry:

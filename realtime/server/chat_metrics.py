@@ -39,6 +39,11 @@ class ChatMetrics:
         yield CounterMetricFamily(
             PREFIX + "channels_checked", "Channels that the check has counted", drift.channels
         )
+        yield CounterMetricFamily(
+            PREFIX + "unfolded_entries",
+            "Entries of which what follows could not be written, each counted once",
+            self._service.ledger.unfolded,
+        )
         if self._hook is not None:
             yield CounterMetricFamily(
                 PREFIX + "hook_failures", "Messages the app gave no answer to", self._hook.failures
