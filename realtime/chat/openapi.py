@@ -11,10 +11,13 @@ import msgspec
 from realtime.chat.operations import Operation
 from realtime.chat.parameters import CLIENT_ID, Parameters
 from realtime.chat.refusals import WHY
-from realtime.errors import ERRORS
+from realtime.errors import ERRORS, TOO_LARGE
 
 ALWAYS: Final = (100, 101, 103, 107, 111, 422)
 """Codes that every operation may answer."""
+
+WITH_BODY: Final = ("POST", "PUT", "PATCH")
+"""Methods whose parameters are in a body, which may be too long (413)."""
 
 STATUS: Final[Mapping[int, int]] = {
     100: 503,
@@ -105,13 +108,14 @@ def document(operations: Iterable[Operation], *, version: str) -> Any:
 
 def codes(operation: Operation) -> tuple[int, ...]:
     """Every code that the operation may answer, in order."""
-    return tuple(sorted({*ALWAYS, *operation.errors}))
+    of_bodies = (TOO_LARGE.code,) if operation.method in WITH_BODY else ()
+    return tuple(sorted({*ALWAYS, *of_bodies, *operation.errors}))
 
 
 def _described(operation: Operation, schemas: Mapping[str, Any]) -> dict[str, Any]:
     parameters = Parameters(operation)
     schema = schemas[operation.params.__name__]
-    has_body = operation.method in ("POST", "PUT", "PATCH")
+    has_body = operation.method in WITH_BODY
     places = [_parameter(name, schema, "path") for name in parameters.in_path]
     rest = [name for name in parameters.names if name not in parameters.in_path]
     if not has_body:

@@ -1,6 +1,7 @@
 """REST: the operations of chat and feeds under `/api/v1`, with bearer tokens."""
 
 import asyncio
+import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from http import HTTPStatus
@@ -14,11 +15,14 @@ from realtime.chat.openapi import PREFIX, STATUS, Problem, document
 from realtime.chat.refusals import invalid
 from realtime.chat.rpc import Call, Calls
 from realtime.errors import (
+    BAD_REQUEST,
     INTERNAL,
     METHOD_NOT_FOUND,
+    TOO_LARGE,
     CallRefused,
     CommandRefused,
     Error,
+    StoreError,
 )
 from realtime.server.bodies import Refusal, read_body
 from realtime.server.cors import Cors
@@ -37,6 +41,8 @@ WRITE_TIMEOUT_S: Final = 30.0
 NDJSON: Final = "application/x-ndjson"
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+
+logger = logging.getLogger(__name__)
 
 _METHODS: Final = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
 _PAGE: Final = {
@@ -124,7 +130,7 @@ class RestRoutes:
                 self._errors(refused.error.code)
                 return problem(refused, headers)
             except Refusal as refusal:
-                return refusal.answer(headers)
+                return problem(_of_body(refusal), headers, refusal.status)
             return web.Response(
                 body=_encode(result),
                 status=call.operation.status,
@@ -156,28 +162,53 @@ async def _stream(
     request: web.Request, lines: AsyncIterator[bytes], headers: Mapping[str, str]
 ) -> web.StreamResponse:
     """Lines of JSON, as fast as they are read. Where the store fails midway the answer breaks off,
-    so that nobody takes a part for the whole."""
+    so that nobody takes a part for the whole. Raises CommandRefused (100) where it does at once.
+    """
+    try:
+        line = await anext(lines, b"")
+    except StoreError:
+        raise CommandRefused(INTERNAL) from None
     response = web.StreamResponse(
         headers={**headers, "Content-Type": NDJSON, "Cache-Control": "no-store"}
     )
     await response.prepare(request)
-    async for line in lines:
-        async with asyncio.timeout(WRITE_TIMEOUT_S):
-            await response.write(line)
+    try:
+        while line:
+            async with asyncio.timeout(WRITE_TIMEOUT_S):
+                await response.write(line)
+            line = await anext(lines, b"")
+    except (StoreError, TimeoutError) as error:
+        logger.warning("an answer breaks off: %s", error)
+        transport = request.transport
+        if transport is not None and isinstance(error, StoreError):
+            transport.close()
+        elif transport is not None:
+            transport.abort()  # what was not taken in until now never will be
+        return response
     await response.write_eof()
     return response
 
 
-def problem(refused: CommandRefused, headers: Mapping[str, str]) -> web.Response:
-    """The refusal as a problem document (RFC 9457), with the wire's code."""
+def _of_body(refusal: Refusal) -> CommandRefused:
+    is_long = refusal.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    return CommandRefused(TOO_LARGE if is_long else BAD_REQUEST)
+
+
+def problem(
+    refused: CommandRefused, headers: Mapping[str, str], status: HTTPStatus | None = None
+) -> web.Response:
+    """The refusal as a problem document (RFC 9457), with the wire's code.
+
+    `status`, where HTTP can say more than that.
+    """
     error: Error = refused.error
-    status = STATUS.get(error.code, HTTPStatus.INTERNAL_SERVER_ERROR)
+    status = status or HTTPStatus(STATUS.get(error.code, HTTPStatus.INTERNAL_SERVER_ERROR))
     said = refused if isinstance(refused, CallRefused) else CallRefused(error)
     retry_after = said.retry_after_s or (RETRY_S if error.temporary else 0)
     body = Problem(
         type=f"{PREFIX}/docs#{error.code}",
         title=said.title,
-        status=int(status),
+        status=status.value,
         code=error.code,
         temporary=error.temporary,
         why=said.why,
@@ -189,7 +220,7 @@ def problem(refused: CommandRefused, headers: Mapping[str, str]) -> web.Response
         told["WWW-Authenticate"] = "Bearer"
     return web.Response(
         body=_encode(body),
-        status=int(status),
+        status=status.value,
         content_type="application/problem+json",
         headers={**headers, **told, "Cache-Control": "no-store"},
     )

@@ -49,7 +49,9 @@ def test_parameters_are_where_the_request_has_them() -> None:
 
 def test_every_error_is_a_problem_with_advice() -> None:
     responses = made()["paths"]["/channels/{channel}/things"]["post"]["responses"]
-    assert set(responses) == {"200", "400", "401", "403", "404", "422", "423", "429", "503"}
+    assert set(responses) == {
+        *("200", "400", "401", "403", "404", "413", "422", "423", "429", "503")
+    }
     assert responses["423"]["description"] == "423 locked: wait"
     assert responses["503"]["description"] == "100 internal server error: retry later"
     for status, response in responses.items():

@@ -157,7 +157,8 @@ async def test_nobody_is_let_in_without_a_token(serve: Serve, things: Things) ->
 async def test_a_long_body_is_refused(serve: Serve, things: Things) -> None:
     client = await serve()
     answer = await client.post("/api/v1/channels/c/things", data=b"x" * 2_000, headers=ADA)
-    assert answer.status == 413
+    assert (answer.status, (await answer.json())["code"]) == (413, 413)
+    assert answer.content_type == "application/problem+json"
     assert things.put_with == []
 
 
