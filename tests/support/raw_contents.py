@@ -55,7 +55,7 @@ def redis_values(url: str) -> Iterator[tuple[str, bytes]]:
         for key in client.scan_iter():
             yield repr(key), key + (client.dump(key) or b"")
         for channel in client.pubsub_channels():
-            yield "subscribed", channel
+            yield "subscribed", channel.encode() if isinstance(channel, str) else channel
 
 
 def holders(contents: Iterator[tuple[str, bytes]], planted: Mapping[str, bytes]) -> list[str]:
