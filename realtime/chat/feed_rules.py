@@ -20,7 +20,7 @@ BLOCKED: Final = "banned"
 
 class FeedRules:
     """Decides. Authors may read their own feeds; a user whom they have blocked may not, whatever
-    the lists say; an admin may everything."""
+    the lists say; an admin may everything. Who is banned by the app may nothing."""
 
     def __init__(self, around: Around) -> None:
         self._store = around.store
@@ -34,6 +34,7 @@ class FeedRules:
     def admit_author(self, caller: Caller, namespace: str) -> ChannelOptions:
         """Whether the caller may post; the options if so. Raises CommandRefused: 102, 103, 404."""
         options = self.options(namespace)
+        self._doorkeeper.refuse_banned(caller, feed_of(namespace, caller.user))
         if not caller.is_admin and not is_for_everybody(options.create):
             raise denied()
         return options
@@ -52,6 +53,7 @@ class FeedRules:
         Raises CommandRefused: 102, 103, 404, and StoreError.
         """
         granted = self.options(namespace).read_history
+        self._doorkeeper.refuse_banned(caller, feed_of(namespace, author))
         row = await self.row(namespace, author, caller.user)
         if caller.is_admin or caller.user == author:
             return row
@@ -75,6 +77,7 @@ class FeedRules:
 
         async def admit() -> Judge:
             options = self.options(namespace)
+            self._doorkeeper.refuse_banned(caller, feed_of(namespace, author))
             if change == "react":
                 await self.admit_reader(caller, namespace, author)
                 return _anything

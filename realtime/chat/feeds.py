@@ -112,6 +112,9 @@ class Feeds:
             since_ms=self._reader.since_ms(options),
             wanted=1 + (limit if cursor else max(limit, UNSEEN_MAX)),
         )
+        if any(self._stage.banned(caller.user, row.channel) for row in found.rows):
+            rows = [row for row in found.rows if not self._stage.banned(caller.user, row.channel)]
+            found = msgspec.structs.replace(found, rows=rows)
         read = await self._reader.read(caller.user, found.rows[:limit], options)
         next_cursor = found.cursor
         if read.looked_at < len(found.rows):

@@ -90,6 +90,8 @@ class Followings:
         if params.author == caller.user:
             raise invalid("author")
         channel = feed_of(params.namespace, params.author)
+        if self._stage.banned(caller.user, channel):
+            raise denied("banned")
         row = await self._rules.row(params.namespace, params.author, caller.user)
         if row is not None and row.role == "follower":
             return Followed(channel)

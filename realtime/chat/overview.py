@@ -76,6 +76,7 @@ class Overviews:
     ) -> None:
         """`overdue` is called with entries that rows should have by now: their node has died."""
         self._store = around.store
+        self._stage = around.stage
         self._clock = around.clock
         self._namespaces = sorted(namespaces)
         self._overdue = overdue
@@ -85,12 +86,14 @@ class Overviews:
     ) -> Overview:
         """The user's channels with names after that one, `limit` (500) of them at most.
 
-        In five reads, or four without `peers`. Raises StoreError.
+        Those that the app has banned the user from are left out for as long as it does. In five
+        reads, or four without `peers`. Raises StoreError.
         """
         rows = await self._store.find(
             MEMBERS, *self._spans(user, after), by=("user", "channel"), limit=limit + 1
         )
-        members, is_last = rows[:limit], len(rows) <= limit
+        upto = rows[min(len(rows), limit) - 1].channel if rows else after
+        members = [row for row in rows[:limit] if not self._stage.banned(user, row.channel)]
         current = [row for row in members if standing_of(row).is_member and row.role != "follower"]
         states = await self.of_members(current)
         directs = (found.row for found in states if peers and found.row.kind == "direct")
@@ -100,8 +103,8 @@ class Overviews:
             states,
             [row for row in members if not standing_of(row).is_member],
             {row.user: row for row in users},
-            members[-1].channel if members else after,
-            is_last,
+            upto,
+            len(rows) <= limit,
         )
 
     async def of_members(self, members: Sequence[MemberRow]) -> list[State]:

@@ -60,6 +60,14 @@ class Stage(Protocol):
         """
         ...
 
+    def banned(self, user: str, channel: str) -> bool:
+        """Whether the app has banned the user from the channel, or from all there is. Never waits.
+
+        For bans of the revocations log, which every node knows of within 2 s: over any role, an
+        admin's too. Costs next to nothing for whoever has none.
+        """
+        ...
+
     def options(self, channel: str) -> ChannelOptions:
         """The options of the channel's namespace. Raises CommandRefused (102, 107)."""
         ...

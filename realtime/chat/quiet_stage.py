@@ -36,6 +36,10 @@ class QuietStage:
     async def forget(self, channel: str) -> None:
         """Nothing is kept in memory."""
 
+    def banned(self, user: str, channel: str) -> bool:
+        """Nobody: an import is the app's own."""
+        return False
+
     def options(self, channel: str) -> ChannelOptions:
         """See Stage."""
         return self._rules.resolve(channel).rules.options

@@ -110,7 +110,7 @@ class Sending:
         ):
             return self._prepared(caller, entry, options)
         try:
-            self._judge(caller, options, standing, room)
+            self._judge(caller, channel, options, standing, room)
         except CommandRefused:
             return self._prepared(caller, entry, options)
         return entry
@@ -124,13 +124,13 @@ class Sending:
         standing = await self._doorkeeper.admit(caller, channel, "writer")
         room = await self._rooms.look_up(channel)
         try:
-            self._judge(caller, options, standing, room)
+            self._judge(caller, channel, options, standing, room)
         except CommandRefused:
             # What forbids it may have ended a moment ago, by way of another node.
             standing = await self._doorkeeper.present_standing(channel, caller.user)
             self._rooms.forget(channel)
             room = await self._rooms.look_up(channel)
-            self._judge(caller, options, standing, room)
+            self._judge(caller, channel, options, standing, room)
         await refuse_blocked(self._blocks, caller, room)
         return room
 
@@ -154,9 +154,14 @@ class Sending:
         return room.slow_mode_ms(options)
 
     def _judge(
-        self, caller: Caller, options: ChannelOptions, standing: Standing, room: Room
+        self,
+        caller: Caller,
+        channel: str,
+        options: ChannelOptions,
+        standing: Standing,
+        room: Room,
     ) -> None:
-        self._doorkeeper.judge(caller, options, standing, "writer")
+        self._doorkeeper.judge(caller, channel, options, standing, "writer")
         refuse_unmade(room)
         refuse_archived(room)
         if caller.is_admin:

@@ -90,7 +90,10 @@ class Access:
 
     def banned(self, client: Client, channel: str) -> bool:
         """Whether the revocations log keeps the user from the channel, or from the hub ("")."""
-        user = client.user
+        return self.bars(client.user, channel)
+
+    def bars(self, user: str, channel: str) -> bool:
+        """The same of a user, whether connected or not."""
         return self._revocations.bans(user) and self._revocations.banned(
             user, channel, self._clock.wall_ms()
         )

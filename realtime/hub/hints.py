@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from realtime.channels.fanout import Fanout
+from realtime.hub.access import Access
 from realtime.hub.client import ClientRegistry
 from realtime.hub.clock import Clock
 from realtime.hub.peers import Peers
@@ -47,6 +48,7 @@ class Hints:
         peers: Peers,
         statistics: Statistics,
         clock: Clock,
+        access: Access,
     ) -> None:
         self._server_side = server_side
         self._clients = clients
@@ -54,6 +56,7 @@ class Hints:
         self._peers = peers
         self._statistics = statistics
         self._clock = clock
+        self._access = access
         peers.on(HINT, HintWord, self._told)
 
     def tell(self, users: Sequence[str], data: bytes, about: str) -> None:
@@ -77,6 +80,8 @@ class Hints:
                 # As a rule whoever is connected looks at what the hint is about. And before the
                 # connect is answered the subscription is there, but nothing may be sent.
                 if about in client.subscriptions or not client.session.is_connected:
+                    continue
+                if about and self._access.banned(client, about):
                     continue
                 channel = self._server_side.personal(user)
                 if channel is not None and channel in client.subscriptions:

@@ -8,6 +8,7 @@ import msgspec
 
 from realtime.channels.rules import RuleBook
 from realtime.errors import INTERNAL, CommandRefused, StoreError
+from realtime.hub.access import Access
 from realtime.hub.audiences import Audiences
 from realtime.hub.clock import Clock
 from realtime.hub.delivery import Delivery
@@ -39,6 +40,7 @@ class HubStage:
         revoking: Revoking,
         hints: Hints,
         audiences: Audiences,
+        access: Access,
         clock: Clock,
         spawn: Callable[[Coroutine[object, object, None]], object],
     ) -> None:
@@ -48,6 +50,7 @@ class HubStage:
         self._revoking = revoking
         self._hints = hints
         self._audiences = audiences
+        self._access = access
         self._clock = clock
         self._spawn = spawn
 
@@ -111,6 +114,10 @@ class HubStage:
     async def forget(self, channel: str) -> None:
         """See Stage."""
         await self._order(Revocation(act="truncate", channel=channel))
+
+    def banned(self, user: str, channel: str) -> bool:
+        """See Stage."""
+        return self._access.bars(user, channel)
 
     def options(self, channel: str) -> ChannelOptions:
         """See Stage."""

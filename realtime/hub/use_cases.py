@@ -302,8 +302,10 @@ class UseCases:
                 peers=self.peers,
                 statistics=around.statistics,
                 clock=around.clock,
+                access=self.access,
             ),
             audiences=self.audiences,
+            access=self.access,
             clock=around.clock,
             spawn=around.spawn,
         )

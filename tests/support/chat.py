@@ -64,6 +64,8 @@ class KeepingStage:
     forgotten: list[str] = field(default_factory=list)
     signed_out: list[str] = field(default_factory=list)
     subscribed: dict[str, int] = field(default_factory=dict)
+    bans: set[tuple[str, str]] = field(default_factory=set)
+    """Users and channels, as the app's bans have them."""
     on_entry: list[KeptMemberships] = field(default_factory=list)
 
     async def append(self, entry: NewEntry) -> Appended | Conflict:
@@ -95,6 +97,10 @@ class KeepingStage:
     async def forget(self, channel: str) -> None:
         """See `realtime.chat.ports.Stage`."""
         self.forgotten.append(channel)
+
+    def banned(self, user: str, channel: str) -> bool:
+        """See `realtime.chat.ports.Stage`."""
+        return (user, channel) in self.bans
 
     def options(self, channel: str) -> ChannelOptions:
         """See `realtime.chat.ports.Stage`. Raises CommandRefused."""

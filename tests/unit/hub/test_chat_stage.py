@@ -9,6 +9,7 @@ from realtime.errors import CommandRefused
 from realtime.hub import audiences as audiences_module
 from realtime.hub import hints as hints_module
 from realtime.model import NewEntry
+from realtime.protocol.calls import BanCall
 from realtime.settings.schema import ChannelOptions
 from realtime.stores.base import Appended, Conflict
 from tests.support.chat_hub import ROOM, ChatNode, chat_node, chat_settings, two_chat_nodes
@@ -129,6 +130,22 @@ async def test_who_is_subscribed_to_the_channel_itself_needs_no_hint() -> None:
         assert inside.publications("#bob") == []
         chat.chat.stage.hint(["bob"], NEWS)
         await inside.received("#bob", 1)
+
+
+async def test_who_is_banned_by_the_app_is_known_on_every_node_and_gets_no_hints() -> None:
+    async with two_chat_nodes(SETTINGS) as pair:
+        peers = [await pair.here.node.connected("bob"), await pair.there.node.connected("bob")]
+        await pair.there.node.api.ban(BanCall(user="bob", channel="open:1"))
+        stages = pair.here.chat.stage, pair.there.chat.stage
+        await until(lambda: all(stage.banned("bob", "open:1") for stage in stages))
+        for user, channel in (("bob", "open:2"), ("carol", "open:1"), ("", "open:1")):
+            assert not any(stage.banned(user, channel) for stage in stages)
+        pair.here.chat.stage.hint(["bob"], NEWS, about="open:1")
+        pair.here.chat.stage.hint(["bob"], b'"last"', about="open:2")
+        for peer in peers:
+            assert await peer.received("#bob", 1) == [{"data": "last"}]
+        await pair.there.node.api.ban(BanCall(user="bob"))
+        assert pair.there.chat.stage.banned("bob", "open:2")
 
 
 async def test_nothing_is_hinted_before_the_connect_is_answered() -> None:
