@@ -22,7 +22,7 @@ from realtime.hub.delivery import Delivery
 from realtime.model import NewEntry
 from realtime.stores.base import Appended, Conflict
 from realtime.stores.mongo.appending import Appender
-from realtime.stores.mongo.heads import Heads
+from realtime.stores.mongo.heads import Head, Heads
 
 STORED_LATER_S: Final = 0.2
 
@@ -85,7 +85,7 @@ def wrong_head() -> None:
 
     async def guess(self: Heads, channels: Iterable[str]) -> None:
         for channel in channels:
-            self.rise(channel, self.known(channel) + 2)
+            self.rise(channel, Head(self.known(channel) + 2, 0))
 
     Heads.catch_up = guess  # type: ignore[method-assign]
 

@@ -59,7 +59,7 @@ READS: dict[str, Read] = {
     ),
     "fetch": lambda c: fetching.fetch(c, {"a": [1, 3], "b": [2]}, stubs=False),
     "find_sent": lambda c: fetching.find_sent(c, "a", "user:ann", "m3"),
-    "sent_by": lambda c: fetching.sent_by(c, "a", "user:ann", after=2, limit=3),
+    "sent_by": lambda c: fetching.sent_by(c, "a", "user:ann", after=2, limit=3, stubs=False),
     "pending": lambda c: fetching.pending(c, channel=None, before_ms=NOW + 99, limit=9),
 }
 
