@@ -70,7 +70,7 @@ class DevHub(HubProcess):
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310
             return str(json.load(response)["token"])
 
-    def call(self, method: str, **parameters: Any) -> Any:
+    def call(self, method: str, /, **parameters: Any) -> Any:
         """Call a method of the server API; the result."""
         key = (self.directory / "realtime-dev.db.api_key").read_text().strip()
         request = urllib.request.Request(  # noqa: S310 - a hub of our own

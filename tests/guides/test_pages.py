@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from realtime.chat.table import ALL
 from realtime.settings.kinds import SECTIONS
 from realtime.settings.schema import ServerSettings
 from tests.guides.pages import ADDRESS, blocks, file, pages
@@ -17,8 +18,12 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 HERE: Final = Path(__file__).parent
 
 PLATFORMS: Final = {"javascript", "python", "go", "kotlin", "swift", "dart", "csharp", "curl"}
+MATTERS: Final = {"tokens", "errors", "transports", "chat", "feeds", "import", "moderation"}
+
 NOT_RUN: Final = {"swift", "dart", "csharp"}
 """Whose toolchains are not where tests run; the pages say so."""
+
+OPERATIONS: Final = {operation.name for operation in ALL}
 
 _LINK: Final = re.compile(r"\]\((?!https://)([^)#]+)")
 _KEY: Final = re.compile(r"`([a-z]+)\.([a-z_]+)`")
@@ -31,7 +36,7 @@ def prose(page: str) -> str:
 
 
 def test_there_is_a_guide_for_each_platform_and_one_for_each_matter() -> None:
-    assert set(pages()) == PLATFORMS | {"tokens", "errors", "transports"}
+    assert set(pages()) == PLATFORMS | MATTERS
 
 
 @pytest.mark.parametrize("page", sorted(pages()))
@@ -41,12 +46,34 @@ def test_every_link_to_a_guide_leads_to_one(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", sorted(pages()))
+def test_every_link_to_a_section_leads_to_one(page: str) -> None:
+    headings = {
+        (name, re.sub(r"[^a-z0-9_ -]", "", heading.lower()).replace(" ", "-"))
+        for name in pages()
+        for heading in re.findall(r"^#+ (.+)$", prose(name), re.M)
+    }
+    for target, section in re.findall(r"\]\((?!https:)([^)#]*)#([^)]+)\)", prose(page)):
+        assert (target.removesuffix(".md") or page, section) in headings, section
+
+
+@pytest.mark.parametrize("page", sorted(pages()))
 def test_every_setting_that_a_guide_names_exists(page: str) -> None:
-    named = [(section, key) for section, key in _KEY.findall(prose(page)) if section in SECTIONS]
+    named = [
+        (section, key)
+        for section, key in _KEY.findall(prose(page))
+        if section in SECTIONS and f"{section}.{key}" not in OPERATIONS
+    ]
     # SDKs' objects are called `client` as well; all settings of that section have a `_`.
     named = [(section, key) for section, key in named if section != "client" or "_" in key]
     missing = [(section, key) for section, key in named if not hasattr(SECTIONS[section](), key)]
     assert missing == []
+
+
+@pytest.mark.parametrize("page", sorted(pages()))
+def test_every_method_that_a_guide_names_exists(page: str) -> None:
+    subjects = {name.partition(".")[0] for name in OPERATIONS} - set(SECTIONS)
+    named = [(subject, verb) for subject, verb in _KEY.findall(prose(page)) if subject in subjects]
+    assert [name for name in map(".".join, named) if name not in OPERATIONS] == []
 
 
 @pytest.mark.parametrize("page", sorted(PLATFORMS))
