@@ -1,6 +1,7 @@
 """Export and erasure as operations, and the background work that erases."""
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -24,8 +25,11 @@ logger = logging.getLogger(__name__)
 
 KIND: Final = "erasure"
 
-LEASE_MS: Final = 60_000
+LEASE_MS: Final = 15_000
 """How long a node that erases may be silent until another goes on."""
+
+BEAT_S: Final = 3.0
+"""How often it says that it is still at it, in seconds."""
 
 LOOK_S: Final = 5.0
 """Between two looks for erasures that nobody carries out."""
@@ -53,12 +57,15 @@ class Law:
         eraser: Eraser,
         *,
         sign_out: Callable[[str], Awaitable[None]],
+        is_alone: bool = False,
     ) -> None:
+        """`is_alone`: no other node can be at an erasure that this one finds unfinished."""
         self._store = store
         self._sign_out = sign_out
         self._exported: set[str] = set()
         self._clock = clock
         self._eraser = eraser
+        self._lease_ms = 0 if is_alone else LEASE_MS
         self._wanted = asyncio.Event()
 
     @property
@@ -150,14 +157,31 @@ class Law:
                 [Write(WORK, (KIND, id), set={"state": _encode(erasing), "at": now_ms, **done})]
             )
 
-        await self._eraser.carry_out(erasing, save)
+        failure: Exception | None = None
+        async with asyncio.TaskGroup() as tasks:
+            beating = tasks.create_task(self._beat(id), name="lease of an erasure")
+            try:
+                await self._eraser.carry_out(erasing, save)
+            except (StoreError, CommandRefused, TimeoutError) as error:
+                failure = error
+            beating.cancel()
+        if failure is not None:
+            raise failure
         logger.info("erasure %s is done", id)
+
+    async def _beat(self, id: str) -> None:
+        """Keep the others from it while a step takes long."""
+        while True:
+            await asyncio.sleep(BEAT_S)
+            beat = Write(WORK, (KIND, id), set={"at": self._clock.wall_ms()}, present=True)
+            with contextlib.suppress(StoreError):  # the next one may be in time
+                await self._store.write([beat])
 
     async def _claim(self, id: str) -> bool:
         """Whether this node is the one to carry it out: the last one was silent for its lease."""
         now_ms = self._clock.wall_ms()
         return await self._store.decide(
-            Write(WORK, (KIND, id), set={"at": now_ms}, below=("at", now_ms - LEASE_MS))
+            Write(WORK, (KIND, id), set={"at": now_ms}, below=("at", now_ms - self._lease_ms))
         )
 
     async def _unfinished(self, *, sweeps: bool = False) -> AsyncIterator[tuple[str, Erasing]]:

@@ -20,6 +20,7 @@ from realtime.chat.channels import Channels
 from realtime.chat.contents import Contents
 from realtime.chat.counters import Counters
 from realtime.chat.creating import Creating
+from realtime.chat.direct_blocks import DirectBlocks
 from realtime.chat.doorkeeper import Doorkeeper
 from realtime.chat.erasure import Eraser
 from realtime.chat.feeds import Feeds
@@ -95,6 +96,7 @@ class ChatService:
         self._tiers = Tiers(stage)
         self._counters = Counters(stage, clock)
         ChannelFolds(around)
+        DirectBlocks(around, blocks, _with("room", namespaces))
         messages = Messages(
             around, rooms, blocks=blocks, contents=contents, usual_slow_mode_s=self._slow_mode_s
         )
@@ -124,7 +126,7 @@ class ChatService:
             recount=messages.summaries.recount,
             feeds=lambda user: [feed_of(namespace, user) for namespace in feeds],
         )
-        self.law = Law(store, clock, eraser, sign_out=stage.sign_out)
+        self.law = Law(store, clock, eraser, sign_out=stage.sign_out, is_alone=others is None)
         self._leftovers = Leftovers(store, stage, clock, may=may)
         if others is not None:
             allowances.join(others)
