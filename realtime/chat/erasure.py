@@ -51,7 +51,7 @@ _ALL: Final = Retention(-1, 0)
 Save = Callable[[], Awaitable[None]]
 
 
-class ErasureReport(msgspec.Struct, omit_defaults=True):
+class ErasureReport(msgspec.Struct):
     """What an erasure has done, for machines. Every number is of things that are gone or changed.
 
     `entries` are the user's own, by kind; `traces` entries of others that named the user;

@@ -101,8 +101,8 @@ class ListAudit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Act(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a moderator or an admin did, to the user or with the message named.
 
-    `act` is "kick", "ban", "unban", "mute", "unmute", "role", "transfer", "delete", "update",
-    "archive", "unarchive" or "resolve"; `detail` says more, as an object.
+    `act` is "kick", "ban", "unban", "mute", "unmute", "role", "transfer", "delete_message",
+    "edit_message", "update", "archive", "unarchive" or "resolve"; `detail` says more, as an object.
     """
 
     id: str
