@@ -15,7 +15,7 @@ from realtime.chat.badges import Badges
 from realtime.chat.overview import CHANNELS_MAX as TOGETHER_MAX
 from realtime.chat.overview import Overviews
 from realtime.chat.pacing import Pace, Paced
-from realtime.chat.unread import State
+from realtime.chat.unread import State, told
 from realtime.rows import MEMBERS
 
 CHANNELS_MAX: Final = 20
@@ -67,7 +67,7 @@ class MarkerHints:
             rows = await self._store.get(MEMBERS, keys[start : start + TOGETHER_MAX])
             for found in await self._overviews.of_members(rows):
                 user = found.member.user
-                hint = hint_of(found, badges[user])
+                hint = hint_of(told(found), badges[user])
                 self._stage.hint((user,), self._encode(hint))
 
     async def _badge(self, user: str) -> int | None:

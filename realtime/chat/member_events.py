@@ -99,7 +99,9 @@ def apply(entry: Entry, event: MemberEvent, standings: MutableMapping[str, Stand
         standing = standings.get(user)
         if standing is not None and standing.offset < entry.offset:
             after = _after(event, standing, _ROLES.get(role, ""), entry.at)
-            standings[user] = msgspec.structs.replace(after, offset=entry.offset)
+            standings[user] = msgspec.structs.replace(
+                after, offset=entry.offset, blocks=standing.blocks
+            )
 
 
 def _transfer(entry: Entry, event: MemberEvent, standings: MutableMapping[str, Standing]) -> None:

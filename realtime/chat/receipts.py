@@ -58,7 +58,7 @@ class Receipts:
         self._paced.add(channel, frozenset((user,)))
 
     async def _receipts(self, caller: Caller, params: calls.Receipts) -> ReceiptPage:
-        await self._doorkeeper.admit(caller, params.channel, "member")
+        standing = await self._doorkeeper.admit(caller, params.channel, "member")
         room = await self._rooms.look_up(params.channel)
         if not room.has_receipts(self._doorkeeper.options(params.channel, "room")):
             return ReceiptPage([])
@@ -66,7 +66,11 @@ class Receipts:
         rows = await self._store.find(MEMBERS, span, limit=params.limit + 1)
         page = rows[: params.limit]
         cursor = page[-1].user if len(rows) > len(page) else ""
-        return ReceiptPage(await self._shared(page), cursor)
+        # Where one of two blocks the other, neither is told of the other.
+        shown = [
+            row for row in page if row.user == caller.user or not (standing.blocks or row.blocks)
+        ]
+        return ReceiptPage(await self._shared(shown), cursor)
 
     async def _send(self, notes: Sequence[tuple[str, frozenset[str]]]) -> None:
         """Raises StoreError, CommandRefused."""
@@ -78,6 +82,8 @@ class Receipts:
         ]
         for start in range(0, len(keys), SPANS_MAX):
             rows = await self._store.get(MEMBERS, keys[start : start + SPANS_MAX])
+            # Who blocks the other user of a direct channel has no subscription there themselves.
+            rows = [row for row in rows if not row.blocks]
             by_channel: dict[str, list[MemberRow]] = {}
             for row in rows:
                 by_channel.setdefault(row.channel, []).append(row)

@@ -16,12 +16,16 @@ _RANK: Final[dict[str, int]] = {"owner": 4, "moderator": 3, "member": 2, "reader
 
 
 class Standing(msgspec.Struct, frozen=True, gc=False):
-    """A user's place in a channel, as of the `member` entry at `offset` (0: before any)."""
+    """A user's place in a channel, as of the `member` entry at `offset` (0: before any).
+
+    `blocks`: it is a direct channel, and the user blocks the other one; no entry says that.
+    """
 
     role: ChannelRole = ""
     muted_until: int = 0
     banned_until: int = 0
     offset: int = 0
+    blocks: bool = False
 
     @property
     def is_member(self) -> bool:
@@ -56,4 +60,10 @@ def standing_of(row: MemberRow | None) -> Standing:
     """What a row says; NOBODY where there is none, or for a role of a later version."""
     if row is None or (row.role not in _RANK and row.role not in ("", "banned")):
         return NOBODY
-    return Standing(row.role, row.muted_until, row.banned_until, row.offset)  # type: ignore[arg-type]  # checked above
+    return Standing(
+        row.role,  # type: ignore[arg-type]  # checked above
+        row.muted_until,
+        row.banned_until,
+        row.offset,
+        row.blocks != 0,
+    )

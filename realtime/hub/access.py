@@ -64,14 +64,19 @@ class Access:
         memberships, user = self._memberships, client.user
         if memberships is None or not channel.rules.chat or not user or _is_admin(client):
             return True
-        return memberships.known(channel.name, user) is not None
+        standing = memberships.known(channel.name, user)
+        # No entry says that somebody blocks the other no more: it is looked up each time.
+        return standing is not None and not standing.blocks
 
     async def look_up(self, channel: str, user: str) -> Standing:
         """What the user is there. Raises CommandRefused (100)."""
-        assert self._memberships is not None  # only a chat channel is asked about
+        memberships = self._memberships
+        assert memberships is not None  # only a chat channel is asked about
+        known = memberships.known(channel, user)
+        look = memberships.look_anew if known is not None and known.blocks else memberships.look_up
         try:
             async with asyncio.timeout(LOOK_UP_TIMEOUT_S):
-                return await self._memberships.look_up(channel, user)
+                return await look(channel, user)
         except (StoreError, TimeoutError):
             raise CommandRefused(INTERNAL) from None
 
@@ -99,20 +104,19 @@ class Access:
         )
 
     def expelled(self, client: Client, channel: Channel, standing: Standing | None = None) -> bool:
-        """Whether any ban keeps the user out, whatever a token or a list says.
+        """Whether any ban, or a block of theirs, keeps the user out, whatever a token or list says.
 
-        A ban in the channel itself says nothing to an admin.
+        What is so in the channel itself says nothing to an admin.
         """
-        return self.banned(client, channel.name) or self._is_banned(
+        return self.banned(client, channel.name) or self._is_out(
             client, self._standing(client, channel, standing)
         )
 
-    def _is_banned(self, client: Client, standing: Standing) -> bool:
-        return (
-            standing.role == "banned"
-            and not _is_admin(client)
-            and standing.is_banned(self._clock.wall_ms())
-        )
+    def _is_out(self, client: Client, standing: Standing) -> bool:
+        """Whether they are banned there, or block the other user of a direct channel."""
+        if (standing.role != "banned" and not standing.blocks) or _is_admin(client):
+            return False
+        return standing.blocks or standing.is_banned(self._clock.wall_ms())
 
     # Permissions.
 
@@ -136,7 +140,7 @@ class Access:
         member = False
         if channel.rules.chat:
             standing = self._standing(client, channel, standing)
-            if self._is_banned(client, standing):
+            if self._is_out(client, standing):
                 return False
             member = _counts(identity, standing) and not (
                 operation == "publish" and standing.role in _LISTENERS
@@ -195,7 +199,7 @@ class Access:
         member = False
         if channel.rules.chat:
             standing = self._standing(client, channel, standing)
-            if self._is_banned(client, standing):
+            if self._is_out(client, standing):
                 return False
             member = _counts(identity, standing)
         return may_subscribe(
