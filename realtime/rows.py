@@ -65,7 +65,8 @@ class MemberRow(msgspec.Struct, frozen=True):
     "banned", "" (left, or only invited: `invited_at`). `muted_until` and `banned_until`: -1 is for
     ever. `offset`: of the last `member` entry folded in. A marker is an offset and its n;
     `delivered` is never behind `read`. `unread`: from where it was marked as unread by hand.
-    `notify` and what belongs to it is for push.
+    `notify` and what belongs to it is for push. `blocks`: in a direct channel, that the user blocks
+    the other one; follows from BLOCKS.
     `sent_at` and `sent_id` are of the last message in a channel in slow mode: when (ms), and its
     client id.
 
@@ -99,6 +100,7 @@ class MemberRow(msgspec.Struct, frozen=True):
     copied: int = 0
     seen_at: int = 0
     looked_at: int = 0
+    blocks: int = 0
 
 
 class UserRow(msgspec.Struct, frozen=True):

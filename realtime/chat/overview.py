@@ -12,7 +12,7 @@ import msgspec
 
 from realtime.chat.around import Around
 from realtime.chat.standing import standing_of
-from realtime.chat.unread import State, state
+from realtime.chat.unread import State, state, told
 from realtime.model import Entry
 from realtime.rows import (
     CHANNELS,
@@ -95,7 +95,7 @@ class Overviews:
         upto = rows[min(len(rows), limit) - 1].channel if rows else after
         members = [row for row in rows[:limit] if not self._stage.banned(user, row.channel)]
         current = [row for row in members if standing_of(row).is_member and row.role != "follower"]
-        states = await self.of_members(current)
+        states = [told(found) for found in await self.of_members(current)]
         directs = (found.row for found in states if peers and found.row.kind == "direct")
         names = {peer_of(row, user) for row in directs} - {""}
         users = await self._store.get(USERS, [(name,) for name in names]) if names else ()

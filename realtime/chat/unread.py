@@ -110,6 +110,13 @@ def last_of(row: ChannelRow, missed: Sequence[Entry]) -> Preview | None:
     return last
 
 
+def told(found: State) -> State:
+    """What a member is told of it: nothing of what is said where they block the other user."""
+    if not found.member.blocks:
+        return found
+    return msgspec.structs.replace(found, unread=0, mentions=0, last=None)
+
+
 def badge(unreads: Iterable[int], *, of_messages: bool = False) -> int:
     """What an app's icon shows: how many channels have something unread, or how much it is."""
     total = sum(count if of_messages else 1 for count in unreads if count)
