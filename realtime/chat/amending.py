@@ -102,6 +102,9 @@ class Amending:
                 list(mentions),
             )
             stored = await self._contents.ask(caller, question, options)
+            if self._contents.has_hook:
+                # Until the answer came the message, or who edits it, may have been removed.
+                await self._target(channel, offset, admit)
             return msgspec.structs.replace(event, data=stored)
 
         return await self._ledger.attempt(event, allowed())

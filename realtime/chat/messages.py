@@ -151,6 +151,9 @@ class Messages:
             list(params.mentions),
         )
         data = await self._contents.ask(caller, question, options)
+        if self._contents.has_hook:
+            # See `Sending`: much may have happened until the answer came.
+            room = await self.sending.check(caller, channel, options)
         await self.sending.pass_slow_mode(caller, channel, params.client_id, room, options)
         return msgspec.structs.replace(entry, data=data)
 

@@ -102,6 +102,7 @@ class Posts:
             self._rules.admit_author(caller, params.namespace)
             question = Question("post", channel, caller.user, msgspec.Raw(data), params.client_id)
             stored = await self._contents.ask(caller, question, options)
+            self._rules.admit_author(caller, params.namespace)  # banned until the answer came?
             return msgspec.structs.replace(entry, data=stored)
 
         written = await self._ledger.attempt(entry, allowed())

@@ -181,6 +181,9 @@ class Sending:
                 data = await self._contents.ask(caller, question, options)
                 if data != entry.data:
                     entry = msgspec.structs.replace(entry, data=data)
+                # The answer may have taken seconds, in which somebody was banned, or a room put
+                # away. What is asked about is at hand, as a rule.
+                room = await self.check(caller, entry.channel, options)
             await self.pass_slow_mode(caller, entry.channel, entry.client_id, room, options)
         except CommandRefused as refusal:
             if not entry.digest:
