@@ -13,6 +13,7 @@ import yaml
 
 from tests.deployment import manifests
 from tests.deployment.command import CONFIG
+from tests.support.configuration import Sections
 from tests.support.processes import HubProcess
 from tests.support.programs import require
 
@@ -57,8 +58,13 @@ def beside(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def exposed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[set[str]]:
-    """The names of all series that a hub exposes, of which it has counted none yet."""
-    hub = HubProcess(tmp_path_factory.mktemp("hub"))
+    """The names of all series that a hub with chat exposes, of which it has counted none yet."""
+    chat = {"history_size": -1, "chat": "room"}
+    changes: Sections = {
+        "namespaces": {"room": chat},
+        "chat": {"hook_url": "http://127.0.0.1:9/check"},
+    }
+    hub = HubProcess(tmp_path_factory.mktemp("hub"), changes)
     try:
         hub.start()
         with urllib.request.urlopen(f"{hub.url}/metrics", timeout=5) as answer:  # noqa: S310
