@@ -1,12 +1,21 @@
-/** The page: a name, rooms, what is in them. `wire.js` talks to the hub, `room.js` keeps a room. */
+/**
+ * The page: who is here, what is open, and the hub. Models (`inbox`, `room`, `feed`, …) keep what
+ * the hub says; views (`…-view`) show it and do what the user asks for; `wire` talks to the hub.
+ */
 
-import { $, showAvatar, showList } from "./elements.js";
+import { $, on, showAvatar } from "./elements.js";
+import { FeedView } from "./feed-view.js";
+import { Following } from "./following.js";
+import { Inbox } from "./inbox.js";
+import { ListView } from "./list-view.js";
+import { openMenu } from "./menu.js";
+import { Outbox } from "./outbox.js";
+import { tellPresence } from "./presence.js";
 import { WireError } from "./retry.js";
-import { Room } from "./room.js";
-import { Timeline } from "./timeline.js";
+import { RoomView } from "./room-view.js";
+import { Users } from "./users.js";
 import { Connection } from "./wire.js";
 
-const SUGGESTED = ["lobby", "random", "ideas"];
 const TOKEN_TIMEOUT_MS = 5_000;
 const STATUS = {
   connecting: "Connecting…",
@@ -15,14 +24,11 @@ const STATUS = {
   closed: "Disconnected",
 };
 
-const rooms = new Map();
-const changed = new Set(); // what of the page is to be drawn at the end of this tick
-let user, connection, timeline, current, countdown;
+let hub, list, room, feed, presenceAgain, countdown;
 
 // The name lives in this tab only, so that two tabs can be two people.
 
 function signIn(name) {
-  user = name;
   sessionStorage.setItem("name", name);
   $("welcome").hidden = true;
   $("app").hidden = false;
@@ -30,14 +36,26 @@ function signIn(name) {
   showAvatar($("my-avatar"), name);
   const url = new URL("/connection/websocket", location.href);
   url.protocol = url.protocol.replace("http", "ws");
-  connection = new Connection(url.href, fetchToken, showConnection);
-  timeline = new Timeline(name, () => change("rooms"));
-  JSON.parse(sessionStorage.getItem("rooms") ?? "[]").forEach(join);
+  const handlers = { getToken: () => fetchToken(name), onState: showConnection, onHint: takeHint };
+  const connection = new Connection(url.href, handlers);
+  const call = (method, params) => connection.call(method, params);
+  const tell = (method, params) => connection.tell(method, params);
+  hub = { me: name, connection, call, tell, users: new Users(call), following: new Following(call) };
+  hub.inbox = new Inbox(hub);
+  hub.outbox = new Outbox(name, {
+    call,
+    isReady: () => connection.state.name === "connected",
+    onDone: sent,
+  });
+  list = new ListView(hub);
+  room = new RoomView(hub, (user) => list.openDirect(user));
+  feed = new FeedView(hub);
+  presenceAgain = tellPresence(call);
   openFromAddress();
   connection.connect();
 }
 
-async function fetchToken() {
+async function fetchToken(user) {
   const response = await fetch("/dev/token", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
@@ -49,22 +67,53 @@ async function fetchToken() {
 }
 
 function signOut() {
-  connection.close();
+  hub.connection.close();
   sessionStorage.clear();
   location.assign("/");
 }
 
-// The connection.
+// The hub.
+
+/** After each connect: what changed meanwhile, and what is still to be sent. */
+async function catchUp() {
+  presenceAgain();
+  hub.users.renew();
+  hub.outbox.flush();
+  feed.feed?.reload();
+  await Promise.all([hub.inbox.sync(), hub.following.sync()]).catch((error) => {
+    if (hub.connection.state.name === "connected") $("list-problem").textContent = error.message;
+  });
+}
+
+function takeHint(hint) {
+  if (hint.type === "channel") hub.inbox.channelHint(hint);
+  else if (hint.type === "marker") hub.inbox.markerHint(hint);
+  else if (hint.type === "member") hub.inbox.syncSoon();
+  else if (hint.type === "presence") hub.users.presenceHint(hint);
+  else if (hint.type === "timeline") hub.following.syncSoon();
+  else if (hint.type === "post") takePost(hint);
+}
+
+function takePost({ feed: channel, offset }) {
+  hub.following.syncSoon();
+  feed.feed?.arrived(channel, offset);
+}
+
+function sent(item, result) {
+  if (item.method === "feed.post") feed.feed?.sent(item, result);
+  if (item.method === "chat.send" && item.params.channel === room.room?.channel) room.room.sent(item, result);
+}
 
 function showConnection(state) {
   document.body.dataset.connection = state.name;
   $("status").textContent = STATUS[state.name];
-  const first = state.name === "connecting" && state.attempt === 0;
-  $("notice").hidden = first || state.name === "connected";
+  const isFirst = state.name === "connecting" && state.attempt === 0;
+  $("notice").hidden = isFirst || state.name === "connected";
   $("notice-title").textContent = state.name === "closed" ? "Disconnected." : "Connection lost.";
   clearInterval(countdown);
   if (state.name === "waiting") countdown = setInterval(showNotice, 250, state);
   showNotice(state);
+  if (state.name === "connected") catchUp();
 }
 
 function showNotice({ name, attempt, retryAt, reason, code }) {
@@ -74,180 +123,35 @@ function showNotice({ name, attempt, retryAt, reason, code }) {
   else $("notice-text").textContent = `Attempt ${attempt}…`;
 }
 
-// Rooms.
-
-function join(name) {
-  if (!rooms.has(name)) rooms.set(name, new Room(name, user, connection, roomChanged));
-  rememberRooms();
-  return rooms.get(name);
-}
-
-function leave() {
-  current.leave();
-  rooms.delete(current.name);
-  rememberRooms();
-  location.hash = [...rooms.keys()].at(-1);
-}
-
-function rememberRooms() {
-  sessionStorage.setItem("rooms", JSON.stringify([...rooms.keys()]));
-}
-
-/** What the name of a channel may hold: letters, digits, "-" and "_". */
-function roomName(text) {
-  return text
-    .toLowerCase()
-    .replace(/[^a-z0-9_]+/g, "-")
-    .replace(/^-+|-+$/g, "");
-}
+// What is open: "#chat:lobby", "#feed", "#feed/bob", or nothing.
 
 function openFromAddress() {
-  const name = roomName(location.hash) || SUGGESTED[0];
-  showPanel(null);
-  if (current?.name === name) return;
-  if (current) current.draft = $("text").value;
-  current?.close();
-  current = join(name);
-  current.open();
-  $("messages").replaceChildren();
-  timeline.following = true;
-  $("room-name").textContent = name;
-  $("text").value = current.draft;
-  for (const part of Object.keys(draw)) change(part);
-  if (matchMedia("(hover: hover)").matches) $("text").focus(); // elsewhere a keyboard would come up
-}
-
-function roomChanged(room, part) {
-  if (room === current) change(part);
-  if (part === "messages") change("rooms");
-}
-
-// Drawing: once per tick, however much has changed in it.
-
-function change(part) {
-  changed.add(part);
-  if (changed.size > 1) return;
-  queueMicrotask(() => {
-    const parts = [...changed];
-    changed.clear();
-    for (const each of parts) draw[each]();
-  });
-}
-
-const draw = {
-  messages() {
-    const messages = current.timeline();
-    timeline.draw(messages, current.loaded);
-    $("earlier").hidden = !current.hasEarlier;
-    $("empty").hidden = messages.length > 0;
-    const beginning = current.loaded ? "Nothing here yet. Say hello!" : "Loading…";
-    $("empty-title").textContent = `#${current.name}`;
-    $("empty-text").textContent = current.closed ? "The hub does not let you in." : beginning;
-    $("text").disabled = current.closed !== "";
-    $("text").placeholder = current.closed || `Message #${current.name}`;
-  },
-
-  rooms() {
-    if (timeline.following && document.visibilityState === "visible") current.unread = 0;
-    const joined = [...rooms.values()];
-    const others = SUGGESTED.filter((name) => !rooms.has(name));
-    showRooms($("joined"), joined);
-    showRooms($("suggested"), others.map((name) => ({ name, unread: 0 })));
-    $("suggested-title").hidden = others.length === 0;
-    $("leave").hidden = joined.length < 2;
-    $("newest").hidden = current.unread === 0;
-    const unread = joined.reduce((sum, room) => sum + room.unread, 0);
-    $("other-unread").hidden = unread === current.unread;
-    document.title = `${unread ? `(${unread}) ` : ""}#${current.name} · Realtime`;
-  },
-
-  people() {
-    $("people-count").textContent = current.people.length;
-    const people = current.people.map((name) => ({ key: name, name }));
-    showList($("people"), people, () => "person-item", (element, { name }) => {
-      showAvatar(element.querySelector(".avatar"), name);
-      element.querySelector(".name").textContent = name || "guest";
-      element.querySelector(".you").textContent = name === user ? "you" : "";
-    });
-  },
-
-  activity() {
-    const [first, second, third] = current.typists;
-    if (third) $("activity").textContent = "Several people are typing…";
-    else if (second) $("activity").textContent = `${first} and ${second} are typing…`;
-    else if (first) $("activity").textContent = `${first} is typing…`;
-    else $("activity").textContent = current.note;
-  },
-};
-
-function showRooms(list, items) {
-  const keyed = items.map(({ name, unread }) => ({ key: name, name, unread }));
-  showList(list, keyed, () => "room-item", (element, { name, unread }) => {
-    const link = element.querySelector("a");
-    link.href = `#${name}`;
-    link.setAttribute("aria-current", name === current.name ? "page" : "false");
-    element.querySelector(".name").textContent = name;
-    element.querySelector(".unread").hidden = unread === 0;
-    element.querySelector(".unread").textContent = unread;
-  });
-}
-
-/** On a narrow screen the lists of rooms and of people are drawers; at most one is out. */
-function showPanel(name) {
-  const before = document.body.dataset.panel;
-  document.body.dataset.panel = name ?? "";
-  $("room").inert = name !== null;
-  $("show-rooms").setAttribute("aria-expanded", name === "rooms");
-  $("show-people").setAttribute("aria-expanded", name === "people");
-  if (name) $(`${name}-panel`).focus();
-  else if (before) $(`show-${before}`).focus();
-}
-
-// What the user does.
-
-function send() {
-  const text = $("text").value.trim();
-  if (text === "" || !current.send(text)) return; // too many wait: the text stays where it is
-  $("text").value = "";
-  timeline.toEnd();
-}
-
-function on(id, event, handle) {
-  $(id).addEventListener(event, (details) => {
-    if (event === "submit") details.preventDefault();
-    handle(details);
-  });
+  const [place, author = ""] = location.hash.slice(1).split("/").map(decodeURIComponent);
+  document.body.dataset.open = place ? "page" : "";
+  $("home").hidden = place !== "";
+  if (place === "feed") {
+    room.close();
+    feed.open(author);
+  } else if (place) {
+    feed.close();
+    room.open(place);
+  } else {
+    room.close();
+    feed.close();
+  }
+  list.draw();
 }
 
 on("sign-in", "submit", () => $("name").value.trim() && signIn($("name").value.trim()));
-on("sign-out", "click", signOut);
-on("try-now", "click", () => connection.connect());
-on("leave", "click", leave);
-on("newest", "click", () => timeline.toEnd());
-on("earlier", "click", () => current.loadEarlier().catch(() => {})); // the button is still there
-on("show-rooms", "click", () => showPanel("rooms"));
-on("show-people", "click", () => showPanel("people"));
-on("backdrop", "click", () => showPanel(null));
-on("composer", "submit", send);
-on("text", "input", () => current.typing($("text").value !== ""));
-on("text", "keydown", (event) => {
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-  event.preventDefault();
-  send();
-});
-on("new-room", "submit", () => {
-  const name = roomName($("new-room-name").value);
-  if (name === "") return;
-  $("new-room-name").value = "";
-  location.hash = name;
-});
-on("messages", "click", ({ target }) => {
-  if (target.matches(".retry")) current.retry(target.closest("li").dataset.key);
-});
-addEventListener("keydown", ({ key }) => key === "Escape" && showPanel(null));
-addEventListener("hashchange", () => user && openFromAddress());
-addEventListener("online", () => connection?.connect());
-document.addEventListener("visibilitychange", () => user && change("rooms"));
+on("try-now", "click", () => hub.connection.connect());
+on("more-of-me", "click", () => openMenu($("more-of-me"), [
+  ["My posts", () => (location.hash = `feed/${encodeURIComponent(hub.me)}`)],
+  ["API reference", () => open("/api/v1/docs", "_blank", "noopener")],
+  ["Guide for JavaScript", () => open("/guides/javascript.md", "_blank", "noopener")],
+  ["Change name", signOut],
+]));
+addEventListener("hashchange", () => hub && openFromAddress());
+addEventListener("online", () => hub?.connection.connect());
 
 if (sessionStorage.getItem("name")) signIn(sessionStorage.getItem("name"));
 else $("welcome").hidden = false;

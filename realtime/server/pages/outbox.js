@@ -1,88 +1,90 @@
+import { Model } from "./model.js";
+import { explain } from "./retry.js";
+
 const ITEMS_MAX = 100;
 const RESEND_MS = 2_000;
 
 /**
- * What the user has written and the log does not show yet: `{key, user, text, at, state}` in order.
+ * Writes that the hub has not answered yet: `{id, method, params, at, state, problem}`, in order.
  *
- * `state` is "queued", "sending", "sent" (stored, its publication is still to come) or "failed"
- * (refused for good). Items survive a reload of the page in the tab's own storage.
+ * `state` is "waiting", "sending" or "failed" (refused for good). They are kept in the browser's
+ * storage, so they outlive a reload, and are sent again with the same `client_id` whenever nobody
+ * knows what became of them: the hub stores each once. `onDone(item, result)` is told of success.
  */
-export class Outbox {
-  #items = new Map(); #user; #storageKey; #publish; #isReady; #onChange; #flushing = false;
+export class Outbox extends Model {
+  #items = new Map(); #prefix; #call; #isReady; #onDone; #lanes = new Set();
 
-  /** `publish(data)` is as in `Subscription`; `isReady()` says whether it is worth calling. */
-  constructor(user, room, { publish, isReady, onChange }) {
-    this.#user = user;
-    this.#storageKey = `outbox/${user}/${room}`;
-    this.#publish = publish;
+  constructor(user, { call, isReady, onDone }) {
+    super();
+    this.#prefix = `outbox/${user}/`;
+    this.#call = call;
     this.#isReady = isReady;
-    this.#onChange = onChange;
-    const saved = JSON.parse(sessionStorage.getItem(this.#storageKey) ?? "[]");
-    saved.forEach((message) => this.#put(message));
+    this.#onDone = onDone;
+    Object.keys(localStorage)
+      .filter((key) => key.startsWith(this.#prefix))
+      .map((key) => JSON.parse(localStorage.getItem(key)))
+      .sort((a, b) => a.at - b.at)
+      .forEach((item) => this.#items.set(item.id, { ...item, state: "waiting" }));
   }
 
-  items() {
-    return [...this.#items.values()];
+  /** What waits for a channel, or for a feed: see `laneOf`. */
+  of(lane) {
+    return [...this.#items.values()].filter((item) => laneOf(item) === lane);
   }
 
   /** False when too much is waiting already. */
-  add(text) {
+  add(method, params) {
     if (this.#items.size >= ITEMS_MAX) return false;
-    this.#put({ text, id: crypto.randomUUID(), at: Date.now() });
-    this.#save();
+    const id = crypto.randomUUID();
+    const item = { id, method, params: { ...params, client_id: id }, at: Date.now() };
+    localStorage.setItem(this.#prefix + id, JSON.stringify(item));
+    this.#items.set(id, { ...item, state: "waiting" });
+    this.changed();
     this.flush();
     return true;
   }
 
-  /** Sends a refused message again. */
-  retry(key) {
-    const item = this.#items.get(key);
-    if (item?.state === "failed") item.state = "queued";
+  /** Sends a refused one again. */
+  retry(id) {
+    this.#items.get(id).state = "waiting";
+    this.changed();
     this.flush();
   }
 
-  /** The log shows it now. */
-  delete(key) {
-    if (this.#items.delete(key)) this.#save();
+  drop(id) {
+    localStorage.removeItem(this.#prefix + id);
+    this.#items.delete(id);
+    this.changed();
   }
 
-  /** After a fresh read of the log: what was stored and is not on its newest page is further up. */
-  forgetSent() {
-    for (const { key, state } of this.items()) if (state === "sent") this.delete(key);
+  flush() {
+    for (const lane of new Set([...this.#items.values()].map(laneOf))) this.#flushLane(lane);
   }
 
-  /** One at a time, so that messages reach the log in the order they were written. */
-  async flush() {
-    if (this.#flushing) return;
-    this.#flushing = true;
+  /** One at a time, so that messages reach a log in the order they were written. */
+  async #flushLane(lane) {
+    if (this.#lanes.has(lane)) return;
+    this.#lanes.add(lane);
     let item;
-    while (this.#isReady() && (item = this.items().find(({ state }) => state === "queued"))) {
+    while (this.#isReady() && (item = this.of(lane).find(({ state }) => state === "waiting"))) {
       item.state = "sending";
       try {
-        await this.#publish({ text: item.text, id: item.id, at: item.at });
-        item.state = "sent";
+        this.#onDone(item, await this.#call(item.method, item.params));
+        this.drop(item.id);
       } catch (error) {
-        item.state = error.retry ? "queued" : "failed";
-        item.problem = error.message;
+        item.state = error.retry ? "waiting" : "failed";
+        item.problem = explain(error);
+        this.changed();
         if (error.retry) {
           setTimeout(() => this.flush(), RESEND_MS);
           break;
         }
-      } finally {
-        this.#onChange();
       }
     }
-    this.#flushing = false;
+    this.#lanes.delete(lane);
   }
+}
 
-  #put(message) {
-    const key = `${this.#user}/${message.id}`;
-    this.#items.set(key, { key, user: this.#user, ...message, state: "queued" });
-  }
-
-  #save() {
-    const messages = this.items().map(({ text, id, at }) => ({ text, id, at }));
-    sessionStorage.setItem(this.#storageKey, JSON.stringify(messages));
-    this.#onChange();
-  }
+function laneOf({ params }) {
+  return params.channel ?? params.namespace;
 }

@@ -1,199 +1,296 @@
-import { Outbox } from "./outbox.js";
+import { entryOf, entryOfCall, fold, messageOf } from "./events.js";
+import { Messages } from "./messages.js";
+import { Model, paced } from "./model.js";
+import { explain } from "./retry.js";
 
-const PAGE = 100; // messages read from the log at a time
-const ENTRIES_MAX = 2_000; // kept in memory, the newest
-const RELOAD_MS = 2_000;
-const TYPING_EVERY_MS = 2_000;
-const SHOWN_MS = 4_000; // how long "is typing" and "has joined" stay
+const TYPING_EVERY_MS = 3_000;
+const TYPING_MAX_MS = 10_000; // a sender's clock may be wrong
+const REFRESH_EVERY_MS = 1_000;
+const READ_EVERY_MS = 1_000;
+const MEMBERS_MAX = 100;
+const RANKS = ["reader", "member", "moderator", "owner"];
 
 /**
- * One chat room: its messages in the order of the log, what is still to be sent, who is here.
- *
- * A message is known by its author and the id that the author's page made. So it is matched with
- * its publication, may be sent again when nobody knows what became of it, and is shown once even
- * if the log has it twice.
- *
- * `onChange(room, kind)` is called with "messages", "people" or "activity".
+ * The open channel: its messages and one of its threads, who is in it, who is typing, who has read
+ * what. It is live by a subscription, which also recovers what was missed while away.
  */
-export class Room {
-  unread = 0;
-  draft = "";
-  people = [];
-  note = ""; // who has just come or gone
-  closed = ""; // why the hub does not let this user in
-  loaded = false;
-  hasEarlier = false;
-  #connection; #subscription; #outbox; #onChange; #entries = new Map();
-  #typingSubscription = null; #typists = new Map(); #typedAt = 0; #noteTimer;
+export class Room extends Model {
+  info = null; // as `chat.channel` has it
+  members = [];
+  pins = [];
+  closed = null; // the error by which the hub does not let this user in
+  thread = null; // the `Messages` of the open thread
+  threadOf = 0;
+  unreadFrom = 0; // the first entry that was unread when the room was opened,
+  unreadCount = 0; // and how many messages were
+  #hub; #subscription; #receipts = new Map(); #typists = new Map(); #typedAt = 0;
+  #seen = 0; #readUpTo = 0; #isHeld = false; #refresh; #tellRead;
 
-  constructor(name, user, connection, onChange) {
-    this.name = name;
-    this.user = user;
-    this.#connection = connection;
-    this.#onChange = (kind) => onChange(this, kind);
-    this.#outbox = new Outbox(user, name, {
-      publish: (data) => this.#subscription.publish(data),
-      isReady: () => this.loaded && this.#subscription.subscribed,
-      onChange: () => this.#onChange("messages"),
+  constructor(channel, hub) {
+    super();
+    this.channel = channel;
+    this.#hub = hub;
+    this.log = this.#messages("chat.history", {}, (message) => inChannel(message));
+    const { read = 0, unread = 0, unread_from = 0 } = hub.inbox.get(channel) ?? {};
+    this.unreadCount = unread;
+    if (unread > 0) this.unreadFrom = unread_from || read + 1;
+    else this.#readUpTo = read;
+    const load = paced(REFRESH_EVERY_MS, () => this.#load());
+    this.#refresh = () => {
+      load();
+      load(); // an entry may come before what follows from it is stored
+    };
+    this.#tellRead = paced(READ_EVERY_MS, () => {
+      hub.inbox.read(channel, this.#readUpTo).catch(() => (this.#readUpTo = 0)); // later again
     });
-    this.#subscription = connection.subscribe(`room:${name}`, {
+    this.#subscription = hub.connection.subscribe(channel, {
       subscribed: (result) => this.#subscribed(result),
-      publication: (publication) => this.#received(publication),
-      members: (members, change) => this.#membersChanged(members, change),
-      failed: (error) => this.#shut(error),
+      publication: (publication) => this.#take(publication, Date.now()),
+      failed: (error) => {
+        this.#shut(error);
+        this.#load(); // it says why
+      },
     });
   }
 
-  /** Messages as shown: those of the log, then those on their way. */
-  timeline() {
-    const stored = [...this.#entries.values()].sort((a, b) => a.offset - b.offset);
-    return [...stored, ...this.#outbox.items()];
+  close() {
+    this.typing(false);
+    this.#hub.connection.unsubscribe(this.#subscription);
+  }
+
+  #messages(method, params, takes) {
+    const read = async (place) => {
+      const head = this.#seen;
+      const page = await this.#hub.call(method, { channel: this.channel, ...params, ...place });
+      if (page.replies) return { head, ...page, messages: [...(page.root ? [page.root] : []), ...page.replies] };
+      this.#seen = Math.max(this.#seen, page.head);
+      return page;
+    };
+    const messages = new Messages(this.#hub.me, { read, takes });
+    messages.watch(() => this.changed());
+    return messages;
+  }
+
+  // What the hub tells.
+
+  #subscribed({ recovered, publications }) {
+    this.closed = null;
+    const before = this.#seen;
+    if (recovered && this.log.loaded) {
+      publications.forEach((publication) => this.#take(publication, 0));
+      if (publications.length && this.log.newer === null) this.log.load({ after: before }); // times
+    } else {
+      this.log.load();
+      this.thread?.load();
+    }
+    this.#typists.clear(); // signals are not recovered, nor is what follows from them
+    this.#load();
+  }
+
+  /** What is not in the log itself. */
+  async #load() {
+    const { channel } = this;
+    const ask = (method, params) => this.#hub.call(method, { channel, ...params });
+    try {
+      const [info, { members }, { pins }, { receipts }] = await Promise.all([
+        ask("chat.channel"),
+        ask("chat.members", { limit: MEMBERS_MAX }),
+        ask("chat.pins"),
+        ask("chat.receipts", { limit: MEMBERS_MAX }),
+      ]);
+      Object.assign(this, { info, members, pins });
+      this.#hub.inbox.about(info);
+      receipts.forEach((receipt) => this.#receipts.set(receipt.user, receipt));
+      this.#hub.users.attend("room", members.map(({ user }) => user));
+    } catch (error) {
+      if (!error.retry) this.#shut(error);
+    }
+    this.changed();
+  }
+
+  #shut(error) {
+    this.closed = error;
+    this.changed();
+  }
+
+  #take(publication, at) {
+    const entry = entryOf(publication, at);
+    if (entry.offset) this.#seen = Math.max(this.#seen, entry.offset);
+    if (entry.kind === "typing") this.#typistChanged(entry.data);
+    else if (entry.kind === "receipt") this.#received(entry.data.receipts ?? [entry.data]);
+    else if (entry.kind === "member" || entry.kind === "channel") this.#refresh();
+    else if (entry.offset) this.#entered(entry);
+    this.changed();
+  }
+
+  #entered(entry) {
+    this.log.take(entry);
+    this.thread?.take(entry);
+    const message = messageOf(entry);
+    if (entry.kind === "message" && inChannel(message)) {
+      this.#typistChanged({ user: entry.user, until: 0 });
+      this.#hub.inbox.message(this.channel, message);
+    }
+    if (entry.kind === "edit" || entry.kind === "delete") this.#amended(entry);
+    if (entry.kind === "pin") this.#refresh();
+  }
+
+  /** What else shows a message that is another now, or is no more. */
+  async #amended({ kind, ref, data, offset }) {
+    this.#hub.inbox.amended(this.channel, ref, kind === "delete" ? { deleted: true } : { data });
+    if (this.pins.some(({ message }) => message.offset === ref)) this.#refresh();
+    const message = this.log.get(ref) ?? this.thread?.get(ref) ?? (await this.#look(ref));
+    if (kind === "delete" && message.reply_to) {
+      this.log.take({ kind: "unreply", ref: message.reply_to, offset });
+    }
+  }
+
+  /** A message that is not shown here; `{}` where it cannot be read. */
+  #look(offset) {
+    return this.#hub.call("chat.message", { channel: this.channel, offset }).catch(() => ({}));
+  }
+
+  #received(receipts) {
+    receipts.forEach((receipt) => this.#receipts.set(receipt.user, receipt));
+  }
+
+  #typistChanged({ user, until }) {
+    if (user === this.#hub.me) return;
+    clearTimeout(this.#typists.get(user));
+    this.#typists.delete(user);
+    const ms = Math.min(until - Date.now(), TYPING_MAX_MS);
+    if (ms > 0) this.#typists.set(user, setTimeout(() => this.#typistChanged({ user, until: 0 }), ms));
+    this.changed();
+  }
+
+  // What is shown.
+
+  get mine() {
+    return this.info?.mine ?? { role: "" };
+  }
+
+  get memberCount() {
+    return this.members.length < MEMBERS_MAX ? this.members.length : this.info.members;
+  }
+
+  get isDirect() {
+    return this.info?.kind === "direct";
   }
 
   get typists() {
     return [...this.#typists.keys()];
   }
 
-  /** Shows the message at once, sends it as soon as the hub can take it. False: too many wait. */
-  send(text) {
-    this.typing(false);
-    return this.#outbox.add(text);
+  /** Whether the user's role is at least this one. */
+  is(role) {
+    return RANKS.indexOf(this.mine.role) >= RANKS.indexOf(role);
   }
 
-  retry(key) {
-    this.#outbox.retry(key);
+  /** Whether the user may send this member away, mute them, or give them another role. */
+  outranks(member) {
+    return this.is("moderator") && RANKS.indexOf(this.mine.role) > Math.max(1, RANKS.indexOf(member.role));
   }
 
-  async loadEarlier() {
-    const first = Math.min(...[...this.#entries.values()].map(({ offset }) => offset));
-    await this.#read({ since: { ...this.#subscription.position, offset: first } });
+  /** Why nothing can be written here now; "" where something can. */
+  get silence() {
+    const { muted_until: muted = 0 } = this.mine;
+    if (this.closed) return explain(this.closed);
+    if (this.info?.archived_at) return "This room is archived.";
+    if (this.mine.role === "reader") return "You can read here, but not write.";
+    if (this.info?.settings.announce && !this.is("moderator")) return "Only moderators write here.";
+    return muted === -1 || muted > Date.now() ? "You are muted here." : "";
   }
 
-  /** On screen. Typing is told only to those who have the room open, and never stored. */
-  open() {
-    this.#typingSubscription ??= this.#connection.subscribe(`typing:${this.name}`, {
-      publication: ({ data, info }) => this.#typingChanged(info?.user, data?.typing === true),
-    });
+  /** The messages of the log or of the thread, as the hub has them, and with what waits to be sent. */
+  shown(messages) {
+    const waiting = this.#hub.outbox.of(this.channel);
+    const views = messages.list().map((message) => this.#withWaiting(message, waiting));
+    const shown = new Set(views.map(({ client_id }) => client_id));
+    const sends = waiting
+      .filter(({ id, method }) => method === "chat.send" && !shown.has(id))
+      .map((item) => ({ ...messageOf(entryOfCall(this.#hub.me, item)), item }));
+    return [...views, ...sends.filter((message) => messages.takes(message))];
   }
 
-  close() {
-    if (this.#typingSubscription) this.#connection.unsubscribe(this.#typingSubscription);
-    this.#typingSubscription = null;
-    for (const user of this.typists) this.#typingChanged(user, false);
+  #withWaiting(message, waiting) {
+    return waiting
+      .filter(({ params }) => params.offset === message.offset)
+      .reduce((view, item) => {
+        if (item.state === "failed") return { ...view, item };
+        return fold(view, entryOfCall(this.#hub.me, item), this.#hub.me);
+      }, message);
   }
 
-  leave() {
-    this.close();
-    this.#connection.unsubscribe(this.#subscription);
+  /** Who else has read up to this message, or has it on a device, of those who were here then. */
+  readers({ offset, at }, marker = "read") {
+    const isReader = ({ user, joined_at = 0 }) =>
+      user !== this.#hub.me && joined_at <= at && this.#receipts.get(user)?.[marker] >= offset;
+    return this.members.filter(isReader).map(({ user }) => user);
   }
 
-  /** The user is writing, or has stopped. A hint: repeated rarely, and it may be lost. */
+  // What the user does.
+
+  /** False when too much is waiting already. */
+  send(data, options) {
+    this.#isHeld = false;
+    this.#typedAt = 0; // a message ends it by itself
+    if (this.log.newer !== null && !options.reply_to) this.log.load();
+    return this.write("chat.send", { data, ...options });
+  }
+
+  write(method, params) {
+    return this.#hub.outbox.add(method, { channel: this.channel, ...params });
+  }
+
+  /** The hub has stored a message of this window: shown even before its publication arrives. */
+  sent(item, { offset, at }) {
+    const message = { ...messageOf(entryOfCall(this.#hub.me, item)), offset, at };
+    this.log.add(message);
+    this.thread?.add(message);
+  }
+
+  react(message, emoji) {
+    const { mine = false } = message.reactions?.[emoji] ?? {};
+    this.write(mine ? "chat.unreact" : "chat.react", { offset: message.offset, emoji });
+  }
+
+  openThread(root) {
+    const takes = ({ reply_to }) => reply_to === root;
+    this.thread = this.#messages("chat.thread", { offset: root }, takes);
+    this.threadOf = root;
+    this.thread.load();
+  }
+
+  closeThread() {
+    this.thread = null;
+    this.threadOf = 0;
+    this.changed();
+  }
+
+  /** A hint for the others: repeated rarely, and it may be lost. */
   typing(isTyping) {
     if (isTyping ? Date.now() - this.#typedAt < TYPING_EVERY_MS : this.#typedAt === 0) return;
     this.#typedAt = isTyping ? Date.now() : 0;
-    this.#typingSubscription?.publish({ typing: isTyping }).catch(() => {});
+    this.#hub.tell("chat.typing", { channel: this.channel, typing: isTyping });
   }
 
-  #subscribed({ recovered, publications }) {
-    if (recovered && this.loaded) {
-      publications.forEach((publication) => this.#received(publication));
-      this.#outbox.flush();
-    } else {
-      this.#reload();
-    }
+  /** The newest message is on screen. */
+  read() {
+    const newest = this.log.list().at(-1)?.offset ?? 0;
+    if (this.#isHeld || this.closed || newest <= this.#readUpTo) return;
+    this.#readUpTo = newest;
+    this.#tellRead();
   }
 
-  /** Continuity is not proven: forget what was shown and read the newest page of the log. */
-  async #reload() {
-    this.loaded = false;
-    this.#entries.clear();
-    this.#onChange("messages");
-    try {
-      await this.#read();
-      this.#outbox.forgetSent();
-    } catch (error) {
-      if (error.retry) return this.#reloadLater();
-      this.#remark(`No history: ${error.message}`);
-    }
-    this.loaded = true;
-    this.#onChange("messages");
-    this.#outbox.flush();
+  /** From this message on the room is unread, until it is opened again. */
+  async markUnread({ offset }) {
+    this.#isHeld = true;
+    this.unreadFrom = offset;
+    this.changed();
+    await this.#hub.inbox.markUnread(this.channel, offset);
   }
+}
 
-  #reloadLater() {
-    setTimeout(() => {
-      if (this.#subscription.subscribed && !this.loaded) this.#reload();
-    }, RELOAD_MS);
-  }
-
-  async #read(options) {
-    const { publications } = await this.#subscription.history(PAGE, { reverse: true, ...options });
-    publications.forEach((publication) => this.#add(publication));
-    this.hasEarlier = publications.length === PAGE && this.#entries.size < ENTRIES_MAX;
-    this.#onChange("messages");
-  }
-
-  #shut(error) {
-    this.closed = `${error.message} (${error.code})`;
-    this.#onChange("messages");
-  }
-
-  #received(publication) {
-    const entry = this.#add(publication);
-    if (entry && entry.user !== this.user) {
-      this.unread += 1;
-      this.#typingChanged(entry.user, false);
-    }
-    this.#onChange("messages");
-  }
-
-  /** Returns the new entry, or null for a repeat. */
-  #add({ data, info, offset }) {
-    const user = info?.user ?? ""; // nobody: published through the server API
-    const key = typeof data?.id === "string" ? `${user}/${data.id}` : `#${offset}`;
-    const known = this.#entries.get(key);
-    if (known && known.offset <= offset) return null;
-    const text = typeof data?.text === "string" ? data.text : JSON.stringify(data);
-    const entry = { key, offset, user, text, at: Number(data?.at) || 0, state: "stored" };
-    this.#entries.set(key, entry);
-    if (this.#entries.size > ENTRIES_MAX) this.#forgetOldest();
-    this.#outbox.delete(key);
-    return known ? null : entry;
-  }
-
-  #forgetOldest() {
-    const oldest = [...this.#entries.values()].reduce((a, b) => (a.offset < b.offset ? a : b));
-    this.#entries.delete(oldest.key);
-  }
-
-  #typingChanged(user, isTyping) {
-    if (!user || user === this.user) return;
-    clearTimeout(this.#typists.get(user));
-    const changed = isTyping ? !this.#typists.has(user) : this.#typists.delete(user);
-    if (isTyping) {
-      this.#typists.set(user, setTimeout(() => this.#typingChanged(user, false), SHOWN_MS));
-    }
-    if (changed) this.#onChange("activity");
-  }
-
-  #membersChanged(members, change) {
-    const before = this.people;
-    this.people = [...new Set([...members.values()].map(({ user }) => user))].sort();
-    const { joined, left } = change ?? {};
-    if (joined && joined.user !== this.user && !before.includes(joined.user)) {
-      this.#remark(`${joined.user} joined`);
-    }
-    if (left && !this.people.includes(left.user)) {
-      this.#typingChanged(left.user, false);
-      this.#remark(`${left.user} left`);
-    }
-    this.#onChange("people");
-  }
-
-  #remark(note) {
-    clearTimeout(this.#noteTimer);
-    if (note) this.#noteTimer = setTimeout(() => this.#remark(""), SHOWN_MS);
-    this.note = note;
-    this.#onChange("activity");
-  }
+function inChannel({ reply_to, also_to_channel }) {
+  return !reply_to || also_to_channel;
 }

@@ -6,17 +6,17 @@ const STATE_INVALIDATED = 2502;
  * One channel on one connection. It keeps its position in the channel's log, so that after a
  * reconnect the hub sends what was missed, or says that it cannot.
  *
- * Handlers, all optional:
+ * Handlers:
  * `subscribed({recovered, publications})`: live from here on. With `recovered`, `publications` are
- *   all that was missed; without it, load the state anew, for example with `history()`.
- * `publication({data, info, offset})`: one message, in the order of the log.
- * `members(map, change)`: who is here, by client id; `change` is `{joined}`, `{left}` or absent.
- * `failed(error)`: the hub refused for good.
+ *   all that was missed; without it, load the state anew.
+ * `publication({data, info, offset, tags})`: one entry, in the order of the log, or without an
+ *   offset a signal, which is not in the log and may get lost.
+ * `failed(error)`: the hub refused for good, or has ended it.
  */
 export class Subscription {
   subscribed = false;
   position = null;
-  #send; #handlers; #active = true; #attempt = 0; #retryTimer; #members = new Map();
+  #send; #handlers; #active = true; #attempt = 0; #retryTimer;
 
   /** `send(method, params, done)` calls `done(error, result)` exactly once. */
   constructor(channel, handlers, send) {
@@ -24,18 +24,6 @@ export class Subscription {
     this.#handlers = handlers;
     this.#send = send;
   }
-
-  /** Fulfilled once the hub has stored the message; rejected with a `WireError`. */
-  publish(data) {
-    return this.#request("publish", { channel: this.channel, data });
-  }
-
-  /** `{publications, epoch, offset}`; `since` (a position) is exclusive. */
-  history(limit, { since, reverse = false } = {}) {
-    return this.#request("history", { channel: this.channel, limit, since, reverse });
-  }
-
-  // The rest is for `Connection`.
 
   start() {
     if (!this.#active) return;
@@ -50,8 +38,7 @@ export class Subscription {
 
   stop() {
     this.#active = false;
-    this.subscribed = false;
-    clearTimeout(this.#retryTimer);
+    this.lost();
   }
 
   lost(dropPosition = false) {
@@ -60,17 +47,11 @@ export class Subscription {
     this.subscribed = false;
   }
 
-  push({ pub, join, leave, unsubscribe }) {
+  push({ pub, unsubscribe }) {
     if (!this.subscribed) return;
     if (pub) {
       this.#advance(pub);
-      this.#handlers.publication?.(pub);
-    } else if (join) {
-      this.#members.set(join.info.client, join.info);
-      this.#handlers.members?.(this.#members, { joined: join.info });
-    } else if (leave) {
-      this.#members.delete(leave.info.client);
-      this.#handlers.members?.(this.#members, { left: leave.info });
+      this.#handlers.publication(pub);
     } else if (unsubscribe) {
       this.lost(unsubscribe.code === STATE_INVALIDATED);
       if (unsubscribe.code >= 2500) this.start();
@@ -78,15 +59,13 @@ export class Subscription {
     }
   }
 
-  #live(result) {
+  #live({ epoch = "", offset = 0, recoverable, recovered = false, publications = [] }) {
     this.#attempt = 0;
     this.subscribed = true;
-    const { epoch = "", offset = 0, recoverable, recovered = false } = result;
     this.position = recoverable ? { epoch, offset } : null;
-    const publications = (recovered && result.publications) || [];
-    publications.forEach((publication) => this.#advance(publication));
-    this.#handlers.subscribed?.({ recovered, publications });
-    if (this.#handlers.members) this.#loadMembers();
+    const missed = recovered ? publications : [];
+    missed.forEach((publication) => this.#advance(publication));
+    this.#handlers.subscribed({ recovered, publications: missed });
   }
 
   #advance({ offset }) {
@@ -98,22 +77,7 @@ export class Subscription {
       this.#retryTimer = setTimeout(() => this.start(), backoff(this.#attempt++));
     } else {
       this.stop();
-      this.#handlers.failed?.(error);
+      this.#handlers.failed(error);
     }
-  }
-
-  /** Joins and leaves that follow the reply are applied after it: replies call back at once. */
-  #loadMembers() {
-    this.#send("presence", { channel: this.channel }, (error, result) => {
-      if (error || !this.subscribed) return;
-      this.#members = new Map(Object.entries(result.presence));
-      this.#handlers.members(this.#members);
-    });
-  }
-
-  #request(method, params) {
-    return new Promise((resolve, reject) => {
-      this.#send(method, params, (error, result) => (error ? reject(error) : resolve(result)));
-    });
   }
 }

@@ -1,15 +1,24 @@
 /**
  * A small client of the Centrifugo client protocol v2 (JSON over a websocket): connect with a
- * token, subscribe, recover what was missed, publish, history, presence.
+ * token, subscribe, recover what was missed, and call the methods of the chat service.
  *
  * An app takes a published SDK instead (for the browser: `centrifuge`); this file is there so that
  * the page needs no build step, and to show how little the wire asks of a client.
  */
 
-import { CONNECTION_LOST, TIMED_OUT, TOKEN_EXPIRED, WireError, backoff, isFinal } from "./retry.js";
+import {
+  CONNECTION_LOST,
+  TIMED_OUT,
+  TOKEN_EXPIRED,
+  WireError,
+  backoff,
+  isFinal,
+  pause,
+} from "./retry.js";
 import { Subscription } from "./subscription.js";
 
 const COMMAND_TIMEOUT_MS = 5_000;
+const ATTEMPTS_MAX = 4; // of a call that the hub cannot answer now
 const PING_GRACE_MS = 10_000; // how late a ping may be before the link counts as dead
 const REFRESH_RETRY_S = 10;
 const TIMER_MAX_MS = 2 ** 31 - 1; // a longer timer would fire at once
@@ -21,18 +30,20 @@ const STATE_INVALIDATED = 3014;
  * `getToken` is asked for a token when there is none or it has expired. `onState` gets
  * `{name: "connecting" | "connected" | "waiting" | "closed", …}`; "waiting" carries `attempt` and
  * `retryAt` (ms since 1970), "closed" carries `code` and `reason` and lasts until `connect()`.
+ * `onHint` gets what the hub tells on the user's personal channel, to which it subscribes by itself.
  */
 export class Connection {
   state = { name: "closed" };
-  #url; #getToken; #onState;
+  #url; #getToken; #onState; #onHint;
   #socket = null; #token = null; #turn = 0; #attempt = 0;
   #lastId = 0; #commands = new Map(); #outgoing = []; #subscriptions = new Map();
   #silenceMs = 0; #answersPings = false; #watchdog; #retryTimer; #refreshTimer;
 
-  constructor(url, getToken, onState) {
+  constructor(url, { getToken, onState, onHint }) {
     this.#url = url;
     this.#getToken = getToken;
     this.#onState = onState;
+    this.#onHint = onHint;
   }
 
   /** Opens the connection now, even if the next attempt was due later. */
@@ -76,6 +87,34 @@ export class Connection {
     this.#subscriptions.delete(subscription.channel);
     subscription.stop();
     if (this.#isOpen()) this.#send("unsubscribe", { channel: subscription.channel }, () => {});
+  }
+
+  /**
+   * Calls a method of the chat service. Its writes carry a `client_id`, so they can be made again
+   * when nobody knows what became of them. Rejected with a `WireError`.
+   */
+  async call(method, data = {}) {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#rpc(method, data);
+      } catch (error) {
+        if (!error.retry || !this.#isOpen() || attempt === ATTEMPTS_MAX) throw error;
+        await pause(error.retryAfterMs || backoff(attempt));
+      }
+    }
+  }
+
+  /** Calls a method of which nobody needs the answer: once, and it may be lost. */
+  tell(method, data) {
+    this.#rpc(method, data).catch(() => {});
+  }
+
+  #rpc(method, data) {
+    return new Promise((resolve, reject) => {
+      this.#send("rpc", { method, data }, (error, result) =>
+        error ? reject(error) : resolve(result.data),
+      );
+    });
   }
 
   /** The first frame: connect and every subscription, without waiting in between. */
@@ -143,11 +182,16 @@ export class Connection {
     for (const line of frame.split("\n")) {
       if (line === "" || !this.#socket) continue;
       const { id, error, push, ...result } = JSON.parse(line);
-      if (push) this.#subscriptions.get(push.channel)?.push(push);
+      if (push) this.#dispatch(push);
       else if (error) this.#settle(id, new WireError(error.code, error.message, error.temporary));
       else if (id) this.#settle(id, null, Object.values(result)[0]);
       else if (this.#answersPings) this.#enqueue({}); // "{}" is a ping, and its answer
     }
+  }
+
+  #dispatch(push) {
+    if (push.pub && push.channel.startsWith("#")) this.#onHint(push.pub.data);
+    else this.#subscriptions.get(push.channel)?.push(push);
   }
 
   #settle(id, error, result) {

@@ -1,12 +1,14 @@
-// Windows of headless Chromium on the hub's page, one per user, for windows.py.
+// Windows of headless Chromium on the hub's page, for windows.py. Users have a browser profile each.
 //
-// Calls come as JSON lines on stdin, `{"call": "say", …}`; each is answered with one line on
+// Calls come as JSON lines on stdin, `{"call": "click", …}`; each is answered with one line on
 // stdout, `{"result": …}` or `{"error": "…"}`. The browser ends with stdin.
 
 import { createInterface } from "node:readline";
+import { isDeepStrictEqual } from "node:util";
 import { chromium } from "playwright-core";
 
 const WAIT_MS = 20_000;
+const POLL_MS = 25;
 const ARGUMENTS = [
   "--headless",
   "--no-sandbox",
@@ -19,19 +21,20 @@ const ARGUMENTS = [
 ];
 
 const browser = await chromium.launch({ executablePath: process.argv[2], args: ARGUMENTS });
+const profiles = new Map();
 const windows = new Map();
 
-/** What a window sees beside its page: requests, complaints, and publications on the wire. */
+/** What a window sees beside its page: requests, complaints, and entries of logs on the wire. */
 class Window {
   addresses = new Set();
   complaints = [];
-  offsets = [];
+  offsets = {};
 
   constructor(page) {
     this.page = page;
     page.setDefaultTimeout(WAIT_MS);
     page.on("request", (request) => this.addresses.add(request.url()));
-    page.on("pageerror", (error) => this.complaints.push(error.message));
+    page.on("pageerror", (error) => this.complaints.push(error.stack));
     page.on("console", (message) => {
       // Chromium reports a refused connection as an error; it is the subject here.
       const expected = message.text().includes("WebSocket connection to");
@@ -41,127 +44,150 @@ class Window {
     });
     page.on("websocket", (socket) => {
       this.addresses.add(socket.url());
-      socket.on("framereceived", ({ payload }) => this.#listen(String(payload)));
+      const channels = new Map();
+      socket.on("framesent", ({ payload }) => {
+        for (const { id, subscribe } of parse(payload)) if (subscribe) channels.set(id, subscribe.channel);
+      });
+      socket.on("framereceived", ({ payload }) => {
+        for (const { id, push, subscribe } of parse(payload)) {
+          if (push?.pub) this.#note(push.channel, [push.pub]);
+          if (subscribe?.publications) this.#note(channels.get(id), subscribe.publications);
+        }
+      });
     });
   }
 
-  #listen(frame) {
-    for (const { push, subscribe } of frame.split("\n").map((line) => JSON.parse(line))) {
-      const publications = push?.pub ? [push.pub] : (subscribe?.publications ?? []);
-      for (const { offset } of publications) if (offset) this.offsets.push(offset);
-    }
+  #note(channel, publications) {
+    for (const { offset } of publications) if (offset) (this.offsets[channel] ??= []).push(offset);
+  }
+}
+
+function parse(frame) {
+  return String(frame).split("\n").filter(Boolean).map((line) => JSON.parse(line));
+}
+
+/** Looks again and again, until `look()` is as wanted; answers what it was last. */
+async function until(look, isWanted) {
+  const end = Date.now() + WAIT_MS;
+  for (;;) {
+    const seen = await look();
+    if (isWanted(seen) || Date.now() > end) return seen;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
 
 const calls = {
-  async open({ url, user, width, height, scheme }) {
-    const context = await browser.newContext({
-      viewport: { width, height },
-      colorScheme: scheme,
-      reducedMotion: "reduce",
-    });
-    const window = new Window(await context.newPage());
-    windows.set(user, window);
-    const response = await window.page.goto(url);
-    await window.page.fill("#name", user);
-    await window.page.keyboard.press("Enter");
+  /** Opens the page and signs in; a profile that is there already is a second window of the user. */
+  async open({ window, user, url, width, height, scheme }) {
+    if (!profiles.has(user)) {
+      const options = { viewport: { width, height }, colorScheme: scheme, reducedMotion: "reduce" };
+      profiles.set(user, await browser.newContext({ ...options, hasTouch: width < 500 }));
+    }
+    const opened = new Window(await profiles.get(user).newPage());
+    windows.set(window, opened);
+    const response = await opened.page.goto(url);
+    await opened.page.fill("#name", user);
+    await opened.page.keyboard.press("Enter");
+    await opened.page.waitForSelector('body[data-connection="connected"]');
     return (await response.allHeaders())["content-security-policy"] ?? "";
   },
 
-  async reload({ user }) {
-    await windows.get(user).page.reload();
+  async forget() {
+    await Promise.all([...profiles.values()].map((profile) => profile.close()));
+    profiles.clear();
+    windows.clear();
   },
 
-  async close({ user }) {
-    await windows.get(user).page.context().close();
-    windows.delete(user);
+  async reload({ window }) {
+    await windows.get(window).page.reload();
   },
 
-  async say({ user, text }) {
-    await windows.get(user).page.fill("#text", text);
-    await windows.get(user).page.press("#text", "Enter");
+  async close({ window }) {
+    await windows.get(window).page.close();
+    windows.delete(window);
   },
 
-  async type({ user, text }) {
-    await windows.get(user).page.locator("#text").pressSequentially(text);
+  async go({ window, address }) {
+    await windows.get(window).page.evaluate((hash) => (location.hash = hash), address);
   },
 
-  async connection({ user, state }) {
-    await windows.get(user).page.waitForSelector(`body[data-connection="${state}"]`);
+  async press({ window, key }) {
+    await windows.get(window).page.keyboard.press(key);
   },
 
-  /** Waits until as many messages are on screen in that state. */
-  async settled({ user, state, count }) {
-    const wanted = [`.message[data-state="${state}"]`, count];
-    await windows.get(user).page.waitForFunction(
-      ([selector, number]) => document.querySelectorAll(selector).length === number,
-      wanted,
-    );
+  /** "click", "hover", "fill", "press", "type", "check" or "focus" with an element. */
+  async act({ window, action, selector, value }) {
+    const element = windows.get(window).page.locator(selector).filter({ visible: true }).first();
+    const method = action === "type" ? "pressSequentially" : action;
+    await element[method](...(value === null ? [] : [value]));
   },
 
-  async messages({ user }) {
-    return windows.get(user).page.$$eval(".message", (messages) =>
-      messages.map((message) => [
-        message.querySelector(".name").textContent,
-        message.querySelector(".bubble").textContent,
-      ]),
-    );
+  /** Waits until the elements that can be seen say these texts; answers what they say. */
+  async texts({ window, selector, wanted }) {
+    const look = () =>
+      windows.get(window).page.locator(selector).evaluateAll((elements) =>
+        elements
+          .filter((element) => element.checkVisibility())
+          .map((element) => (element.matches("input, textarea") ? element.value : element.innerText).replace(/\s+/g, " ").trim()),
+      );
+    return until(look, (texts) => wanted === null || isDeepStrictEqual(texts, wanted));
   },
 
-  async people({ user, count }) {
-    const list = windows.get(user).page.locator("#people .name");
-    await windows.get(user).page.waitForFunction(
-      (number) => document.querySelectorAll("#people li").length === number,
-      count,
-    );
-    return list.allTextContents();
+  /** Waits until this is the list of conversations: "title | preview | badges". */
+  async channels({ window, wanted }) {
+    const look = () =>
+      windows.get(window).page.locator("#channels .entry").evaluateAll((entries) =>
+        entries.map((entry) =>
+          [".name", ".preview", ".mentions", ".unread"]
+            .map((selector) => entry.querySelector(selector))
+            .filter((part) => part.checkVisibility())
+            .map((part) => part.textContent)
+            .join(" | "),
+        ),
+      );
+    return until(look, (lines) => isDeepStrictEqual(lines, wanted));
   },
 
-  async activity({ user, text }) {
-    await windows.get(user).page.locator("#activity", { hasText: text }).waitFor();
+  async attribute({ window, selector, name, wanted }) {
+    const element = windows.get(window).page.locator(selector).first();
+    return until(() => element.getAttribute(name), (value) => wanted === null || value === wanted);
+  },
+
+  /** Pretends that the user looks at another tab, or comes back. */
+  async look({ window, visible }) {
+    await windows.get(window).page.evaluate((state) => {
+      Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, visible ? "visible" : "hidden");
+  },
+
+  async scroll({ window, selector, to }) {
+    await windows.get(window).page.locator(selector).evaluate((element, end) => {
+      element.scrollTop = end === "top" ? 0 : element.scrollHeight;
+    }, to);
   },
 
   /** What the window has seen so far: see `Window`. */
-  async seen({ user }) {
-    const { addresses, complaints, offsets } = windows.get(user);
+  async seen({ window }) {
+    const { addresses, complaints, offsets } = windows.get(window);
     return { addresses: [...addresses], complaints, offsets };
   },
 
-  /** Publishes to the lobby as the user, beside what the page itself sends. */
-  async publish({ user, data }) {
-    await windows.get(user).page.evaluate(
-      async ([sub, message]) => {
-        const { Connection } = await import("/pages/wire.js");
-        const request = { method: "POST", headers: { "Content-Type": "application/json" } };
-        const answer = await fetch("/dev/token", { ...request, body: JSON.stringify({ user: sub }) });
-        const { token } = await answer.json();
-        const address = `ws://${location.host}/connection/websocket`;
-        await new Promise((resolve, reject) => {
-          const connection = new Connection(address, async () => token, () => {});
-          const lobby = connection.subscribe("room:lobby", {
-            subscribed: () => lobby.publish(message).then(resolve, reject),
-          });
-          connection.connect();
-        });
-      },
-      [user, data],
-    );
-  },
-
-  /** Pixels by which anything of the room is out of the window, to the left or to the right. */
-  async overflow({ user }) {
-    return windows.get(user).page.evaluate(() =>
+  /** Pixels by which anything that can be seen is out of the window, to the left or to the right. */
+  async overflow({ window }) {
+    return windows.get(window).page.evaluate(() =>
       Math.max(
         document.body.scrollWidth - innerWidth,
-        ...[...document.querySelectorAll("#room, #room *")]
+        ...[...document.querySelectorAll("#app *, dialog[open] *, :popover-open *")]
+          .filter((element) => element.checkVisibility() && !element.closest(".visually-hidden"))
           .map((element) => element.getBoundingClientRect())
           .map(({ left, right }) => Math.ceil(Math.max(-left, right - innerWidth))),
       ),
     );
   },
 
-  async screenshot({ user, path }) {
-    await windows.get(user).page.screenshot({ path });
+  async screenshot({ window, path }) {
+    await windows.get(window).page.screenshot({ path });
   },
 };
 

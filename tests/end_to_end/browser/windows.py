@@ -7,151 +7,93 @@ up on the test as `tests.support.programs.absent` says.
 import asyncio
 import hashlib
 import json
+import select
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final
 
+from tests.end_to_end.browser.window import Call, Scheme, Window, WindowError
 from tests.support.kept import one_at_a_time
 from tests.support.programs import absent, require
-
-Scheme = Literal["light", "dark"]
 
 _SOURCE: Final = Path(__file__).parent
 _FILES: Final = ("package.json", "package-lock.json", "windows.mjs")
 _BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 _INSTALL_S: Final = 60.0
 _CALL_S: Final = 30.0
-_LINE_MAX: Final = 4 * 1024 * 1024
 
 
-class WindowError(Exception):
-    """What was asked of a window did not happen in time, or its page is not as expected."""
+class Browser:
+    """Made by `open_browser`; for one call at a time."""
 
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
 
-@dataclass(frozen=True)
-class Seen:
-    """What a window has met beside its page, since it was opened."""
+    async def call(self, call: Call) -> object:
+        """Have the driver do something, within a bounded time."""
+        answer = await asyncio.to_thread(self._exchange, json.dumps(call).encode() + b"\n")
+        if not answer:
+            raise WindowError(f"{call}: the browser has ended, or does not answer")
+        document = json.loads(answer)
+        if "error" in document:
+            raise WindowError(f"{call}: {document['error']}")
+        result: object = document["result"]
+        return result
 
-    addresses: list[str]
-    """Of everything it asked for, websockets included."""
-    complaints: list[str]
-    """Errors and warnings of scripts and of the browser, such as a breach of the content policy."""
-    offsets: list[int]
-    """Of every publication that the hub sent, live and recovered, in order; history is left out."""
+    def _exchange(self, line: bytes) -> bytes:
+        """Write a line and read one; there are no others. Blocks."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(line)
+        self._process.stdin.flush()
+        ready, _, _ = select.select([self._process.stdout], [], [], _CALL_S)
+        return self._process.stdout.readline() if ready else b""
 
 
 class Windows:
-    """Made by `open_windows`; a window is called by its user. Each call is bounded in time."""
+    """Windows of one test, and the profiles of their users."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._opened = 0
 
     async def open(
         self, url: str, user: str, width: int = 1280, height: int = 800, scheme: Scheme = "light"
-    ) -> str:
-        """Open the page in a profile of its own and sign in; answers the page's content policy."""
-        size = {"width": width, "height": height, "scheme": scheme}
-        policy: str = await self._call("open", user, url=url, **size)
-        return policy
+    ) -> Window:
+        """Open the page and sign in, in the user's profile: size and scheme are the first's."""
+        self._opened += 1
+        window = Window(f"{user}/{self._opened}", user, self._browser.call)
+        await window.open(url, width, height, scheme)
+        return window
 
-    async def reload(self, user: str) -> None:
-        """Load the page anew; the user stays signed in."""
-        await self._call("reload", user)
-
-    async def close(self, user: str) -> None:
-        """Close the window, as a user does."""
-        await self._call("close", user)
-
-    async def say(self, user: str, *texts: str) -> None:
-        """Write messages and send each with Enter."""
-        for text in texts:
-            await self._call("say", user, text=text)
-
-    async def publish(self, user: str, data: dict[str, str | int]) -> None:
-        """Publish to the lobby as `user`, over a connection that the page knows nothing of."""
-        await self._call("publish", user, data=data)
-
-    async def type(self, user: str, text: str) -> None:
-        """Write without sending."""
-        await self._call("type", user, text=text)
-
-    async def connection(self, user: str, state: str) -> None:
-        """Wait until the page shows its connection as "connected", "waiting", …"""
-        await self._call("connection", user, state=state)
-
-    async def messages(self, user: str, count: int) -> list[tuple[str, str]]:
-        """Wait for so many messages of the log; (author, text) of all on screen, top to bottom."""
-        await self._call("settled", user, state="stored", count=count)
-        return [(author, text) for author, text in await self._call("messages", user)]
-
-    async def queued(self, user: str, count: int) -> None:
-        """Wait until so many messages are shown as not sent yet."""
-        await self._call("settled", user, state="queued", count=count)
-
-    async def people(self, user: str, count: int) -> list[str]:
-        """Wait until so many users are shown as here; their names."""
-        names: list[str] = await self._call("people", user, count=count)
-        return names
-
-    async def activity(self, user: str, text: str) -> None:
-        """Wait until the line above the field says `text`."""
-        await self._call("activity", user, text=text)
-
-    async def seen(self, user: str) -> Seen:
-        """What the window has met so far."""
-        return Seen(**await self._call("seen", user))
-
-    async def overflow(self, user: str) -> int:
-        """Pixels by which anything of the room is out of the window; 0 where all fits."""
-        pixels: int = await self._call("overflow", user)
-        return pixels
-
-    async def screenshot(self, user: str, path: Path) -> None:
-        """Write what the window shows, as PNG."""
-        await self._call("screenshot", user, path=str(path))
-
-    async def _call(self, call: str, user: str, **details: Any) -> Any:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        line = json.dumps({"call": call, "user": user, **details})
-        self._process.stdin.write(line.encode() + b"\n")
-        async with asyncio.timeout(_CALL_S):
-            answer = await self._process.stdout.readline()
-        if not answer:
-            raise WindowError(f"{call}: the browser has ended")
-        document = json.loads(answer)
-        if "error" in document:
-            raise WindowError(f"{call} in the window of {user}: {document['error']}")
-        return document["result"]
+    async def close(self) -> None:
+        """Close all windows and forget all profiles."""
+        await self._browser.call({"call": "forget"})
 
 
-@asynccontextmanager
-async def open_windows(driver: Path) -> AsyncIterator[Windows]:
-    """Start a browser; `driver` is from `install`. It is gone when the context is left."""
+@contextmanager
+def open_browser(driver: Path) -> Iterator[Browser]:
+    """Start a browser; `driver` is from `install`. It is gone when the context is left. Blocks."""
     browser = next((name for name in _BROWSERS if shutil.which(name)), _BROWSERS[0])
-    process = await asyncio.create_subprocess_exec(
+    arguments = [
         require("node", "install Node.js 20 or newer"),
         str(driver),
         require(browser, "install the package chromium of your system"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=_LINE_MAX,
-    )
-    assert process.stdin is not None
-    try:
-        yield Windows(process)
-    finally:
-        process.stdin.close()
+    ]
+    process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with process:
         try:
-            async with asyncio.timeout(_CALL_S):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+            yield Browser(process)
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+            try:
+                process.wait(_CALL_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 @one_at_a_time

@@ -1,0 +1,149 @@
+/** The panel of people: who is in the room, whether they are here, and what moderators may do. */
+
+import { $, attempt, on, say, showAvatar, showList, showPresence } from "./elements.js";
+import { ask, openMenu } from "./menu.js";
+import { reportTo } from "./message-actions.js";
+import { textOf } from "./message-item.js";
+import { ago, showTime } from "./times.js";
+
+const MUTE_MS = 10 * 60_000;
+const ORDER = ["active", "background", "away", "offline"];
+const WORDS = { active: "Here now", background: "In the background", away: "Away" };
+
+/** Whether somebody is here, in words. */
+export function presenceText({ state, since }) {
+  if (state !== "offline") return WORDS[state];
+  return since ? `Last seen ${ago(since)}` : "Not here";
+}
+
+export class PeoplePanel {
+  #hub; #room = null; #reports = [];
+
+  /** `openDirect(user)` and `reveal(offset)` are what the page does. */
+  constructor(hub, { openDirect, reveal }) {
+    this.#hub = hub;
+    this.openDirect = openDirect;
+    this.reveal = reveal;
+    on("invite", "submit", () => this.#invite($("invite-user").value.trim()));
+  }
+
+  open(room) {
+    this.#room = room;
+    this.#reports = [];
+    this.#loadReports();
+  }
+
+  draw() {
+    const room = this.#room;
+    const { me, users } = this.#hub;
+    const people = room.members
+      .map((member) => ({ key: member.user, member, presence: users.presence(member.user) }))
+      .sort((a, b) => ORDER.indexOf(a.presence.state) - ORDER.indexOf(b.presence.state));
+    $("invite").hidden = room.isDirect || room.mine.role === "reader";
+    showList($("members"), people, () => "person-item", (element, { member, presence }) => {
+      const { user, name = user, role, muted_until: muted = 0 } = member;
+      const isMuted = muted === -1 || muted > Date.now();
+      showAvatar(element.querySelector(".avatar"), name);
+      showPresence(element.querySelector(".whose"), presence.state);
+      say(element, {
+        ".name": user === me ? `${name} (you)` : name,
+        ".role": [role === "member" ? "" : role, isMuted && "muted"].filter(Boolean).join(", "),
+        ".preview": presenceText(presence),
+      });
+      const button = element.querySelector("button");
+      button.hidden = user === me;
+      button.onclick = () => openMenu(button, this.#menu(member));
+    });
+    $("reports-part").hidden = this.#reports.length === 0;
+    showList($("reports"), this.#reports, () => "quote-item", (element, report) => this.#fillReport(element, report));
+  }
+
+  #menu(member) {
+    const { user, role, muted_until: muted = 0 } = member;
+    const room = this.#room;
+    const isMuted = muted === -1 || muted > Date.now();
+    const may = !room.isDirect && room.outranks(member);
+    const act = (verb, params) => this.#act(`chat.${verb}`, { user, ...params });
+    const item = (label, ...how) => [label, () => act(...how)];
+    const dangerous = (label, ...how) => [label, () => act(...how), true];
+    const give = (name) => may && role !== name && item(`Make ${name}`, "role", { role: name });
+    return [
+      !room.isDirect && ["Message", () => this.openDirect(user)],
+      ["Posts", () => (location.hash = `feed/${encodeURIComponent(user)}`)],
+      may && isMuted && item("Unmute", "unmute"),
+      may && !isMuted && item("Mute for 10 minutes", "mute", { until: Date.now() + MUTE_MS }),
+      room.is("owner") && give("moderator"),
+      give("member"),
+      give("reader"),
+      room.is("owner") && !room.isDirect && ["Make owner…", () => this.#transfer(member)],
+      !room.isDirect && ["Report…", () => reportTo(this.#hub, { channel: room.channel, user })],
+      may && dangerous("Remove from the room", "kick"),
+      may && dangerous("Ban", "ban"),
+    ];
+  }
+
+  #call(method, params) {
+    const { channel } = this.#room;
+    return this.#hub.call(method, { channel, client_id: crypto.randomUUID(), ...params });
+  }
+
+  #act(method, params) {
+    return attempt($("side-problem"), () => this.#call(method, params));
+  }
+
+  #invite(user) {
+    attempt($("side-problem"), async () => {
+      const { left_out = [] } = await this.#call("chat.invite", { users: [{ user }] });
+      if (left_out.length) throw new Error(`${user} is here already, or cannot be invited`);
+      $("invite-user").value = "";
+    });
+  }
+
+  #transfer({ user, name = user }) {
+    ask({
+      title: `Give the room to ${name}?`,
+      text: "You become a moderator, and cannot take it back.",
+      button: "Give it away",
+      isDangerous: true,
+      act: () => this.#call("chat.transfer", { user }),
+    });
+  }
+
+  // Reports, for moderators.
+
+  async #loadReports() {
+    const { channel } = this.#room;
+    if (this.#room.isDirect || !this.#room.is("moderator")) return;
+    const { reports } = await this.#hub.call("chat.reports", { channel }).catch(() => ({ reports: [] }));
+    const read = async (report) => {
+      const { offset } = report;
+      const message = offset && (await this.#hub.call("chat.message", { channel, offset }).catch(() => null));
+      return { key: report.report, text: message ? textOf(message) : "", ...report };
+    };
+    this.#reports = await Promise.all(reports.map(read));
+    this.draw();
+  }
+
+  #fillReport(element, { report, reason, reporter, at, about, offset, text }) {
+    const { users } = this.#hub;
+    say(element, {
+      ".name": `${users.name(reporter)} reports ${users.name(about)}: ${reason}`,
+      ".text": text,
+    });
+    showTime(element.querySelector("time"), at);
+    element.querySelector(".quote").onclick = () => offset && this.reveal(offset);
+    const resolve = (label, state) => {
+      const button = document.createElement("button");
+      button.textContent = label;
+      button.onclick = async () => {
+        await attempt($("side-problem"), () => this.#hub.call("chat.resolve", { report, state }));
+        await this.#loadReports();
+      };
+      return button;
+    };
+    element.querySelector(".buttons").replaceChildren(
+      resolve("Dismiss", "dismissed"),
+      resolve("Done", "acted"),
+    );
+  }
+}

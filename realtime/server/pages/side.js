@@ -1,0 +1,30 @@
+/** The panel beside the open page; one of its parts is shown at a time, on a phone above all else. */
+
+import { $, on } from "./elements.js";
+
+const PARTS = ["thread", "people", "pins", "following"];
+let onClose = () => {};
+
+/** The part that is open, "" for none. */
+export function sideOpen() {
+  return PARTS.find((part) => !$("side").hidden && !$(part).hidden) ?? "";
+}
+
+/** Opens a part; `closed()` is called when it is closed, or another takes its place. */
+export function openSide(part, title, closed = () => {}) {
+  onClose();
+  onClose = closed;
+  for (const each of PARTS) $(each).hidden = each !== part;
+  $("side").hidden = false;
+  $("side-title").textContent = title;
+  $("side-problem").textContent = "";
+}
+
+export function closeSide() {
+  $("side").hidden = true;
+  onClose();
+  onClose = () => {};
+}
+
+on("close-side", "click", closeSide);
+on("side", "keydown", ({ key }) => key === "Escape" && closeSide());

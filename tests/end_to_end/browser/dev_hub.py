@@ -1,0 +1,25 @@
+"""`realtime serve --dev` as a new user starts it."""
+
+import subprocess
+import sys
+
+from tests.support.configuration import Sections, to_toml
+from tests.support.processes import HubProcess
+
+
+class DevHub(HubProcess):
+    """`realtime serve --dev`, with nothing configured but where the database is."""
+
+    def configure(self, changes: Sections) -> None:
+        """Write the settings anew; `changes` are all there is beside the store's address."""
+        store = {"store": {"url": f"sqlite:///{self.directory / 'hub.db'}"}}
+        self._settings.write_text(to_toml(store | dict(changes)))
+
+    def launch(self) -> None:
+        """See base."""
+        arguments = [sys.executable, "-m", "realtime", "serve", "--dev"]
+        arguments += ["--config", str(self._settings), "--port", str(self.port)]
+        with self._log.open("ab") as log:
+            self._child = subprocess.Popen(
+                arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
