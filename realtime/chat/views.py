@@ -64,7 +64,8 @@ def view_of(entry: Entry, mine: Collection[str] = ()) -> MessageView:
         data=msgspec.Raw(entry.data),
         at=entry.at,
         kind=entry.kind,
-        # Without a digest it is one that the node made.
+        # Without a digest it is one that a node made. What the server API publishes has one always,
+        # and shows its idempotency key, or else an id of the node's, which is nobody's secret.
         client_id=entry.client_id if entry.digest else "",
         reply_to=entry.ref,
         also_to_channel=entry.kind == "message" and "also" in (entry.tags or {}),

@@ -1,9 +1,13 @@
 """Publishing through the server API: once per idempotency key, with or without history."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
 from realtime.channels.rules import Channel
+from realtime.chat.calls.messages import Mentioned
 from realtime.errors import (
     BAD_REQUEST,
     CONFLICT,
@@ -37,6 +41,9 @@ BROADCAST_MAX: Final = 10_000
 """Channels in one broadcast."""
 
 
+_read_mentions: Final = msgspec.json.Decoder(Mentioned).decode
+
+
 class ApiPublishing:
     """The operations publish and broadcast; both raise CommandRefused alone."""
 
@@ -46,7 +53,11 @@ class ApiPublishing:
         self._idempotency = idempotency
 
     async def publish(self, call: PublishCall) -> PublishAnswer:
-        """Publish; with history the answer comes once it is stored, and says where."""
+        """Publish; with history the answer comes once it is stored, and says where.
+
+        Into a room it is a message; the tag `mentions` then is what `chat.send` makes of its own.
+        Feeds have posts alone, which are made by `feed.post` (rpc): 108.
+        """
         return await self._publish(call.channel, call)
 
     async def broadcast(self, call: BroadcastCall) -> BroadcastAnswer:
@@ -80,6 +91,8 @@ class ApiPublishing:
             # Dropping what is not newer needs a version kept with the channel; refusing is honest.
             raise CommandRefused(NOT_AVAILABLE)
         self._hub.statistics.publications_received += 1
+        if channel.rules.chat == "feed" and not call.skip_history:
+            raise CommandRefused(NOT_AVAILABLE)
         if channel.rules.has_history and not call.skip_history:
             return await self._append(channel, data, call)
         if call.idempotency_key and not await self._first(channel, data, call):
@@ -90,6 +103,7 @@ class ApiPublishing:
     async def _append(
         self, channel: Channel, data: bytes, call: PublishCall | BroadcastCall
     ) -> PublishAnswer:
+        mentioned = _mentioned(channel, call.tags)
         outcome = await self._hub.publishing.append(
             NewEntry(
                 channel.name,
@@ -100,6 +114,7 @@ class ApiPublishing:
                 digest=digest(data, call.tags),
                 tags=call.tags,
                 counts=channel.rules.chat != "",
+                pending=mentioned,
             )
         )
         if not isinstance(outcome, Appended):
@@ -121,3 +136,16 @@ class ApiPublishing:
         if before is not None and before != made:
             raise CommandRefused(CONFLICT)
         return before is None
+
+
+def _mentioned(channel: Channel, tags: Mapping[str, str] | None) -> bool:
+    """Whether the tags of a message to a room mention somebody, of which rows have to follow.
+
+    Raises CommandRefused (107) where they are not what `chat.send` would make of mentions.
+    """
+    if channel.rules.chat != "room" or not tags or "mentions" not in tags:
+        return False
+    try:
+        return bool(_read_mentions(tags["mentions"]))
+    except msgspec.DecodeError:
+        raise CommandRefused(BAD_REQUEST) from None

@@ -259,6 +259,36 @@ async def test_what_the_backend_publishes_into_a_room_counts() -> None:
         assert ChannelOptions().chat == ""
 
 
+async def test_what_the_backend_mentions_waits_to_be_written_down() -> None:
+    async with chat_node(chat_settings(LOG)) as chat:
+        for mentions in ('["bob"]', "[]", None):
+            tags = None if mentions is None else {"mentions": mentions}
+            call = PublishCall(channel="room:1", data=RAW(b"1"), tags=tags)
+            await chat.node.api.publish(call)
+        await chat.node.api.publish(
+            PublishCall(channel="log:1", data=RAW(b"1"), tags={"mentions": "anything"})
+        )
+        assert [entry.pending for entry in chat.chat.entries] == [True, False, False]
+        many = json.dumps([f"u{number}" for number in range(51)])
+        for mentions in ("anything", '"bob"', '[""]', "[1]", many):
+            with pytest.raises(CommandRefused, match="107"):
+                await chat.node.api.publish(
+                    PublishCall(channel="room:1", data=RAW(b"1"), tags={"mentions": mentions})
+                )
+        assert len(chat.chat.entries) == 3
+
+
+async def test_the_backend_makes_no_posts_by_publishing() -> None:
+    feed = ChannelOptions(history_size=-1, chat="feed")
+    async with chat_node(chat_settings({"feed": feed})) as chat:
+        call = PublishCall(channel="feed:1", data=RAW(b"1"))
+        with pytest.raises(CommandRefused, match="108"):
+            await chat.node.api.publish(call)
+        answer = await chat.node.api.broadcast(BroadcastCall(channels=["feed:1"], data=RAW(b"2")))
+        assert answer.responses[0].error is not None
+        assert chat.chat.entries == []
+
+
 async def test_chat_is_told_where_a_history_is_removed_from_its_channels() -> None:
     async with chat_node(chat_settings(LOG)) as chat:
         for channel in ("room:1", "log:1"):
