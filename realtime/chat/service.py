@@ -159,6 +159,10 @@ class ChatService:
         self.inbox.committed(entry)
         self._typing.committed(entry)
 
+    def shows_who(self, channel: str) -> bool:
+        """See Chat."""
+        return self._tiers.rules(channel).presence == "members"
+
     async def truncated(self, channel: str) -> None:
         """See Chat."""
         await self.inbox.truncated(channel)

@@ -4,8 +4,8 @@
     S                100   nothing
     M              2,000   a receipt of its own for each reader: they are merged
     L             20,000   receipts and typing; presence is counts only
-    XL                 –   counters one by one (they are conflated), and sending at any speed: slow
-                           mode is on unless the channel or its namespace sets one
+    XL                 –   sending at any speed: slow mode is on unless the channel or its namespace
+                           sets one
 
 A channel comes down a tier when it has a fifth less than the tier below may have, so that one that
 is about as large as a limit does not go to and fro. Each node decides for itself by the number of
@@ -41,28 +41,22 @@ class TierRules(msgspec.Struct, frozen=True):
     """What a channel of a tier has. `live_max` is None for no limit.
 
     `receipts`: "each" for one per reader and second, "merged" for one per second with all readers
-    in it, or "off". `presence`: whether one may see who is there, or how many. `conflated`: live
-    counters come together, some times a second. `slow_mode_s`: between two messages of a member
-    where nobody has set it.
+    in it, or "off". `presence`: whether one may see who is there, or how many.
+    `slow_mode_s`: between two messages of a member where nobody has set it.
     """
 
     live_max: int | None
     receipts: Literal["each", "merged", "off"]
     typing: bool
     presence: Literal["members", "counts"]
-    conflated: bool
     slow_mode_s: int
 
 
 RULES: Final[Mapping[Tier, TierRules]] = {
-    "S": TierRules(100, "each", typing=True, presence="members", conflated=False, slow_mode_s=0),
-    "M": TierRules(
-        2_000, "merged", typing=True, presence="members", conflated=False, slow_mode_s=0
-    ),
-    "L": TierRules(20_000, "off", typing=False, presence="counts", conflated=False, slow_mode_s=0),
-    "XL": TierRules(
-        None, "off", typing=False, presence="counts", conflated=True, slow_mode_s=SLOW_MODE_S
-    ),
+    "S": TierRules(100, "each", typing=True, presence="members", slow_mode_s=0),
+    "M": TierRules(2_000, "merged", typing=True, presence="members", slow_mode_s=0),
+    "L": TierRules(20_000, "off", typing=False, presence="counts", slow_mode_s=0),
+    "XL": TierRules(None, "off", typing=False, presence="counts", slow_mode_s=SLOW_MODE_S),
 }
 """From small to large."""
 

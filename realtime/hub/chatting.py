@@ -37,6 +37,13 @@ class Chat(Protocol):
         """
         ...
 
+    def shows_who(self, channel: str) -> bool:
+        """Whether one may see who is there, and not only how many: not where very many are.
+
+        Never waits.
+        """
+        ...
+
     async def truncated(self, channel: str) -> None:
         """The history of a chat channel was removed, and is shown nowhere. Raises StoreError."""
         ...

@@ -20,6 +20,7 @@ from realtime.errors import (
     StoreError,
 )
 from realtime.hub.access import Access
+from realtime.hub.chatting import Chat
 from realtime.hub.client import Client
 from realtime.hub.delivery import Delivery
 from realtime.hub.log_reader import LogReader
@@ -84,6 +85,8 @@ class Reading:
         self._page_max_bytes = page_max_bytes
         self.others: Others | None = None
         """Reads what other nodes have; None for a hub that has none."""
+        self.chat: Chat | None = None
+        """Says what the sizes of chat channels allow; None for a hub without chat."""
 
     def history(
         self, client: Client, id: int, request: HistoryRequest
@@ -181,7 +184,10 @@ class Reading:
     def presence(
         self, client: Client, id: int, request: PresenceRequest
     ) -> Coroutine[object, object, None] | None:
-        """Who is subscribed (protocol 1.4); above `PRESENCE_MAX` there are only numbers (108)."""
+        """Who is subscribed (protocol 1.4); above a size there are only numbers (108).
+
+        That is `PRESENCE_MAX`, or in channels of chat what their tier says.
+        """
         channel = self._presence_channel(request.channel)
         return self._when_allowed(client, channel, partial(self._presence, client, id, channel))
 
@@ -204,6 +210,8 @@ class Reading:
     ) -> Coroutine[object, object, None] | None:
         live = self._delivery.find(channel.name)
         if live is not None and live.count() > PRESENCE_MAX:
+            raise CommandRefused(NOT_AVAILABLE)
+        if channel.rules.chat and self.chat is not None and not self.chat.shows_who(channel.name):
             raise CommandRefused(NOT_AVAILABLE)
         if self.others is not None:
             return self._reply_presence(client, id, channel)

@@ -311,6 +311,7 @@ class UseCases:
         )
         chat = setup.make(stage, others, is_mine)
         self.publishing.chat = chat
+        self.reading.chat = chat
         self.calling.chat = chat
         self.connecting.chat = chat
         return chat

@@ -58,6 +58,8 @@ class FakeChat:
         self.here: list[str] = []
         self.gone: list[str] = []
         self.truncations: list[str] = []
+        self.large: set[str] = set()
+        """Channels that are too large to be told who is there."""
         self.failing = False
         self.running = False
         self._clock = clock
@@ -97,6 +99,10 @@ class FakeChat:
         self.entries.append(entry)
         if self.failing:
             raise AssertionError("as a defect of chat would")
+
+    def shows_who(self, channel: str) -> bool:
+        """See Chat."""
+        return channel not in self.large
 
     async def truncated(self, channel: str) -> None:
         """See Chat."""

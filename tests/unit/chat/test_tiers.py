@@ -75,7 +75,6 @@ def test_each_tier_goes_without_what_the_smaller_ones_do() -> None:
         "counts",
         "counts",
     ]
-    assert [rules.conflated for rules in RULES.values()] == [False, False, False, True]
     assert [rules.slow_mode_s for rules in RULES.values()] == [0, 0, 0, 5]
 
 

@@ -261,8 +261,12 @@ async def test_what_the_backend_publishes_into_a_room_counts() -> None:
 
 async def test_what_the_backend_mentions_waits_to_be_written_down() -> None:
     async with chat_node(chat_settings(LOG)) as chat:
-        for mentions in ('["bob"]', "[]", None):
-            tags = None if mentions is None else {"mentions": mentions}
+        several: tuple[dict[str, str] | None, ...] = (
+            {"mentions": '["bob"]'},
+            {"mentions": "[]"},
+            None,
+        )
+        for tags in several:
             call = PublishCall(channel="room:1", data=RAW(b"1"), tags=tags)
             await chat.node.api.publish(call)
         await chat.node.api.publish(
