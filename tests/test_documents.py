@@ -141,6 +141,14 @@ def test_the_rooms_of_the_file_for_development_are_those_of_dev_without_a_file()
     assert load(str(ROOT / "config/development.toml"), {}).namespaces == NAMESPACES
 
 
+def test_the_namespaces_that_the_readme_shows_can_be_used(tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"(?ms)^```toml\n(.*?)^```$", readme)
+    file = tmp_path / "shown.toml"
+    file.write_text(shown)
+    assert set(load(str(file), {}).namespaces) == {"room", "chat"}
+
+
 def test_no_secret_is_in_the_file_for_production() -> None:
     settings = load(str(ROOT / "config/production.toml"), {})
     assert settings.auth.hmac_secret is None

@@ -76,7 +76,7 @@ def test_every_method_that_a_guide_names_exists(page: str) -> None:
     assert [name for name in map(".".join, named) if name not in OPERATIONS] == []
 
 
-@pytest.mark.parametrize("page", sorted(PLATFORMS))
+@pytest.mark.parametrize("page", sorted(pages()))
 def test_the_readme_leads_to_every_guide(page: str) -> None:
     assert f"(realtime/guides/{page}.md)" in (ROOT / "README.md").read_text()
 
