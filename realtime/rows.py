@@ -30,7 +30,8 @@ class ChannelRow(msgspec.Struct, frozen=True):
     further. `last` is a preview of the last message, JSON; `last_offset` is where it is, `last_by`
     the offset of what it is of, that or an edit. `deleted` is the highest offset of an entry that
     counted and was deleted. `changed_at`: when anything here changed. `peer` is the user of a
-    direct channel who is not `created_by`.
+    direct channel who is not `created_by`. Entries up to `hidden` are hidden by retention, or were
+    removed, and `hidden_n` is the number of the last of them; more may be by now.
     """
 
     channel: str
@@ -56,6 +57,8 @@ class ChannelRow(msgspec.Struct, frozen=True):
     last_by: int = 0
     deleted: int = 0
     peer: str = ""
+    hidden: int = 0
+    hidden_n: int = 0
 
 
 class MemberRow(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ import msgspec
 
 from realtime.chat import previews
 from realtime.chat.around import Around
+from realtime.chat.floors import floor_of_page
 from realtime.chat.ports import ChatStore
 from realtime.chat.previews import Preview, preview_of
 from realtime.chat.views import user_of
@@ -44,7 +45,7 @@ FOR_GOOD: Final = 1 << 62
 """`ChannelRow.last_by` of a preview that no later edit changes: its message was deleted."""
 
 
-NOTHING: Final = Retention(0, 0)
+EVERYTHING: Final = Retention(-1, 0)
 
 _Item = TypeVar("_Item")
 
@@ -124,8 +125,11 @@ class Heads:
 
     async def truncated(self, channel: str) -> None:
         """The log was emptied: its messages are shown nowhere. Idempotent. Raises StoreError."""
-        page = await self._store.read(channel, limit=0, retention=NOTHING, now_ms=0)
-        await _put_last(self._store, channel, page.head, b"", FOR_GOOD)
+        page = await self._store.read(channel, limit=1, retention=EVERYTHING, now_ms=0)
+        floor = floor_of_page(page)
+        await _put_last(self._store, channel, floor.offset, b"", FOR_GOOD)
+        hidden = {"hidden": floor.offset, "hidden_n": floor.n, "changed_at": self._clock.wall_ms()}
+        await self._store.write([Write(CHANNELS, (channel,), highest=hidden, present=True)])
 
     # Writing.
 

@@ -2,6 +2,9 @@
 
 Nobody sees them meanwhile: every read looks at the message first. But mentions, reactions, pins and
 references of what is gone would be kept for ever.
+
+The channel's row is told first how far its log is hidden (`ChannelRow.hidden`), and what is unread
+is reckoned from there; only then do rows go of what had been deleted, which were part of that.
 """
 
 import asyncio
@@ -9,13 +12,24 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from realtime.chat.floors import Floor, floor_of_page
 from realtime.chat.ports import ChatStore, Clock, Stage
 from realtime.cluster.outage import Outage
 from realtime.cluster.retention import always
 from realtime.errors import CommandRefused, StoreError
 from realtime.model import Retention
-from realtime.rows import CHANNELS, MENTIONS, PINS, POSTS, REACTIONS, REFERENCES
-from realtime.stores.base import Removal, Span, Table
+from realtime.rows import (
+    CHANNELS,
+    EVERYBODY,
+    MENTIONS,
+    PINS,
+    POSTS,
+    REACTIONS,
+    REFERENCES,
+    ChannelRow,
+    MentionRow,
+)
+from realtime.stores.base import Removal, Span, Table, Write
 
 logger = logging.getLogger(__name__)
 
@@ -77,12 +91,13 @@ class Leftovers:
         rows = await self._store.find(CHANNELS, Span(after=self._after), limit=CHANNELS_MAX)
         removed = 0
         for row in rows:
-            removed += await self.clear(row.channel)
+            removed += await self.clear(row)
         self._after = rows[-1].channel if len(rows) == CHANNELS_MAX else ""
         return removed
 
-    async def clear(self, channel: str) -> int:
+    async def clear(self, row: ChannelRow) -> int:
         """Remove what is left of a channel's messages that are gone. Raises StoreError."""
+        channel = row.channel
         try:
             options = self._stage.options(channel)
         except CommandRefused:
@@ -94,12 +109,32 @@ class Leftovers:
             channel, limit=1, retention=retention, now_ms=self._clock.wall_ms()
         )
         # Where nothing is to be seen any more, everything up to the head is gone.
-        oldest = page.entries[0].offset if page.entries else page.head + 1
+        floor = floor_of_page(page)
+        if options.chat == "room" and floor.offset > row.hidden:
+            await self._store.write([self._hidden(row, floor)])
         removed = 0
         for table, by in _TABLES:
-            span = Span((channel,), before=oldest)
-            rows = await self._store.find(table, span, by=by, limit=REMOVED_MAX)
-            if rows:
-                await self._store.write([Removal(table, table.key_of(row)) for row in rows])
-                removed += len(rows)
+            span = Span((channel,), before=floor.offset + 1)
+            found = await self._store.find(table, span, by=by, limit=REMOVED_MAX)
+            some = [item for item in found if not _is_reckoned_with(item, row.hidden)]
+            if some:
+                await self._store.write([Removal(table, table.key_of(item)) for item in some])
+                removed += len(some)
         return removed
+
+    def _hidden(self, row: ChannelRow, floor: Floor) -> Write:
+        return Write(
+            CHANNELS,
+            (row.channel,),
+            set={"hidden": floor.offset, "hidden_n": floor.n},
+            highest={"changed_at": self._clock.wall_ms()},
+            equals={"hidden": row.hidden},
+        )
+
+
+def _is_reckoned_with(row: object, hidden: int) -> bool:
+    """Whether a row is part of what is unread for as long as the channel's says so.
+
+    Of two reads, that of the channel's row may have come before it was told: rows go a round later.
+    """
+    return isinstance(row, MentionRow) and row.user == EVERYBODY and row.offset > hidden

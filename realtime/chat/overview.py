@@ -1,8 +1,13 @@
-"""What a user's channels are to the user at this moment, in at most five reads of the store.
+"""What a user's channels are to the user at this moment, in five reads of the store as a rule.
 
 Memberships, the channels' rows, what their logs have beyond those, what was mentioned or deleted
 after the markers, and the other users of direct channels. Each read is of up to 500 channels; those
 that are not needed are not made. Rows say what was so a second or two ago, and the log the rest.
+
+There are more reads, nine at most: one where something was deleted a moment ago, or where a
+namespace keeps a number of entries, and somebody has not read as far as those; and up to three
+where the channels together have got more than 5,000 entries since their rows were written, which is
+a second ago unless a node has died.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -11,9 +16,11 @@ from typing import Final
 import msgspec
 
 from realtime.chat.around import Around
+from realtime.chat.floors import Floor, below, first_kept, known_floor
 from realtime.chat.standing import standing_of
 from realtime.chat.unread import State, state, told
-from realtime.model import Entry
+from realtime.errors import CommandRefused
+from realtime.model import Entry, Retention
 from realtime.rows import (
     CHANNELS,
     EVERYBODY,
@@ -25,7 +32,7 @@ from realtime.rows import (
     MentionRow,
     UserRow,
 )
-from realtime.stores.base import MISSED_CHANNELS_MAX, SPANS_MAX, Span
+from realtime.stores.base import FETCHED_MAX, MISSED_CHANNELS_MAX, SPANS_MAX, Span
 
 CHANNELS_MAX: Final = MISSED_CHANNELS_MAX
 """Channels that are looked at together."""
@@ -41,6 +48,8 @@ OVERDUE_MS: Final = 10_000
 
 TALLIES_MAX: Final = 20_000
 """Mentions and deletions after the markers that are looked at."""
+
+EVERYTHING: Final = Retention(-1, 0)
 
 Whose = tuple[str, str]
 """A user, "" for everybody, and a channel."""
@@ -110,8 +119,8 @@ class Overviews:
     async def of_members(self, members: Sequence[MemberRow]) -> list[State]:
         """What these channels are to these members, at most 500 of them, in their order.
 
-        In at most three reads. Channels that nobody has made are left out, and feeds. Raises
-        StoreError.
+        In three reads as a rule (see above). Channels that nobody has made are left out, and feeds.
+        Raises StoreError.
         """
         if not members:
             return []
@@ -120,8 +129,19 @@ class Overviews:
         rows = {row.channel: row for row in found if row.kind in ("room", "direct")}
         members = [member for member in members if member.channel in rows]
         missed = await self._missed({name: row.head for name, row in rows.items()})
-        tallied = await self._tallied(members, rows, missed)
-        deleted = await self._deleted(missed, tallied)
+        floors = self._floors(rows, missed)
+        tallied = await self._tallied(members, rows, missed, floors)
+        wanted = _deletes(missed, tallied)
+        edges = self._edges(members, rows, missed, floors)
+        looked_up = await self._fetch(wanted, edges)
+        deleted = {
+            (entry.channel, entry.offset)
+            for entry in looked_up
+            if entry.counts and not entry.stub and entry.offset in wanted.get(entry.channel, ())
+        }
+        for entry in looked_up:
+            if edges.get(entry.channel) == entry.offset:
+                floors[entry.channel] = below(entry)
         return [
             state(
                 rows[member.channel],
@@ -129,6 +149,7 @@ class Overviews:
                 missed.get(member.channel, ()),
                 _of(tallied, member),
                 {offset for channel, offset in deleted if channel == member.channel},
+                floors[member.channel],
             )
             for member in members
         ]
@@ -168,19 +189,21 @@ class Overviews:
         members: Sequence[MemberRow],
         rows: dict[str, ChannelRow],
         missed: dict[str, list[Entry]],
+        floors: dict[str, Floor],
     ) -> dict[Whose, list[MentionRow]]:
-        """Mentions and deletions after the markers, by user ("" is everybody) and channel."""
+        """Mentions and deletions after markers and floors, by user ("": everybody) and channel."""
         spans: list[Span] = []
         gone: dict[str, int] = {}
         for member in members:
             row = rows[member.channel]
-            if row.head <= member.read:
+            read = max(member.read, floors[member.channel].offset)
+            if row.head <= read:
                 continue  # all that is after the marker was missed, and says so itself
-            spans.append(Span((member.user, member.channel), after=member.read))
+            spans.append(Span((member.user, member.channel), after=read))
             events = missed.get(member.channel, ())
             refs = (event.ref for event in events if event.kind == "delete")
-            if max([row.deleted, *refs]) > member.read:
-                gone[row.channel] = min(member.read, gone.get(row.channel, member.read))
+            if max([row.deleted, *refs]) > read:
+                gone[row.channel] = min(read, gone.get(row.channel, read))
         deletions = [Span((EVERYBODY, channel), after=read) for channel, read in gone.items()]
         found: dict[Whose, list[MentionRow]] = {}
         for some in _together(spans, deletions):
@@ -188,29 +211,74 @@ class Overviews:
                 found.setdefault((tally.user, tally.channel), []).append(tally)
         return found
 
-    async def _deleted(
-        self, missed: dict[str, list[Entry]], tallied: dict[Whose, list[MentionRow]]
-    ) -> set[tuple[str, int]]:
-        """What is deleted by events of which nothing has followed yet, where it counted.
+    def _floors(
+        self, rows: dict[str, ChannelRow], missed: dict[str, list[Entry]]
+    ) -> dict[str, Floor]:
+        """What retention hides, as far as what was read says so."""
+        now_ms = self._clock.wall_ms()
+        return {
+            name: known_floor(row, missed.get(name, ()), self._retention(name), now_ms)
+            for name, row in rows.items()
+        }
 
-        Almost always none: then nothing is read.
+    def _edges(
+        self,
+        members: Sequence[MemberRow],
+        rows: dict[str, ChannelRow],
+        missed: dict[str, list[Entry]],
+        floors: dict[str, Floor],
+    ) -> dict[str, int]:
+        """First entries that are kept by their number, where somebody has not read as far."""
+        edges: dict[str, int] = {}
+        for member in members:
+            name = member.channel
+            row, entries, floor = rows[name], missed.get(name, ()), floors[name]
+            head, head_n = (
+                (entries[-1].offset, entries[-1].n) if entries else (row.head, row.head_n)
+            )
+            edge = first_kept(head, self._retention(name))
+            is_read = head_n <= max(member.read_n, floor.n)
+            if edge - 1 > max(member.read, floor.offset) and not is_read:
+                edges[name] = edge
+        return edges
+
+    async def _fetch(self, wanted: dict[str, set[int]], edges: dict[str, int]) -> Sequence[Entry]:
+        """The entries that the others do not tell enough of. Almost always none: nothing is read.
+
+        Of very many the last ones are left out, and found when rows have come as far.
         """
-        wanted: dict[str, set[int]] = {}
-        for channel, entries in missed.items():
-            known = {tally.offset for tally in tallied.get((EVERYBODY, channel), ())}
-            known |= {entry.offset for entry in entries}
-            for entry in entries:
-                if entry.kind == "delete" and entry.pending and entry.ref not in known:
-                    wanted.setdefault(channel, set()).add(entry.ref)
-        if not wanted:
-            return set()
-        found = await self._store.fetch(wanted)
-        return {(entry.channel, entry.offset) for entry in found if entry.counts}
+        places = list(edges.items())
+        places += [(name, ref) for name, refs in wanted.items() for ref in refs]
+        by_channel: dict[str, set[int]] = {}
+        for name, offset in places[:FETCHED_MAX]:
+            by_channel.setdefault(name, set()).add(offset)
+        return await self._store.fetch(by_channel, stubs=True) if by_channel else ()
+
+    def _retention(self, channel: str) -> Retention:
+        try:
+            options = self._stage.options(channel)
+        except CommandRefused:
+            return EVERYTHING  # its namespace is not configured any more, and may be again
+        return Retention(options.history_size, options.history_ttl_ms)
 
 
 def peer_of(row: ChannelRow, user: str) -> str:
     """The other user of a direct channel; "" where that is not known any more."""
     return row.peer if row.created_by == user else row.created_by
+
+
+def _deletes(
+    missed: dict[str, list[Entry]], tallied: dict[Whose, list[MentionRow]]
+) -> dict[str, set[int]]:
+    """What is deleted by events of which nothing has followed yet."""
+    wanted: dict[str, set[int]] = {}
+    for channel, entries in missed.items():
+        known = {tally.offset for tally in tallied.get((EVERYBODY, channel), ())}
+        known |= {entry.offset for entry in entries}
+        for entry in entries:
+            if entry.kind == "delete" and entry.pending and entry.ref not in known:
+                wanted.setdefault(channel, set()).add(entry.ref)
+    return wanted
 
 
 def _of(tallied: dict[Whose, list[MentionRow]], member: MemberRow) -> list[MentionRow]:

@@ -2,7 +2,8 @@
 
 Entries that count are numbered in the log (`Entry.n`), and a read marker has the number of the
 entry it is at. So what is unread is the number at the head less that at the marker, less what has
-been deleted in between; no row for each recipient of a message is needed. Rows may lag behind the
+been deleted in between; no row for each recipient of a message is needed. Where retention has taken
+more than was read, what is left begins there (`floors`). Rows may lag behind the
 log by what was appended in the last seconds: those entries are given beside them, and the result is
 as of the last one.
 """
@@ -13,6 +14,7 @@ from typing import Final
 import msgspec
 
 from realtime.chat import previews
+from realtime.chat.floors import GROUND, Floor
 from realtime.chat.previews import Preview
 from realtime.chat.views import mentions_of, user_of
 from realtime.model import Entry
@@ -27,14 +29,15 @@ class State(msgspec.Struct, frozen=True):
     """A channel to one of its members, at one moment.
 
     `head` and `head_n` are of its last entry, `read` and `read_n` of the marker, which is never
-    behind what the user has sent. `last`: see `previews`. `marked`: as unread, by hand.
+    behind what the user has sent. What counts as unread is after `after`: the marker, or what
+    retention has taken. `last`: see `previews`.
     """
 
     row: ChannelRow
     member: MemberRow
     head: int
     head_n: int
-    head_at: int
+    after: int
     read: int
     read_n: int
     delivered: int
@@ -49,20 +52,23 @@ def state(
     missed: Sequence[Entry] = (),
     tallied: Iterable[MentionRow] = (),
     deleted: Collection[int] = (),
+    floor: Floor = GROUND,
 ) -> State:
     """A channel to a member of it.
 
     `missed` are its entries after `row.head`, in order; `tallied` the rows of MENTIONS, of the user
     and of EVERYBODY, after `member.read`, or more. `deleted` are entries that counted and of which
-    no row says yet that they were deleted.
+    no row says yet that they were deleted. `floor`: of the channel, see `floors`.
     """
-    head, head_n, head_at = row.head, row.head_n, row.head_at
+    head, head_n = row.head, row.head_n
     read, read_n = member.read, member.read_n
     for entry in missed:
         if entry.offset > head:
-            head, head_n, head_at = entry.offset, entry.n, entry.at
+            head, head_n = entry.offset, entry.n
         if is_own(entry, member.user) and entry.offset > read:
             read, read_n = entry.offset, entry.n
+    after = max(read, floor.offset)
+    left = head_n - max(read_n, floor.n)
     tallied = list(tallied)
     gone = {tally.offset for tally in tallied if tally.user == EVERYBODY} | set(deleted)
     gone |= {entry.offset for entry in missed if entry.counts and entry.deleted_at}
@@ -78,12 +84,12 @@ def state(
         member,
         head,
         head_n,
-        head_at,
+        after,
         read,
         read_n,
         max(member.delivered, read),
-        unread(head_n - read_n, sum(read < offset <= head for offset in gone), member.unread != 0),
-        sum(offset > read for offset in mentioned - gone),
+        unread(left, sum(after < offset <= head for offset in gone), member.unread != 0),
+        sum(offset > after for offset in mentioned - gone),
         last_of(row, missed),
     )
 

@@ -1,11 +1,13 @@
 """Users who do anything on two nodes, and what a recount of the log says is unread for them.
 
-Nodes see each other's entries, and write their rows a second or two later, if they do not die.
+Nodes see each other's entries, and write their rows a second or two later, if they do not die. The
+recount is over what is to be seen: a log may be kept whole, by number or by age.
 """
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 from unittest.mock import patch
 
 import msgspec
@@ -21,11 +23,15 @@ from hypothesis.stateful import (
 
 from realtime.chat import markers
 from realtime.chat.calls.markers import Synced, SyncedChannel
+from realtime.chat.leftovers import Leftovers
 from realtime.chat.ports import ChatStore
 from realtime.chat.views import mentions_of
 from realtime.model import Entry, Retention
+from realtime.settings.durations import Duration
+from realtime.settings.schema import ChannelOptions
+from realtime.stores.base import Page
 from realtime.stores.sqlite import SQLiteStore
-from tests.support.chat import ManualClock
+from tests.support.chat import ROOM, ManualClock
 from tests.support.inboxes import (
     ChatNode,
     chat_node,
@@ -77,6 +83,9 @@ class Phone:
 class Recounted(RuleBasedStateMachine):
     """Users of two nodes write, delete, read, leave and come back."""
 
+    options: ClassVar[ChannelOptions] = ROOM
+    """Of all the rooms."""
+
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
@@ -113,7 +122,9 @@ class Recounted(RuleBasedStateMachine):
     def begin(self) -> None:
         for store in dict.fromkeys(self.stores):
             self.run(store.open())
-        self.nodes = [chat_node(store, self.clock) for store in self.stores]
+        rooms = {"room": self.options}
+        self.nodes = [chat_node(store, self.clock, None, rooms) for store in self.stores]
+        self.leftovers = Leftovers(self.store, self.nodes[0].stage, self.clock)
         connected(self.nodes)
         self.run(self.make())
 
@@ -130,11 +141,17 @@ class Recounted(RuleBasedStateMachine):
     async def write(self, node: int, entry: Any) -> int:
         return await self.nodes[node].write(entry)
 
-    async def log(self, room: str) -> list[Entry]:
-        page = await self.store.read(
-            room, limit=10_000, retention=Retention(-1, 0), now_ms=self.clock.now_ms
+    @property
+    def retention(self) -> Retention:
+        return Retention(self.options.history_size, self.options.history_ttl_ms)
+
+    async def page(self, room: str) -> Page:
+        return await self.store.read(
+            room, limit=10_000, retention=self.retention, now_ms=self.clock.now_ms
         )
-        return list(page.entries)
+
+    async def log(self, room: str) -> list[Entry]:
+        return list((await self.page(room)).entries)
 
     async def a_message(self, room: str, which: int) -> Entry | None:
         messages = [entry for entry in await self.log(room) if entry.kind == "message"]
@@ -230,7 +247,7 @@ class Recounted(RuleBasedStateMachine):
         reader = self.readers[room, user]
         if not reader.is_member:
             return
-        head = (await self.log(room))[-1].offset
+        head = (await self.page(room)).head
         params: dict[str, Any] = {"channel": room}
         if place is not None:
             # Backwards, forwards, and beyond the end.
@@ -287,7 +304,11 @@ class Recounted(RuleBasedStateMachine):
         if self.nodes:
             self.run(self.badged())
 
+    async def tidied(self) -> None:
+        """What has to be done before everything is as a recount says; nothing, as a rule."""
+
     async def badged(self) -> None:
+        await self.tidied()
         for user in USERS:
             counts = await self.recount(user)
             badge = (await self.nodes[0].call(user, "chat.badge")).badge
@@ -300,6 +321,7 @@ class Recounted(RuleBasedStateMachine):
                     await self.looked(node, user)
 
     async def looked(self, node: int, user: str) -> None:
+        await self.tidied()
         counts = await self.recount(user)
         phone = self.phones[user]
         phone.take(await self.nodes[node].sync(user, since=phone.since))
@@ -314,9 +336,9 @@ class Recounted(RuleBasedStateMachine):
 
     async def shown(self, item: SyncedChannel) -> None:
         """The last message is the last one, as it is."""
-        log = await self.log(item.channel)
-        assert (item.head, item.n) == (log[-1].offset, log[-1].n)
-        said = [entry for entry in log if entry.counts]
+        page = await self.page(item.channel)
+        assert (item.head, item.n) == (page.head, page.head_n)
+        said = [entry for entry in page.entries if entry.counts]
         if not said:
             assert item.last is None
         if not said or item.channel in self.vague:
@@ -340,6 +362,33 @@ class Recounted(RuleBasedStateMachine):
             mentions = sum(entry.kind == "message" and user in mentions_of(entry) for entry in log)
             counts[room] = (max(unread, int(reader.marked)), mentions)
         return counts
+
+
+class RecountedBySize(Recounted):
+    """Logs are kept by number: at any moment what is hidden is unread for nobody."""
+
+    options = dataclasses.replace(ROOM, history_size=3)
+
+    @rule()
+    def leftovers_are_removed(self) -> None:
+        self.run(self.leftovers.round())
+
+    @rule()
+    def what_is_hidden_is_removed(self) -> None:
+        self.run(self.swept())
+
+    async def swept(self) -> None:
+        now_ms = self.clock.now_ms
+        await self.store.sweep(lambda _: self.retention, now_ms=now_ms, after="", limit=10_000)
+
+
+class RecountedByAge(RecountedBySize):
+    """Logs are kept by age: that is so once leftovers have been looked for."""
+
+    options = dataclasses.replace(ROOM, history_ttl=Duration(2_500))
+
+    async def tidied(self) -> None:
+        await self.leftovers.round()
 
 
 def recounted(
