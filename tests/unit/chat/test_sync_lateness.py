@@ -1,7 +1,7 @@
 """`chat.sync` tells of what was written long after what it is of."""
 
 from realtime.chat.caller import Caller
-from realtime.chat.calls.markers import Sync
+from realtime.chat.calls.markers import Sync, Synced
 from realtime.chat.channel_folds import ChannelFolds
 from realtime.chat.overview import Overviews
 from realtime.chat.sync import Syncing
@@ -27,8 +27,10 @@ async def test_a_member_is_told_of_a_channel_that_a_dead_node_has_brought_them_i
         await parts.store.write([Write(CHANNELS, (A,), set=seen)])
         clock.now_ms += 90_000
         before = await sync(BOB, Sync())
+        assert isinstance(before, Synced)
         assert before.channels == []
         await parts.around.ledger.sweep()
         clock.now_ms += 1_000
         after = await sync(BOB, Sync(since=before.since))
+        assert isinstance(after, Synced)
         assert [item.channel for item in after.channels] == [A]
