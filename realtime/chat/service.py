@@ -90,8 +90,7 @@ class ChatService:
         self.ledger = around.ledger
         self._allowances = allowances
         self._answers = Answers(store, clock, ttl_ms=settings.answers_ttl.ms)
-        blocks = Blocks(around)
-        rooms = memberships.rooms
+        blocks, rooms = Blocks(around), memberships.rooms
         contents = Contents(data_max_bytes=data_max_bytes, hook=hook)
         self._tiers = Tiers(stage)
         self._counters = Counters(stage, clock)
