@@ -40,6 +40,7 @@ from realtime.chat.ports import Clock, Stage
 from realtime.chat.presence import Presence
 from realtime.chat.rpc import Calls
 from realtime.chat.sanctions import Sanctions
+from realtime.chat.scrubs import Scrubs
 from realtime.chat.table import ALL
 from realtime.chat.tiers import Tiers
 from realtime.chat.typing import Typing
@@ -118,12 +119,11 @@ class ChatService:
             counters=self._counters,
             namespaces=_with("feed", namespaces),
         )
-        feeds = _with("feed", namespaces)
         eraser = Eraser(
             store,
             forget=stage.forget,
             recount=messages.summaries.recount,
-            feeds=lambda user: [feed_of(namespace, user) for namespace in feeds],
+            feeds=lambda user: [feed_of(name, user) for name in _with("feed", namespaces)],
         )
         self.law = Law(store, clock, eraser, sign_out=stage.sign_out, is_alone=others is None)
         self._leftovers = Leftovers(store, stage, clock, may=may)
@@ -139,6 +139,7 @@ class ChatService:
             Moderation(around),
             AuditLog(around),
         )
+        self._scrubs = Scrubs(store, around.ledger, clock)
         own = (self.inbox, self._typing, self._users, self._presence, self._feeds, self.law)
         self.calls = _calls(allowances, *rest, messages, blocks, *own)
 
@@ -191,6 +192,7 @@ class ChatService:
             tasks.create_task(self._feeds.run(), name="feeds")
             tasks.create_task(self.law.run(), name="erasures")
             tasks.create_task(self._leftovers.run(), name="leftovers")
+            tasks.create_task(self._scrubs.run(), name="scrubs")
             tasks.create_task(self._every(SWEEP_S, self.ledger.sweep), name="folds")
             tasks.create_task(self._every(ANSWERS_SWEEP_S, self._answers.sweep), name="answers")
 
