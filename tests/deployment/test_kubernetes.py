@@ -182,7 +182,7 @@ def test_ports_have_the_names_that_services_and_the_ingress_use() -> None:
 def test_the_internal_port_is_in_no_ingress() -> None:
     (ingress,) = manifests.of_kind("Ingress")
     paths = [path for rule in ingress["spec"]["rules"] for path in rule["http"]["paths"]]
-    assert {path["path"] for path in paths} == {"/connection", "/emulation"}
+    assert {path["path"] for path in paths} == {"/connection", "/api/v1", "/emulation"}
     assert {path["backend"]["service"]["port"]["name"] for path in paths} == {"public"}
 
 

@@ -14,6 +14,7 @@ from typing import Final
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from realtime.settings.schema import ClientSettings, ServerSettings
 from tests.deployment.children import Children, started
@@ -50,9 +51,8 @@ class Proxied:
 
     async def ask(self, path: str, *, method: str = "GET", port: int = 8080) -> tuple[int, str]:
         """One request on a connection of its own: status and text of the answer."""
-        async with self.session.request(
-            method, f"http://{self.address}:{port}{path}", headers={"Connection": "close"}
-        ) as answer:
+        url = URL(f"http://{self.address}:{port}{path}", encoded=True)
+        async with self.session.request(method, url, headers={"Connection": "close"}) as answer:
             return answer.status, await answer.text()
 
     @contextlib.asynccontextmanager
@@ -127,12 +127,30 @@ async def test_a_websocket_is_passed_on_as_it_is(proxied: Proxied) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/api/publish", "/metrics", "/health", "/ready", "/x/connection/"]
+    "path",
+    [
+        "/",
+        "/api/publish",
+        "/api/v10/sync",
+        "/x/api/v1/sync",
+        "/metrics",
+        "/health",
+        "/ready",
+        "/x/connection/",
+    ],
 )
 async def test_what_is_not_public_is_not_asked_of_a_hub(proxied: Proxied, path: str) -> None:
     async with proxied.both():
         assert (await proxied.ask(path))[0] == 404
         assert [request for hub in proxied.hubs for request in hub.of_clients()] == []
+
+
+async def test_chat_over_http_is_passed_on_as_it_is(proxied: Proxied) -> None:
+    path = "/api/v1/channels/chat%3Ax/messages/7/reactions/%F0%9F%91%8D?client_id=a%2Fb"
+    async with proxied.both():
+        assert (await proxied.ask(path, method="DELETE"))[0] == 200
+        seen = [request for hub in proxied.hubs for request in hub.of_clients()]
+    assert [(request.port, request.target) for request in seen] == [(8000, path)]
 
 
 async def test_backends_reach_the_internal_ports_api_and_nothing_else(proxied: Proxied) -> None:
@@ -174,7 +192,10 @@ async def test_hubs_that_are_replaced_quickly_leave_nobody_outside(proxied: Prox
                     stack.callback(writer.close)
 
 
-@pytest.mark.parametrize(("path", "port"), [("/emulation", 8080), ("/api/publish", 9000)])
+@pytest.mark.parametrize(
+    ("path", "port"),
+    [("/emulation", 8080), ("/api/v1/channels/x/messages", 8080), ("/api/publish", 9000)],
+)
 async def test_a_post_that_was_sent_is_not_sent_again(
     proxied: Proxied, path: str, port: int
 ) -> None:
