@@ -36,8 +36,11 @@ logger = logging.getLogger(__name__)
 ROUND_S: Final = 10.0
 """Between two rounds, in seconds."""
 
+ROWS: Final = 500
+"""Channels that one round passes, where most are kept for good."""
+
 CHANNELS_MAX: Final = 50
-"""Channels that one round looks at."""
+"""Channels whose logs one round looks at."""
 
 REMOVED_MAX: Final = 1_000
 """Rows of one table that a round removes for a channel; the next one removes more."""
@@ -88,29 +91,42 @@ class Leftovers:
 
     async def round(self) -> int:
         """The next channels; answers how many rows were removed. Raises StoreError."""
-        rows = await self._store.find(CHANNELS, Span(after=self._after), limit=CHANNELS_MAX)
-        removed = 0
+        rows = await self._store.find(CHANNELS, Span(after=self._after), limit=ROWS)
+        removed = looked = 0
+        # After the last one of all comes the first one again.
+        following = rows[-1].channel if len(rows) == ROWS else ""
         for row in rows:
-            removed += await self.clear(row)
-        self._after = rows[-1].channel if len(rows) == CHANNELS_MAX else ""
+            retention = self._retention(row.channel)
+            if retention is None:
+                continue
+            if looked == CHANNELS_MAX:
+                break
+            removed += await self.clear(row, retention)
+            looked += 1
+            self._after = row.channel
+        else:
+            self._after = following
         return removed
 
-    async def clear(self, row: ChannelRow) -> int:
-        """Remove what is left of a channel's messages that are gone. Raises StoreError."""
-        channel = row.channel
+    def _retention(self, channel: str) -> Retention | None:
+        """What may be seen of a channel's log; None where that is all, or nobody knows."""
         try:
             options = self._stage.options(channel)
         except CommandRefused:
-            return 0
+            return None
         if options.history_size < 0 and not options.history_ttl_ms:
-            return 0
-        retention = Retention(options.history_size, options.history_ttl_ms)
+            return None
+        return Retention(options.history_size, options.history_ttl_ms)
+
+    async def clear(self, row: ChannelRow, retention: Retention) -> int:
+        """Remove what is left of a channel's messages that are gone. Raises StoreError."""
+        channel = row.channel
         page = await self._store.read(
             channel, limit=1, retention=retention, now_ms=self._clock.wall_ms()
         )
         # Where nothing is to be seen any more, everything up to the head is gone.
         floor = floor_of_page(page)
-        if options.chat == "room" and floor.offset > row.hidden:
+        if row.kind != "feed" and floor.offset > row.hidden:
             await self._store.write([self._hidden(row, floor)])
         removed = 0
         for table, by in _TABLES:

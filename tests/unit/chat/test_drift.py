@@ -212,6 +212,25 @@ async def test_a_preview_past_its_time_is_removed_from_the_row(clock: ManualCloc
     await store.close()
 
 
+async def test_previews_do_not_wait_for_channels_to_be_counted(clock: ManualClock) -> None:
+    store = SQLiteStore(":memory:")
+    await store.open()
+    brief = dataclasses.replace(ROOM, history_ttl=Duration(60_000))
+    node = chat_node(store, clock, None, {"room": brief})
+    channels = [f"room:{index}" for index in range(5)]
+    for channel in channels:
+        await node.write(created(channel, {"ann": "owner"}, clock.now_ms))
+        await node.write(message("ann", channel, clock.now_ms, "planted"))
+    await node.settle()
+    clock.now_ms += 60_000
+    # One of them is counted, and the last message of none is kept.
+    await node.inbox.check.round()
+    assert node.inbox.check.drift.channels == 1
+    for channel in channels:
+        assert (await row_of(node, channel)).last == b""
+    await store.close()
+
+
 def entry(offset: int, n: int, counts: bool = True) -> Entry:
     return Entry(A, offset, b"{}", 1, n=n, counts=counts)
 

@@ -2,6 +2,9 @@
 
 import dataclasses
 
+import pytest
+
+from realtime.chat import leftovers
 from realtime.chat.leftovers import Leftovers
 from realtime.model import NewEntry
 from realtime.rows import CHANNELS, MENTIONS, PINS, REACTIONS, REFERENCES
@@ -64,3 +67,17 @@ async def test_where_nothing_is_to_be_seen_any_more_everything_goes() -> None:
         await fill(parts)
         assert await Leftovers(parts.store, parts.stage, parts.clock).round() == 24
         assert await left(parts) == [set()] * 4
+
+
+async def test_a_round_passes_what_is_kept_for_good_and_each_channel_has_its_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(leftovers, "CHANNELS_MAX", 2)
+    async with chat_parts(room=SHORT, all=ROOM) as parts:
+        for name in ("all:a", "all:b", "all:c", "room:a", "room:b", "room:c"):
+            await parts.store.append([NewEntry(name, "u:ada", "1", b"{}", 1)])
+            rows = [Write(CHANNELS, (name,), set={"kind": "room"})]
+            rows.append(Write(MENTIONS, ("bob", name, 0)))
+            await parts.store.write(rows)
+        found = Leftovers(parts.store, parts.stage, parts.clock)
+        assert [await found.round() for _ in range(3)] == [2, 1, 0]
