@@ -68,8 +68,7 @@ class MemberRow(msgspec.Struct, frozen=True):
     "banned", "" (left, or only invited: `invited_at`). `muted_until` and `banned_until`: -1 is for
     ever. `offset`: of the last `member` entry folded in. A marker is an offset and its n;
     `delivered` is never behind `read`. `unread`: from where it was marked as unread by hand.
-    `notify` and what belongs to it is for push. `blocks`: in a direct channel, that the user blocks
-    the other one; follows from BLOCKS.
+    `blocks`: in a direct channel, that the user blocks the other one; follows from BLOCKS.
     `sent_at` and `sent_id` are of the last message in a channel in slow mode: when (ms), and its
     client id.
 
@@ -93,10 +92,8 @@ class MemberRow(msgspec.Struct, frozen=True):
     delivered_n: int = 0
     read: int = 0
     read_n: int = 0
-    read_at: int = 0
     unread: int = 0
     receipts_off: int = 0
-    notify: str = ""
     covered_from: int = 0
     sent_at: int = 0
     sent_id: str = ""

@@ -184,7 +184,6 @@ class Heads:
                             "delivered_n": n,
                             "read": offset,
                             "read_n": n,
-                            "read_at": now_ms,
                             "changed_at": now_ms,
                         },
                         present=True,

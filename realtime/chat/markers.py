@@ -228,7 +228,6 @@ def _writes(
             highest[f"{name}_n"] = max(place.n, highest.get(f"{name}_n", 0))
         if move.marker == "read":
             fields["unread"] = 0
-            highest["read_at"] = now_ms
     return [
         Write(MEMBERS, key, set=fields, highest=highest, present=True)
         for key, (fields, highest) in moved.items()

@@ -225,7 +225,6 @@ def _synced(found: State, other: str, peer: UserRow | None) -> SyncedChannel:
         found.delivered if found.delivered > found.read else 0,
         member.unread,
         row.archived_at != 0,
-        member.notify,
     )
 
 

@@ -67,8 +67,8 @@ async def test_every_table_keeps_every_field(store: TabledStore, table: Table[An
 
 async def test_later_writes_change_what_they_name_and_nothing_else(store: TabledStore) -> None:
     await store.write([Write(MEMBERS, ANN, set={"role": "owner", "joined_at": 5})])
-    await store.write([Write(MEMBERS, ANN, set={"joined_at": 7, "notify": "all"})])
-    assert await one(store, MEMBERS, *ANN) == member(role="owner", joined_at=7, notify="all")
+    await store.write([Write(MEMBERS, ANN, set={"joined_at": 7, "sent_id": "all"})])
+    assert await one(store, MEMBERS, *ANN) == member(role="owner", joined_at=7, sent_id="all")
 
 
 async def test_texts_are_kept_and_told_apart(store: TabledStore) -> None:

@@ -99,8 +99,8 @@ async def test_below_one_field_while_others_change(store: TabledStore) -> None:
         ({"role": "owner", "offset": 5, "unread": 0}, True),
         ({"role": ""}, False),
         ({"role": "owner", "offset": 4}, False),
-        ({"notify": "", "read": 0}, True),
-        ({"notify": "x", "read": 0}, False),
+        ({"sent_id": "", "read": 0}, True),
+        ({"sent_id": "x", "read": 0}, False),
     ],
 )
 async def test_only_where_fields_are_equal(

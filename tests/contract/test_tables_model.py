@@ -95,7 +95,7 @@ def writes(draw: st.DrawFn) -> Write | Removal:
     return Write(
         MEMBERS,
         key,
-        set=draw(_disjoint({"role": roles, "offset": numbers, "notify": users})),
+        set=draw(_disjoint({"role": roles, "offset": numbers, "sent_id": users})),
         initial=draw(_disjoint({"joined_at": numbers, "invited_by": users})),
         highest=draw(_disjoint({"read": numbers, "delivered": numbers})),
         add=draw(_disjoint({"read_n": st.integers(-3, 3), "unread": numbers})),

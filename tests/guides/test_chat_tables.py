@@ -134,7 +134,6 @@ def test_limits_are_those_of_the_program() -> None:
         [BLOCKS_MAX],
     ]
     assert channels.AVATAR_MAX == users.AVATAR_MAX
-    assert messages.PAGE_DEFAULT == markers.PAGE_DEFAULT == fields.PAGE_DEFAULT
     assert WATCHED_PER_USER_MAX == BLOCKS_MAX
     assert f"1 to {fields.CLIENT_ID_MAX} characters" in pages()["chat"]
     assert CLIENT_ID_MAX == fields.CLIENT_ID_MAX

@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from realtime.chat.calls.fields import ChannelId, Cursor, Limit
+from realtime.chat.calls.fields import PAGE_DEFAULT, ChannelId, Cursor, Limit
 from realtime.chat.operations import Operation
 from realtime.chat.previews import Preview
 
@@ -13,8 +13,6 @@ SYNC_MAX: Final = 500
 
 SYNC_MAX_BYTES: Final = 148_000
 """The most JSON that it is."""
-
-PAGE_DEFAULT: Final = 50
 
 Place = Annotated[int, msgspec.Meta(ge=1, le=1 << 53, description="The offset of an entry.")]
 
@@ -115,7 +113,6 @@ class SyncedChannel(msgspec.Struct, frozen=True, omit_defaults=True):
     delivered: int = 0
     unread_from: int = 0
     archived: bool = False
-    notify: str = ""
 
 
 class Invitation(msgspec.Struct, frozen=True):

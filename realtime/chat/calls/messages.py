@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from realtime.chat.calls.fields import ChannelId, ClientId, Cursor, Limit, UserId
+from realtime.chat.calls.fields import PAGE_DEFAULT, ChannelId, ClientId, Cursor, Limit, UserId
 from realtime.chat.operations import Operation, Written
 
 MENTIONS_MAX: Final = 50
@@ -18,9 +18,6 @@ OWN_EMOJIS_MAX: Final = 40
 
 PINNED_MAX: Final = 50
 """Messages of one channel that may be pinned at once."""
-
-PAGE_DEFAULT: Final = 50
-"""Things on a page, unless the call says how many."""
 
 MessageOffset = Annotated[
     int, msgspec.Meta(ge=1, le=1 << 53, description="The offset of a message.")

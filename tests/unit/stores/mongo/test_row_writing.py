@@ -252,7 +252,7 @@ async def forget_fields(database: Database, table: Table[Row], *fields: str) -> 
     [
         ({"below": ("offset", 1)}, True),
         ({"below": ("offset", 0)}, False),
-        ({"equals": {"offset": 0, "notify": "", "role": "owner"}}, True),
+        ({"equals": {"offset": 0, "sent_id": "", "role": "owner"}}, True),
         ({"equals": {"offset": 1}}, False),
         ({"equals": {"offset": 0, "role": "x"}}, False),
     ],
@@ -262,7 +262,7 @@ async def test_a_condition_on_a_field_that_is_not_there_is_one_on_its_default(
 ) -> None:
     others = [MemberRow("room", "bob", role="owner"), MemberRow("a", "ann", role="owner")]
     await keep(mongo_store, MEMBERS, ann(role="owner"), *others)
-    await forget_fields(database, MEMBERS, "offset", "notify")
+    await forget_fields(database, MEMBERS, "offset", "sent_id")
     assert await mongo_store.decide(write(set={"unread": 1}, **fields)) is holds
     found = await mongo_store.find(MEMBERS, Span(), limit=9)
     assert [row.user for row in found if row.unread] == ["ann"] * holds

@@ -108,7 +108,7 @@ async def write_everything(store: MongoStore) -> None:
         {"absent": True},
         {"present": True},
         {"below": ("offset", 5)},
-        {"equals": {"role": "$ne", "notify": ""}},
+        {"equals": {"role": "$ne", "sent_id": ""}},
     ]
     writes: list[Write | Removal] = [msgspec.structs.replace(write, **form) for form in forms]
     writes += [write, Removal(MEMBERS, key, equals={"role": "$gt"}), Removal(USERS, ("$u",))]
