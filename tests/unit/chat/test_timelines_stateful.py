@@ -309,10 +309,11 @@ class Timelines(RuleBasedStateMachine):
         task, goes_on = self.run(halted(self.reader, page, call))
         # What was copied before the page was begun may cease to wait, what is copied now lingers.
         self.end_lingering()
+        followed = {author for follower, author in self.follows if follower == user}
         at_some_time = set(at_first)
         for what in data.draw(st.lists(meanwhile, max_size=3)):
             self.change(what, user)
-            at_some_time |= set(self.expected(user))
+            at_some_time |= {place for place, (by, _) in self.posts.items() if by in followed}
         goes_on.set()
         page = self.run(ended(task))
         at_last = self.expected(user)
