@@ -68,6 +68,7 @@ class Allowances:
             kind: KeyedBuckets(_rate(settings, kind), USERS_MAX) for kind in kinds
         }
         self._now = clock.monotonic
+        self._alone = True
         self._nodes: Callable[[], int] = lambda: 1
         self._tell: Callable[[Sequence[Spending]], object] = lambda _: None
         self._untold: dict[Key, float] = {}
@@ -98,6 +99,7 @@ class Allowances:
         `nodes` answers how many nodes live, this one included. `tell` never waits, and is given at
         most WORD_MAX spendings, for the others' `spent_elsewhere`.
         """
+        self._alone = False
         self._nodes = nodes
         self._tell = tell
 
@@ -109,6 +111,11 @@ class Allowances:
         buckets = self._buckets[what]
         rate = buckets.rate
         if not rate.enabled:
+            return
+        if self._alone and cost == 1.0:
+            wait_s = buckets.admit(user, self._now())
+            if wait_s > 0:
+                raise too_many(wait_s)
             return
         burst = max(rate.burst, 1.0)
         cost = min(cost, burst)

@@ -89,7 +89,15 @@ class Heads:
         Never waits.
         """
         self.note(entry.channel, entry.offset, entry.n, entry.at, last)
-        user = user_of(entry) if last is not None else ""
+        if last is not None:
+            self.sent(entry)
+
+    def sent(self, entry: Entry) -> None:
+        """This node has appended a message that counts: its sender has read all up to it.
+
+        To be called before `committed` with the same or a later one. Never waits.
+        """
+        user = user_of(entry)
         if user:
             key = (entry.channel, user)
             before = self._sent.get(key)

@@ -27,6 +27,12 @@ from realtime.cluster.retention import always
 from realtime.errors import CommandRefused
 from realtime.model import Entry
 
+GATHER_S: Final = 0.2
+"""How long messages are gathered before their channels are looked at, in seconds."""
+
+GATHERED_MAX: Final = 50_000
+"""Senders and their channels that are gathered; with one more they are looked at at once."""
+
 FLUSH_TIMEOUT_S: Final = 10.0
 """How long the last write may take when the hub stops; what is then left is found in the log."""
 
@@ -45,6 +51,11 @@ class Inbox:
         may: Callable[[], Awaitable[bool]] = always,
     ) -> None:
         self._stage = around.stage
+        self._tiers = tiers
+        # The newest messages of each channel, and of each sender there, since the last look.
+        self._newest: dict[str, Entry] = {}
+        self._own: dict[tuple[str, str], Entry] = {}
+        self._gathered = asyncio.Event()
         self.heads = Heads(around)
         self.overviews = Overviews(around, namespaces, overdue=self._found)
         self.hints = Hints(around, rosters)
@@ -62,7 +73,41 @@ class Inbox:
         }
 
     def committed(self, entry: Entry) -> None:
-        """This node has appended an entry to a chat channel. Never waits."""
+        """This node has appended an entry to a chat channel. Never waits.
+
+        Of messages that change nothing else only the newest of each channel, and of each sender
+        there, is looked at, a moment later: there may be thousands a second.
+        """
+        if entry.kind == "message" and entry.counts and not entry.pending:
+            channel = entry.channel
+            newest = self._newest.get(channel)
+            if newest is None or newest.offset < entry.offset:
+                self._newest[channel] = entry
+            self._own[channel, entry.sender] = entry
+            if len(self._own) >= GATHERED_MAX:
+                self.gather()
+            self._gathered.set()
+            return
+        self._committed(entry)
+
+    def gather(self) -> None:
+        """Look at what was gathered until now."""
+        newest, self._newest = self._newest, {}
+        own, self._own = self._own, {}
+        for entry in own.values():
+            self.heads.sent(entry)
+        for entry in newest.values():
+            self._committed(entry)
+
+    async def _gather(self) -> None:
+        while True:
+            await self._gathered.wait()
+            await asyncio.sleep(GATHER_S)
+            self._gathered.clear()
+            self.gather()
+
+    def _committed(self, entry: Entry) -> None:
+        self._tiers.of(entry.channel)
         last = self._note(entry)
         try:
             is_room = self._stage.options(entry.channel).chat == "room"
@@ -83,6 +128,7 @@ class Inbox:
 
     async def truncated(self, channel: str) -> None:
         """A channel's log was emptied. Raises StoreError."""
+        self.gather()
         await self.heads.truncated(channel)
 
     async def run(self) -> None:
@@ -92,6 +138,7 @@ class Inbox:
         """
         try:
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._gather(), name="gathering")
                 tasks.create_task(self.heads.run(), name="heads")
                 tasks.create_task(self.markers.run(), name="markers")
                 tasks.create_task(self.hints.run(), name="hints")
@@ -103,4 +150,5 @@ class Inbox:
 
     async def flush(self) -> None:
         """Write what was noted. Never raises for the store's sake."""
+        self.gather()
         await self.heads.finish(FLUSH_TIMEOUT_S)

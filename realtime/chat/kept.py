@@ -8,6 +8,7 @@ tells, and a value is good for a second.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Final, Generic, TypeVar
 
 from realtime.chat.ports import Clock
@@ -56,7 +57,7 @@ class Kept(Generic[Value]):
     `opened` and `closed` say where the channel is live, `live_s` how long a value is kept there.
     """
 
-    def __init__(self, clock: Clock, *, kept_max: int, live_s: float = float("inf")) -> None:
+    def __init__(self, clock: Clock, *, kept_max: int, live_s: float = inf) -> None:
         self._clock = clock
         self._kept_max = kept_max
         self._live_s = live_s
@@ -165,10 +166,13 @@ class Kept(Generic[Value]):
         kept = self._kept.get(place)
         if kept is None:
             return None
-        if kept.live is not self._live.get(place[0]) or kept.until <= self._clock.monotonic():
+        if kept.live is not self._live.get(place[0]) or (
+            kept.until != inf and kept.until <= self._clock.monotonic()
+        ):
             del self._kept[place]
             return None
-        self._kept.move_to_end(place)
+        if len(self._kept) * 2 > self._kept_max:  # else none will have to go soon
+            self._kept.move_to_end(place)
         return kept
 
     def _outdate(self, place: tuple[str, str]) -> None:

@@ -30,6 +30,9 @@ from realtime.errors import INTERNAL, CommandRefused, StoreError
 from realtime.model import NewEntry
 from realtime.settings.schema import ChannelOptions
 
+VERDICTS_MAX: Final = 50_000
+"""Users in rooms who were let through and are remembered."""
+
 CLIENT_ID_MAX: Final = 64
 """Characters of a `client_id`."""
 
@@ -74,6 +77,8 @@ class Sending:
         self._blocks = blocks
         self._contents = contents
         self._slow_mode = SlowMode(around.store, around.clock)
+        # Who was let through, as what, and in which room.
+        self._verdicts: dict[tuple[str, str], tuple[Standing, Room]] = {}
         self._prefix = secrets.token_hex(8)
         self._made = 0
 
@@ -101,6 +106,17 @@ class Sending:
         options = self._doorkeeper.options(channel, "room")
         standing = self._memberships.known(channel, caller.user)
         room = self._rooms.known(channel)
+        # What a member may in a room that is as it was needs no second thought, but for what is
+        # in neither: bans by the app, and how large the room has become.
+        verdict = self._verdicts.get((caller.user, channel))
+        if (
+            verdict is not None
+            and verdict[0] is standing
+            and verdict[1] is room
+            and not self._stage.banned(caller.user, channel)
+            and (room.slow_mode_s is not None or not self._usual_slow_mode_s(channel))
+        ):
+            return entry
         if (
             standing is None
             or room is None
@@ -113,6 +129,10 @@ class Sending:
             self._judge(caller, channel, options, standing, room)
         except CommandRefused:
             return self._prepared(caller, entry, options)
+        if not standing.muted_until and not caller.is_admin:
+            if len(self._verdicts) >= VERDICTS_MAX:
+                self._verdicts.clear()
+            self._verdicts[caller.user, channel] = standing, room
         return entry
 
     async def check(self, caller: Caller, channel: str, options: ChannelOptions) -> Room:

@@ -144,7 +144,7 @@ class ChatService:
         self.calls = _calls(allowances, *rest, messages, blocks, *own)
 
     def _slow_mode_s(self, channel: str) -> int:
-        return self._tiers.rules(channel).slow_mode_s
+        return self._tiers.known(channel).slow_mode_s
 
     # What the hub calls.
 

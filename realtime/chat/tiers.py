@@ -62,6 +62,7 @@ RULES: Final[Mapping[Tier, TierRules]] = {
 
 _SMALL_MAX: Final = RULES["S"].live_max or 0
 
+_SMALL: Final = RULES["S"]
 _ORDER: Final[tuple[Tier, ...]] = tuple(RULES)
 
 
@@ -116,6 +117,11 @@ class Tiers:
         if tier != before and live:
             self._stage.signal(channel, "tier", self._encode(TierChange(tier)))
         return tier
+
+    def known(self, channel: str) -> TierRules:
+        """What the channel had when its tier was looked at last (`of`): for hot paths."""
+        tier = self._above.get(channel)
+        return RULES[tier] if tier is not None else _SMALL
 
     def rules(self, channel: str) -> TierRules:
         """What the channel has now. Never waits."""

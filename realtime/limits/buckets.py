@@ -18,6 +18,7 @@ FULL: Final = 0.0
 _SLACK_S: Final = 1e-6
 
 _SWEPT_PER_NEW_KEY: Final = 2
+_SWEPT_FROM: Final = 4_096
 
 K = TypeVar("K", bound=Hashable)
 
@@ -106,6 +107,11 @@ class KeyedBuckets(Generic[K]):
             tat = FULL
         else:
             tats.move_to_end(key)
+            if not spare:  # as almost always, and without a call
+                later = (tat if tat > now else now) + cost * rate.interval_s
+                if later - now <= rate.ahead_max_s:
+                    tats[key] = later
+                    return 0.0
         if admit(tat, now, rate, cost + spare) is None:
             tats[key] = tat
             return retry_after(tat, now, rate, cost + spare)
@@ -146,6 +152,9 @@ class KeyedBuckets(Generic[K]):
         return len(self._tats)
 
     def _make_room(self, now: float) -> None:
+        # Few keys may be there although they are full: to drop one and make it anew costs more.
+        if len(self._tats) < min(_SWEPT_FROM, self.keys_max):
+            return
         # Two for each that comes: the map shrinks to the keys in use without anyone's help.
         for _ in range(_SWEPT_PER_NEW_KEY):
             if not self._drop_if_full(now):

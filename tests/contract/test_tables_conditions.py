@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from realtime.rows import CHANNELS, MEMBERS, USERS, ChannelRow, MemberRow, UserRow
-from realtime.stores.base import Removal, Value, Write
+from realtime.stores.base import Removal, Span, Value, Write
 from tests.contract.test_tables import ANN, member
 from tests.support.table_store import TEXTS, TabledStore, every, keep, one
 
@@ -193,3 +193,19 @@ async def test_the_highest_of_many_events_at_once_is_what_stays(store: TabledSto
         row = await one(store, MEMBERS, *key)
         assert row is not None
         assert (row.role, row.offset) == ("10", 10)
+
+
+async def test_rows_that_are_raised_together_are_raised_each_by_its_own(store: TabledStore) -> None:
+    """More than fit one statement, some of them twice, some not there."""
+    keys = [("c", f"u{number:03}") for number in range(150)]
+    await store.write([Write(MEMBERS, key, set={"read": 5}) for key in keys[:140]])
+    raises = [
+        Write(MEMBERS, key, highest={"read": number, "read_n": 7}, present=True)
+        for number, key in enumerate(keys)
+    ]
+    again = [Write(MEMBERS, key, highest={"read": 3, "read_n": 9}, present=True) for key in keys]
+    await store.write(raises + again)
+    rows = {row.user: row for row in await store.find(MEMBERS, Span(("c",)), limit=500)}
+    assert list(rows) == [user for _, user in keys[:140]]
+    for number, row in enumerate(rows.values()):
+        assert (row.read, row.read_n, row.delivered) == (max(5, number), 9, 0)

@@ -43,6 +43,7 @@ class CommittingStage(KeepingStage):
         outcome = await super().append(entry)
         if self.inbox is not None and isinstance(outcome, Appended) and not outcome.duplicate:
             self.inbox.committed(self.entries[-1])
+            self.inbox.gather()
         return outcome
 
 

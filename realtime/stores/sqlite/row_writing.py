@@ -7,11 +7,15 @@ an insert that becomes an update where there may be one.
 import functools
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from itertools import groupby
+from typing import Any, Final, NamedTuple
 
-from realtime.stores.base import Removal, Table, Value, Write
+from realtime.stores.base import Key, Removal, Table, Value, Write
 from realtime.stores.sqlite import layout
 from realtime.stores.sqlite.layout import quoted
+
+RAISED_TOGETHER: Final = 64
+"""Rows of one statement that raises fields of many."""
 
 
 class _Shape(NamedTuple):
@@ -36,6 +40,58 @@ def carry_out(connection: sqlite3.Connection, write: Write | Removal) -> bool:
     sql, values = _statement(write)
     conditional = write.absent or write.present or write.below or write.equals
     return connection.execute(sql, values).rowcount > 0 or not conditional
+
+
+def carry_out_all(connection: sqlite3.Connection, writes: Sequence[Write | Removal]) -> None:
+    """All of them, those that raise fields of rows many in one statement.
+
+    A statement by itself has to get the interpreter's lock back from a busy loop, see `appending`.
+    """
+    for kind, run in groupby(writes, _raising):
+        if kind is None:
+            for write in run:
+                carry_out(connection, write)
+            continue
+        # Of two writes for one row a statement would carry out either.
+        by_key: dict[Key, list[Value]] = {}
+        for write in run:
+            if len(by_key) == RAISED_TOGETHER or write.key in by_key:
+                _raise_all(connection, kind, by_key)
+                by_key = {}
+            assert isinstance(write, Write)  # as `_raising` has found
+            by_key[write.key] = [*write.key, *write.highest.values()]
+        _raise_all(connection, kind, by_key)
+
+
+_Raising = tuple[Table[Any], tuple[str, ...]]
+
+
+def _raising(write: Write | Removal) -> _Raising | None:
+    """The table and the fields of a write that raises fields of a row, and does nothing else."""
+    if (
+        isinstance(write, Removal)
+        or not (write.present and write.highest)
+        or write.set
+        or write.add
+        or write.below
+        or write.equals
+    ):
+        return None
+    return write.table, tuple(write.highest)
+
+
+def _raise_all(
+    connection: sqlite3.Connection, kind: _Raising, by_key: Mapping[Key, list[Value]]
+) -> None:
+    table, fields = kind
+    values = [value for row in by_key.values() for value in row]
+    # A full one and what is left over: few shapes, each prepared once.
+    if len(by_key) == RAISED_TOGETHER:
+        connection.execute(_raise(table, fields, RAISED_TOGETHER), values)
+    else:
+        width = len(table.key) + len(fields)
+        for start in range(0, len(values), width):
+            connection.execute(_raise(table, fields, 1), values[start : start + width])
 
 
 def check(write: Write | Removal) -> None:
@@ -149,6 +205,19 @@ def _sets(shape: _Shape) -> list[str]:
     sets = [f"{quoted(field)} = ?" for field in shape.set]
     sets += [f"{quoted(field)} = max({quoted(field)}, ?)" for field in shape.highest]
     return sets + [f"{quoted(field)} = {quoted(field)} + ?" for field in shape.add]
+
+
+@functools.lru_cache(maxsize=64)
+def _raise(table: Table[Any], fields: tuple[str, ...], rows: int) -> str:
+    made = layout.of(table)
+    names = [*(f"k{number}" for number in range(len(made.key))), *(f"h{f}" for f in fields)]
+    row = f"({', '.join('?' * len(names))})"
+    sets = [f"{quoted(field)} = max({quoted(field)}, raised.h{field})" for field in fields]
+    same = [f"{made.name}.{quoted(key)} = raised.k{at}" for at, key in enumerate(made.key)]
+    return f"""
+        WITH raised ({", ".join(names)}) AS (VALUES {", ".join([row] * rows)})
+        UPDATE {made.name} SET {", ".join(sets)} FROM raised WHERE {" AND ".join(same)}
+    """  # noqa: S608 - declared names and question marks only
 
 
 @functools.lru_cache(maxsize=256)

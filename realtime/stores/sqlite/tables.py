@@ -41,7 +41,7 @@ class TablesOnSQLite(OpenDatabase):
             row_writing.check(write)
         if writes:
             await self._write(
-                lambda c: [row_writing.carry_out(c, write) for write in writes],
+                lambda c: row_writing.carry_out_all(c, writes),
                 rows=len(writes),
                 size=row_writing.weight(writes),
             )

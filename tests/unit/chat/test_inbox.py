@@ -8,8 +8,9 @@ from realtime.chat import heads as heads_module
 from realtime.chat.calls.markers import OPERATIONS
 from realtime.chat.rpc import Calls
 from realtime.errors import StoreUnavailable
+from realtime.model import Entry
 from realtime.rows import CHANNELS, MEMBERS
-from realtime.stores.base import Removal, Write
+from realtime.stores.base import Removal, Span, Write
 from realtime.stores.sqlite import SQLiteStore
 from tests.support.chat import ManualClock, Unlimited, caller
 from tests.support.inboxes import ChatNode, chat_node, connected, created, message
@@ -96,3 +97,22 @@ async def test_members_hear_of_a_message_while_it_runs_and_rows_are_written(
         await hinted.wait()
         await written.wait()
         running.cancel()
+
+
+async def test_of_many_messages_the_newest_of_each_channel_and_sender_are_looked_at(
+    node: ChatNode, store: LeavableStore
+) -> None:
+    await node.inbox.heads.flush()
+    for offset in range(10, 15):
+        sender = "u:bob" if offset < 13 else "u:ann"
+        node.inbox.committed(
+            Entry(A, offset, b"{}", 1, "message", sender, str(offset), n=offset, counts=True)
+        )
+    assert len(node.inbox.heads) == 0
+    node.inbox.gather()
+    assert len(node.inbox.heads) == 3
+    await node.inbox.flush()
+    (row,) = await store.get(CHANNELS, [(A,)])
+    assert (row.head, row.head_n, row.last_offset) == (14, 14, 14)
+    members = {row.user: row.read for row in await store.find(MEMBERS, Span((A,)), limit=9)}
+    assert members == {"ann": 14, "bob": 12}

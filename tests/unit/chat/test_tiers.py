@@ -147,6 +147,7 @@ async def test_the_largest_channels_are_slow_unless_somebody_has_said_how_slow()
         await send(1)
         await send(2)
         parts.stage.subscribed["room:big"] = 30_000
+        await service.call(caller("ada"), "chat.channel", b'{"channel":"room:big"}')
         await send(3)
         with pytest.raises(CallRefused) as refused:
             await send(4)

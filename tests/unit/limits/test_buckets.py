@@ -204,12 +204,13 @@ def test_a_new_key_that_is_refused_is_kept_too() -> None:
 
 
 def test_the_map_shrinks_to_the_keys_in_use() -> None:
-    buckets = KeyedBuckets[int](Rate(1, 1), 1_000)
-    for key in range(1_000):
+    """Down to a few thousand, which cost less to keep than to make again and again."""
+    buckets = KeyedBuckets[int](Rate(1, 1), 10_000)
+    for key in range(9_000):
         buckets.admit(key, 100.0)
-    for key in range(1_000, 1_500):
+    for key in range(9_000, 14_000):
         buckets.admit(key, 200.0)
-    assert len(buckets) == 500
+    assert len(buckets) == 5_000
     assert buckets.forgotten == 0
 
 
