@@ -59,7 +59,13 @@ async def _import(
 
         contents = Contents(data_max_bytes=settings.client.message_max_bytes)
         importing = Import(
-            store, service.ledger, clock, options=options, contents=contents, told=told
+            store,
+            service.ledger,
+            clock,
+            options=options,
+            contents=contents,
+            settle=service.direct_blocks.settle,
+            told=told,
         )
         return await importing.run(name, _lines(path))
     finally:

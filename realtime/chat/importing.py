@@ -10,7 +10,7 @@ read, for everybody, at the end: people who move in do not begin with thousands 
 """
 
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -77,8 +77,9 @@ class Progress(msgspec.Struct):
 class Import:
     """Imports lines. `options` answers those of a channel, None where it cannot be one.
 
-    `contents` says what may be in messages; no hook is asked. `ledger` has the folds of the
-    service; its stage appends without telling anybody.
+    `contents` says what may be in messages; no hook is asked. `settle` is told who blocks whom
+    (`DirectBlocks`). `ledger` has the folds of the service; its stage appends without telling
+    anybody.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Import:
         *,
         options: Callable[[str], ChannelOptions | None],
         contents: Contents,
+        settle: Callable[[str, str], Awaitable[None]],
         told: Callable[[Progress], None] = lambda progress: None,
     ) -> None:
         self._store = store
@@ -96,6 +98,7 @@ class Import:
         self._clock = clock
         self._options = options
         self._contents = contents
+        self._settle = settle
         self._made: set[str] = set()
         self._told = told
         self._batch: list[tuple[int, NewEntry]] = []
@@ -164,7 +167,8 @@ class Import:
                 await self._reaction(number, read)
             case BlockLine():
                 key = (read.user, read.blocked)
-                await self._store.write([Write(BLOCKS, key, initial={"at": read.at})])
+                await self._store.write([Write(BLOCKS, key, initial={"at": self._at(read.at)})])
+                await self._settle(read.user, read.blocked)
 
     def _channel(self, number: int, line: Any) -> str:
         channel: str = line.channel

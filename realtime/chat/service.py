@@ -96,7 +96,7 @@ class ChatService:
         self._tiers = Tiers(stage)
         self._counters = Counters(stage, clock)
         ChannelFolds(around)
-        DirectBlocks(around, blocks, _with("room", namespaces))
+        self.direct_blocks = DirectBlocks(around, blocks, _with("room", namespaces))
         messages = Messages(
             around, rooms, blocks=blocks, contents=contents, usual_slow_mode_s=self._slow_mode_s
         )

@@ -11,7 +11,9 @@ from realtime.chat.contents import Contents
 from realtime.chat.importing import Import, ImportRefused, Progress
 from realtime.chat.service import ChatService
 from realtime.errors import CommandRefused, StoreUnavailable
+from realtime.rows import MEMBERS
 from realtime.settings.schema import ChatSettings
+from realtime.stores.base import Span
 from tests.support.chat import FEED, ROOM, ChatParts, caller, chat_parts
 
 LINES: list[dict[str, Any]] = [
@@ -81,6 +83,7 @@ class Moving:
             self.parts.clock,
             options=lambda channel: {"room": ROOM, "feed": FEED}.get(channel.partition(":")[0]),
             contents=Contents(data_max_bytes=1_000),
+            settle=self.service.direct_blocks.settle,
         )
         return await importing.run("old.jsonl", [json.dumps(line).encode() for line in lines])
 
@@ -268,3 +271,14 @@ async def test_members_of_a_channel_that_is_there_are_brought_in_and_its_owner_s
         info = await house.call("ada", "chat.channel", channel="room:general")
         assert info["members"] == 153
         assert info["owner"] == "ada"
+
+
+async def test_who_blocks_the_other_is_spared_their_direct_channel() -> None:
+    async with moving() as house:
+        await house.run([*LINES, {"type": "block", "user": "ada", "blocked": "bob"}])
+        (pair,) = [
+            row
+            for row in await house.parts.store.find(MEMBERS, Span(), limit=99)
+            if row.user == "ada" and row.blocks
+        ]
+        assert pair.channel.startswith("room:d-")
