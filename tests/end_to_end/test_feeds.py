@@ -1,162 +1,311 @@
-"""Feeds of a running hub: by the socket and by HTTP, live and read again."""
+"""Feeds on two hubs that share a store and a bus: timelines are what a naive merge says they are.
 
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+Authors have more followers than are copied to, or fewer, and go from the one to the other; whatever
+is taken away is missing from the next page of every node; numbers are told while people look.
+"""
 
-import aiohttp
+import asyncio
+import contextlib
+import itertools
+import random
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
 import pytest
 
-from tests.support.chat_users import (
-    CHANGES,
-    RestUser,
-    SocketUser,
-    refusal,
-    rest_session,
-    rest_user,
-    socket_user,
-)
-from tests.support.processes import HubProcess
+from tests.support.chat_users import CHANGES, UNLIMITED, Refusal, SocketUser, refusal, socket_user
+from tests.support.hub_cluster import HubCluster, hub_cluster
+from tests.support.polling import eventually
 
-PRIVATE = {**CHANGES["namespaces"]["feed"], "subscribe": ["member"], "read_history": ["member"]}
+FEED: Final = {"namespace": "feed"}
 
-NUMBERS = iter(range(1_000_000))
+COPIED_MAX: Final = 2
+"""Followers of an author up to whom posts are copied."""
+
+SEED: Final = 4_711
+
+_IDS: Final = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    """A hub with feeds, some of them private, whose tests have users of their own."""
-    namespaces = {**CHANGES["namespaces"], "private": PRIVATE}
-    hub = HubProcess(tmp_path_factory.mktemp("hub"), {**CHANGES, "namespaces": namespaces})
-    try:
-        hub.start()
-        yield hub
-        assert hub.complaints() == []
-    finally:
-        hub.end()
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubCluster]:
+    """Two hubs with feeds."""
+    chat = {**UNLIMITED, "fanout_followers_max": COPIED_MAX}
+    changes = {**CHANGES, "chat": chat}
+    with hub_cluster(tmp_path_factory.mktemp("cluster"), 2, changes) as cluster:
+        yield cluster
+        assert cluster.complaints() == []
+
+
+@dataclass
+class Somebody:
+    """A user with a connection to each node."""
+
+    name: str
+    nodes: list[SocketUser]
+
+    async def post(self, text: Any, node: int = 0) -> Any:
+        """Post; what was answered."""
+        data = {"text": text}
+        return await self.nodes[node].call("feed.post", client_id=fresh_id(), data=data, **FEED)
+
+    async def follow(self, author: "Somebody", node: int = 0) -> Any:
+        """Follow somebody; the feed's channel."""
+        return (await self.nodes[node].call("feed.follow", author=author.name, **FEED))["channel"]
+
+    async def unfollow(self, author: "Somebody", node: int = 0) -> None:
+        """Follow somebody no more."""
+        await self.nodes[node].call("feed.unfollow", author=author.name, **FEED)
+
+    async def delete(self, offset: int, node: int = 0) -> None:
+        """Take a post back."""
+        await self.nodes[node].call(
+            "feed.delete", author=self.name, offset=offset, client_id=fresh_id(), **FEED
+        )
+
+    async def timeline(self, node: int, limit: int = 50) -> list[Any]:
+        """All pages of the timeline."""
+        posts: list[Any] = []
+        cursor = ""
+        while True:
+            page = await self.page(node, limit, cursor)
+            posts += page["posts"]
+            cursor = page.get("cursor", "")
+            if not cursor:
+                return posts
+
+    async def page(self, node: int, limit: int, cursor: str = "") -> Any:
+        """One page of it."""
+        return await self.nodes[node].call("feed.timeline", limit=limit, cursor=cursor, **FEED)
+
+    async def texts(self, node: int) -> list[Any]:
+        """What the timeline says."""
+        return [post["data"]["text"] for post in await self.timeline(node)]
+
+
+Meet = Callable[[str], Any]
+
+
+def fresh_id() -> str:
+    """A client id that nobody has used."""
+    return f"c{next(_IDS)}"
 
 
 @pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    """What users over HTTP share."""
-    async with rest_session() as session:
-        yield session
+async def meet(cluster: HubCluster, room: str) -> AsyncIterator[Meet]:
+    """Connect somebody of this test's own to each node."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def connect(name: str) -> Somebody:
+            user = f"{name}-{room}"
+            nodes = [
+                await stack.enter_async_context(socket_user(hub.websocket_url, user))
+                for hub in cluster.hubs
+            ]
+            return Somebody(user, nodes)
+
+        yield connect
 
 
-@pytest.fixture
-async def ann(hub: HubProcess, session: aiohttp.ClientSession) -> RestUser:
-    """An author that no other test has."""
-    return rest_user(hub, session, f"ann-{next(NUMBERS)}")
-
-
-@pytest.fixture
-async def bob(hub: HubProcess) -> AsyncIterator[SocketUser]:
-    """A reader that no other test has."""
-    async with socket_user(hub.websocket_url, f"bob-{next(NUMBERS)}") as bob:
-        yield bob
-
-
-async def post(author: RestUser, text: str, namespace: str = "feed") -> dict[str, Any]:
-    """Post over HTTP."""
-    data = {"text": text}
-    posted = await author.call(
-        "feed.post", namespace=namespace, client_id=f"p{next(NUMBERS)}", data=data
+async def test_a_post_is_in_timelines_on_every_node_and_followers_are_told(meet: Meet) -> None:
+    ann, bob = await meet("ann"), await meet("bob")
+    await ann.post("before")
+    channel = await bob.follow(ann, node=1)
+    for node in (0, 1):
+        assert await bob.texts(node) == ["before"]
+    watcher = bob.nodes[1]
+    assert await watcher.client.error("subscribe", channel=channel) == 0
+    for number in range(3):
+        posted = await ann.post(number)
+        for node in (0, 1):
+            assert (await bob.texts(node))[0] == number
+    await watcher.client.until(lambda: len(watcher.client.pushes("pub", channel)) == 3)
+    hinted = bob.nodes[0]
+    await hinted.client.until(
+        lambda: any(hint["place"] == posted["place"] for hint in hinted.hints("post"))
     )
-    return dict(posted)
+    assert ann.name not in channel
 
 
-async def test_a_post_reaches_a_follower_in_every_way_there_is(
-    ann: RestUser, bob: SocketUser
-) -> None:
-    followed = await bob.call("feed.follow", namespace="feed", author=ann.name)
-    first = await post(ann, "one")
-    assert first["channel"] == followed["channel"]
-    await bob.client.until(lambda: bool(bob.hints("post")))
-    (hint,) = bob.hints("post")
-    assert hint == {
-        "type": "post",
-        "feed": first["channel"],
-        "author": ann.name,
-        "offset": 1,
-        "place": first["place"],
-    }
-    subscribed = await bob.client.command("subscribe", channel=first["channel"], recover=True)
-    assert "error" not in subscribed
-    second = await post(ann, "two")
-    await bob.client.until(lambda: bool(bob.client.pushes("pub", first["channel"])))
-    (push,) = bob.client.pushes("pub", first["channel"])
-    assert push.body["data"] == {"text": "two"}
-    assert push.body["offset"] == second["offset"] == 2
-    page = await bob.call("feed.timeline", namespace="feed", limit=1)
-    (shown,) = page["posts"]
-    assert (shown["data"], shown["place"], shown["author"]) == (
-        {"text": "two"},
-        second["place"],
-        ann.name,
-    )
-    assert page["unseen"] == 2
-    rest = await bob.call("feed.timeline", namespace="feed", cursor=page["cursor"])
-    assert [one["place"] for one in rest["posts"]] == [first["place"]]
-    assert "cursor" not in rest
+async def test_pages_are_stable_while_posts_arrive(meet: Meet) -> None:
+    bob = await meet("bob")
+    authors = [await meet(name) for name in ("ann", "cid", "dan")]
+    for author in authors:
+        await bob.follow(author)
+    for number in range(24):
+        await authors[number % 3].post(number)
+    expected = list(range(24))[::-1]
+    seen: list[int] = []
+    cursor, arrived = "", 24
+    while True:
+        page = await bob.page(arrived % 2, 5, cursor)
+        seen += [post["data"]["text"] for post in page["posts"]]
+        cursor = page.get("cursor", "")
+        if not cursor:
+            break
+        async with asyncio.TaskGroup() as tasks:
+            for author in authors:
+                tasks.create_task(author.post(arrived, node=1))
+                arrived += 1
+    assert seen == expected
+    assert len(await bob.texts(0)) == arrived
 
 
-async def test_views_and_reactions_are_told_to_who_looks(ann: RestUser, bob: SocketUser) -> None:
-    posted = await post(ann, "look")
-    await bob.client.command("subscribe", channel=posted["channel"])
-    await bob.call("feed.view", namespace="feed", author=ann.name, offsets=[1])
-    await bob.call(
-        "feed.react", namespace="feed", author=ann.name, offset=1, emoji="👍", client_id="r"
-    )
+async def test_what_is_taken_away_is_missing_from_the_next_page_on_every_node(meet: Meet) -> None:
+    bob, ann, cid, dan = [await meet(name) for name in ("bob", "ann", "cid", "dan")]
+    others = [await meet(f"other{number}") for number in range(COPIED_MAX + 1)]
+    for author in (ann, cid, dan):
+        await bob.follow(author)
+    for other in others:  # ann is too large for copies
+        await other.follow(ann)
+    posts = {author.name: await author.post(author.name) for author in (ann, cid, dan)}
+    assert await bob.texts(1) == [dan.name, cid.name, ann.name]
 
-    def kinds() -> set[str]:
-        pushes = bob.client.pushes("pub", posted["channel"])
-        return {push.body.get("tags", {}).get("kind", "") for push in pushes}
-
-    await bob.client.until(lambda: kinds() >= {"counters", "reaction"})
-    (shown,) = (await ann.call("feed.posts", namespace="feed", author=ann.name))["posts"]
-    assert shown["reactions"] == {"👍": {"count": 1}}
-    assert shown["views"] == 1
-
-
-async def test_a_block_ends_a_live_subscription_and_everything_else(
-    ann: RestUser, bob: SocketUser
-) -> None:
-    posted = await post(ann, "mine")
-    await bob.call("feed.follow", namespace="feed", author=ann.name)
-    await bob.client.command("subscribe", channel=posted["channel"])
-    await ann.call("user.block", user=bob.name)
-    await bob.client.until(lambda: bool(bob.client.pushes("unsubscribe", posted["channel"])), 2.0)
-    assert not (await bob.call("feed.timeline", namespace="feed"))["posts"]
-    for method in ("subscribe", "history"):
-        fields = {"limit": 1} if method == "history" else {}
-        assert await bob.client.error(method, channel=posted["channel"], **fields) == 103
-    for method in ("feed.posts", "feed.follow"):
-        refused = await refusal(bob, method, namespace="feed", author=ann.name)
+    await ann.delete(posts[ann.name]["offset"])
+    assert await bob.texts(1) == [dan.name, cid.name]
+    await bob.unfollow(cid, node=1)
+    assert await bob.texts(0) == [dan.name]
+    await dan.nodes[0].call("user.block", user=bob.name)
+    for node in (1, 0):
+        assert await bob.texts(node) == []
+        refused = await refusal(bob.nodes[node], "feed.follow", author=dan.name, **FEED)
         assert (refused.code, refused.why) == (103, "blocked")
-    await ann.call("user.unblock", user=bob.name)
-    assert (await bob.call("feed.posts", namespace="feed", author=ann.name))["posts"]
+        refused = await refusal(bob.nodes[node], "feed.posts", author=dan.name, **FEED)
+        assert refused.code == 103
+    await dan.nodes[1].call("user.unblock", user=bob.name)
+    await bob.follow(dan, node=1)
+    assert await bob.texts(0) == [dan.name]
 
 
-async def test_a_private_feed_is_closed_to_whoever_does_not_follow(
-    ann: RestUser, bob: SocketUser
-) -> None:
-    posted = await post(ann, "for few", "private")
-    channel = posted["channel"]
-    assert await bob.client.error("subscribe", channel=channel) == 103
-    refused = await refusal(bob, "feed.posts", namespace="private", author=ann.name)
-    assert (refused.code, refused.why) == (103, "not_a_member")
-    await bob.call("feed.follow", namespace="private", author=ann.name)
-    assert await bob.client.error("subscribe", channel=channel) == 0
-    await bob.call("feed.unfollow", namespace="private", author=ann.name)
-    await bob.client.until(lambda: bool(bob.client.pushes("unsubscribe", channel)), 2.0)
-    assert await bob.client.error("subscribe", channel=channel) == 103
+async def test_what_was_seen_on_one_device_is_seen_on_the_other(meet: Meet) -> None:
+    ann, bob = await meet("ann"), await meet("bob")
+    await bob.follow(ann)
+    posts = [await ann.post(number) for number in range(4)]
+    assert (await bob.page(1, 50))["unseen"] == 4
+    await bob.nodes[0].call("feed.seen", place=posts[2]["place"], **FEED)
+    page = await bob.page(1, 50)
+    assert (page["unseen"], page["seen_at"]) == (1, posts[2]["at"])
+    phone = bob.nodes[1]
+    await phone.client.until(
+        lambda: any(hint["seen_at"] == posts[2]["at"] for hint in phone.hints("timeline"))
+    )
+    await bob.nodes[1].call("feed.seen", place=posts[0]["place"], **FEED)
+    assert (await bob.page(0, 50))["unseen"] == 1
 
 
-async def test_a_users_id_may_be_a_word_of_a_path(ann: RestUser) -> None:
-    refused = await refusal(ann, "feed.follow", namespace="feed", author=ann.name)
-    assert (refused.code, refused.field) == (422, "author")
-    await ann.call("feed.follow", namespace="feed", author="following")
-    await ann.call("feed.follow", namespace="feed", author="a/b c?d")
-    page = await ann.call("feed.following", namespace="feed")
-    assert {one["author"] for one in page["following"]} == {"following", "a/b c?d"}
-    view = await ann.call("feed.get", namespace="feed", author="a/b c?d")
-    assert view["followers"] == 1
+async def test_numbers_are_told_a_few_times_a_second_at_most(meet: Meet) -> None:
+    ann = await meet("ann")
+    crowd = [await meet(f"fan{number}") for number in range(6)]
+    posted = await ann.post("look")
+    here = {"author": ann.name, "offset": posted["offset"], **FEED}
+    watcher = ann.nodes[1].client
+    assert await watcher.error("subscribe", channel=posted["channel"]) == 0
+    for number, fan in enumerate(crowd):
+        node = fan.nodes[number % 2]
+        view = {"author": ann.name, "offsets": [posted["offset"]], **FEED}
+        for _ in range(2):  # a second look does not count
+            await node.call("feed.view", **view)
+        await node.call("feed.react", emoji="x", client_id=fresh_id(), **here)
+
+    async def counted() -> bool:
+        (post,) = (await ann.nodes[0].call("feed.posts", author=ann.name, **FEED))["posts"]
+        return (post.get("views"), post["reactions"]["x"]["count"]) == (len(crowd), len(crowd))
+
+    await eventually(counted, 15)
+
+    def told() -> list[Any]:
+        pushes = watcher.pushes("pub", posted["channel"])
+        return [push for push in pushes if push.body.get("tags", {}).get("kind") == "counters"]
+
+    await watcher.until(
+        lambda: any(len(crowd) in push.body["data"]["counters"].values() for push in told())
+    )
+    assert all("offset" not in push.body for push in told()), "numbers are stored nowhere"
+    # Each node tells five times a second at most.
+    assert len(told()) <= 2 * (1 + (told()[-1].at - told()[0].at) / 0.2)
+
+
+@dataclass
+class Model:
+    """Who follows whom, who wants nothing of whom, and what was posted and is still there."""
+
+    follows: set[tuple[str, str]] = field(default_factory=set)
+    blocks: set[tuple[str, str]] = field(default_factory=set)
+    posts: dict[str, dict[int, str]] = field(default_factory=dict)
+
+    def blocked(self, one: str, other: str) -> bool:
+        """Whether either has blocked the other."""
+        return bool({(one, other), (other, one)} & self.blocks)
+
+    def timeline(self, user: str) -> list[str]:
+        """Places of everything that they follow, the newest first."""
+        places = [
+            place
+            for follower, author in self.follows
+            if follower == user
+            for place in self.posts.get(author, {}).values()
+        ]
+        return sorted(places, reverse=True)
+
+
+@dataclass
+class Town:
+    """People who do anything, and the model of it."""
+
+    people: list[Somebody]
+    luck: random.Random
+    model: Model = field(default_factory=Model)
+
+    async def act(self) -> None:
+        """One thing that somebody does through some node."""
+        one, other = self.luck.sample(self.people, 2)
+        node, model = self.luck.randrange(2), self.model
+        acts = ("post", "follow", "unfollow", "delete", "block", "unblock")
+        act = self.luck.choices(acts, (10, 8, 3, 3, 1, 2))[0]
+        with contextlib.suppress(Refusal):
+            match act:
+                case "post":
+                    posted = await one.post("said", node)
+                    model.posts.setdefault(one.name, {})[posted["offset"]] = posted["place"]
+                case "follow":
+                    await one.follow(other, node)
+                    assert not model.blocked(one.name, other.name)
+                    model.follows.add((one.name, other.name))
+                case "unfollow":
+                    await one.unfollow(other, node)
+                    model.follows.discard((one.name, other.name))
+                case "delete" if model.posts.get(one.name):
+                    offset = self.luck.choice(list(model.posts[one.name]))
+                    await one.delete(offset, node)
+                    del model.posts[one.name][offset]
+                case "block":
+                    await one.nodes[node].call("user.block", user=other.name)
+                    model.blocks.add((one.name, other.name))
+                    pair = {(one.name, other.name), (other.name, one.name)}
+                    model.follows -= pair
+                case "unblock":
+                    await one.nodes[node].call("user.unblock", user=other.name)
+                    model.blocks.discard((one.name, other.name))
+
+    async def hold(self, somebody: Somebody) -> None:
+        """Whether both nodes show somebody what the model says."""
+        expected = self.model.timeline(somebody.name)
+        for node in range(2):
+            shown = [post["place"] for post in await somebody.timeline(node, limit=7)]
+            assert shown == expected, somebody.name
+
+
+@pytest.mark.parametrize(
+    "operations", [150, pytest.param(2_000, marks=[pytest.mark.thorough, pytest.mark.timeout(900)])]
+)
+async def test_timelines_are_what_a_naive_merge_says(meet: Meet, operations: int) -> None:
+    people = [await meet(f"p{number}-{operations}") for number in range(6)]
+    town = Town(people, random.Random(SEED))  # noqa: S311 - not a secret
+    for number in range(operations):
+        await town.act()
+        await town.hold(people[number % len(people)])
+    for somebody in people:
+        await town.hold(somebody)
+    followers = [sum(author == p.name for _, author in town.model.follows) for p in people]
+    assert min(followers) <= COPIED_MAX < max(followers), "nobody was large, or nobody small"
