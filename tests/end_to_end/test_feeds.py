@@ -33,7 +33,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubCluster]:
     """Two hubs with feeds."""
     chat = {**UNLIMITED, "fanout_followers_max": COPIED_MAX}
     changes = {**CHANGES, "chat": chat}
-    with hub_cluster(tmp_path_factory.mktemp("cluster"), 2, changes) as cluster:
+    with hub_cluster(tmp_path_factory.mktemp("cluster"), 2, changes, starts=False) as cluster:
+        for hub in cluster.hubs:
+            hub.program = ("tests.end_to_end.hurried_hub",)
+        cluster.start()
         yield cluster
         assert cluster.complaints() == []
 
