@@ -66,6 +66,6 @@ def test_the_program_of_the_page(hub: DevHub, program: Program) -> None:
 
     bob.call("POST", "/feeds/feed/posts", data={"text": "live again"})
     program.wait_for("bob: live again views 0")
+    assert program.count("failed") == 0, program.output
     hub.call("disconnect", user="alice")
     program.wait_for("closed 3503 force disconnect")
-    assert program.count("failed") == 0

@@ -72,7 +72,8 @@ def check(hub: DevHub, tokens: list[str]) -> None:
         {"subscribe": {"channel": VIP, "token": subscription}},
         {"presence": {"channel": VIP}},
     )
-    assert list(connected["connect"]["subs"]) == ["room:lobby"]
+    # The hub of `--dev` has chat, and users their personal channels.
+    assert list(connected["connect"]["subs"]) == ["room:lobby", "#alice"]
     assert 590 <= connected["connect"]["ttl"] <= 600
     assert refused["error"]["code"] == 103
     assert "error" not in subscribed
