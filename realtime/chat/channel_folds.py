@@ -238,7 +238,8 @@ def _member_write(
     }
     # When the row is written, however late that is: `chat.sync` tells what changed by it.
     highest = {"changed_at": now_ms}
-    is_invited = event.act == "invite" and not before.is_member and not before.is_banned(entry.at)
+    is_asked = event.act == "invite" or (event.act == "create" and not after.is_member)
+    is_invited = is_asked and not before.is_member and not before.is_banned(entry.at)
     if is_invited:
         changed["invited_by"] = author(entry)
         changed["invited_at"] = entry.at

@@ -252,6 +252,16 @@ async def test_where_it_must_be_accepted_an_invitation_lets_one_join_once() -> N
         assert await refusal(rooms, "bob", "chat.join", again) == (404, "channel")
 
 
+async def test_where_it_must_be_accepted_a_new_channel_invites_its_members() -> None:
+    async with rooms_of(room=INVITE_ONLY) as rooms:
+        channel = await room(rooms, NewMember("bob"), accept=True)
+        row = await rooms.member(channel, "bob")
+        assert row is not None
+        assert (row.role, row.invited_by, row.invited_at) == ("", "ann", 1_700_000_000_000)
+        await rooms.call("bob", "chat.join", JoinChannel(channel, "j"))
+        assert await rooms.roles(channel) == {"ann": "owner", "bob": "member"}
+
+
 async def test_an_invitation_is_declined_or_taken_back() -> None:
     async with rooms_of(room=INVITE_ONLY) as rooms:
         channel = await room(rooms, accept=True)
