@@ -5,7 +5,6 @@ recount is over what is to be seen: a log may be kept whole, by number or by age
 """
 
 import asyncio
-import dataclasses
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, ClassVar, Final, TypeVar
 from unittest.mock import patch
@@ -23,11 +22,9 @@ from hypothesis.stateful import (
 
 from realtime.chat import markers
 from realtime.chat.calls.markers import Synced, SyncedChannel
-from realtime.chat.leftovers import Leftovers
 from realtime.chat.ports import ChatStore
 from realtime.chat.views import mentions_of
 from realtime.model import Entry, Retention
-from realtime.settings.durations import Duration
 from realtime.settings.schema import ChannelOptions
 from realtime.stores.base import Page
 from realtime.stores.sqlite import SQLiteStore
@@ -124,7 +121,6 @@ class Recounted(RuleBasedStateMachine):
             self.run(store.open())
         rooms = {"room": self.options}
         self.nodes = [chat_node(store, self.clock, None, rooms) for store in self.stores]
-        self.leftovers = Leftovers(self.store, self.nodes[0].stage, self.clock)
         connected(self.nodes)
         self.run(self.make())
 
@@ -362,33 +358,6 @@ class Recounted(RuleBasedStateMachine):
             mentions = sum(entry.kind == "message" and user in mentions_of(entry) for entry in log)
             counts[room] = (max(unread, int(reader.marked)), mentions)
         return counts
-
-
-class RecountedBySize(Recounted):
-    """Logs are kept by number: at any moment what is hidden is unread for nobody."""
-
-    options = dataclasses.replace(ROOM, history_size=3)
-
-    @rule()
-    def leftovers_are_removed(self) -> None:
-        self.run(self.leftovers.round())
-
-    @rule()
-    def what_is_hidden_is_removed(self) -> None:
-        self.run(self.swept())
-
-    async def swept(self) -> None:
-        now_ms = self.clock.now_ms
-        await self.store.sweep(lambda _: self.retention, now_ms=now_ms, after="", limit=10_000)
-
-
-class RecountedByAge(RecountedBySize):
-    """Logs are kept by age: that is so once leftovers have been looked for."""
-
-    options = dataclasses.replace(ROOM, history_ttl=Duration(2_500))
-
-    async def tidied(self) -> None:
-        await self.leftovers.round()
 
 
 def recounted(

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.support.recounted import Recounted, RecountedByAge, RecountedBySize, recounted
+from tests.support.recounted import Recounted, recounted
+from tests.support.recounted_retention import RecountedByAge, RecountedBySize
 
 
 def test_some_hundred_operations_leave_what_a_recount_says() -> None:
