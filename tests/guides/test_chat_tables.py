@@ -152,11 +152,12 @@ def test_what_a_user_may_do_in_a_second_is_what_the_settings_say() -> None:
 def test_sizes_are_those_of_the_program() -> None:
     receipts = {"one for each reader and second": "each", "merged, one a second": "merged"}
     slow_mode = {"as set": 0, "5 s, unless the channel or its namespace sets another": 5}
-    for tier, live, told, typed, slow in rows("chat", "Sizes"):
+    for tier, live, told, typed, present, slow in rows("chat", "Sizes"):
         rules = tiers.RULES[tier]  # type: ignore[index]  # a KeyError would tell
         assert numbers(live) == ([] if rules.live_max is None else [rules.live_max])
         assert rules.receipts == receipts.get(told, "off")
         assert rules.typing == (typed == "yes")
+        assert rules.presence == ("members" if present == "who" else "counts")
         assert rules.slow_mode_s == slow_mode[slow]
     assert len(rows("chat", "Sizes")) == len(tiers.RULES)
     settings = ChatSettings()
