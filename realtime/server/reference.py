@@ -44,7 +44,7 @@ def _page(document: Mapping[str, Any]) -> Iterator[str]:
     for operations in by_tag.values():
         for _, _, operation in operations:
             name = escape(operation["operationId"])
-            yield f"<a href='#{name}'>{name}</a>"
+            yield f"<a href='#{name}'>{name}</a> "
     yield "<a href='#errors'>errors</a></nav>"
     schemas = document["components"]["schemas"]
     for tag, operations in by_tag.items():
