@@ -1,5 +1,6 @@
 """The OpenAPI document as a page that people read: no script, nothing from elsewhere."""
 
+import re
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any, Final
@@ -34,7 +35,7 @@ def _page(document: Mapping[str, Any]) -> Iterator[str]:
     yield "<!doctype html><html lang=en><meta charset=utf-8>"
     yield "<meta name=viewport content='width=device-width, initial-scale=1'>"
     yield f"<title>{escape(info['title'])}</title><style>{_STYLE}</style>"
-    yield f"<h1>{escape(info['title'])}</h1><p>{escape(info['description'])}"
+    yield f"<h1>{escape(info['title'])}</h1><p>{_prose(info['description'])}"
     yield " <a href=openapi.json>The OpenAPI document</a>.</p>"
     by_tag: dict[str, list[tuple[str, str, Mapping[str, Any]]]] = {}
     for path, methods in document["paths"].items():
@@ -60,9 +61,9 @@ def _operation(
     name = escape(operation["operationId"])
     yield f"<h3 id='{name}'>{name}</h3>"
     yield f"<div class=path><span class=verb>{method.upper()}</span>/api/v1{escape(path)}</div>"
-    yield f"<p>{escape(operation['summary'])}"
+    yield f"<p>{_prose(operation['summary'])}"
     for paragraph in operation["description"].split("\n\n"):
-        yield f"<p class=dim>{escape(paragraph)}"
+        yield f"<p class=dim>{_prose(paragraph)}"
     rows = [
         (item["name"], item["in"], item["required"], item["schema"])
         for item in operation["parameters"]
@@ -103,8 +104,13 @@ def _results(operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterat
         )
         yield ".</p>"
         if schema.get("description"):
-            yield f"<p class=dim>{escape(schema['description'])}</p>"
+            yield f"<p class=dim>{_prose(schema['description'])}</p>"
     yield f"<p class=dim>Refused with {escape('; '.join(failures))}.</p>"
+
+
+def _prose(text: str) -> str:
+    """What is between backticks in the document is code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _errors() -> Iterator[str]:
