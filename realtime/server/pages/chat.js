@@ -3,7 +3,8 @@
  * the hub says; views (`…-view`) show it and do what the user asks for; `wire` talks to the hub.
  */
 
-import { $, on, showAvatar } from "./elements.js";
+import { address, go } from "./address.js";
+import { $, attempt, on, showAvatar } from "./elements.js";
 import { FeedView } from "./feed-view.js";
 import { Following } from "./following.js";
 import { Inbox } from "./inbox.js";
@@ -40,7 +41,9 @@ function signIn(name) {
   const connection = new Connection(url.href, handlers);
   const call = (method, params) => connection.call(method, params);
   const tell = (method, params) => connection.tell(method, params);
-  hub = { me: name, connection, call, tell, users: new Users(call), following: new Following(call) };
+  hub = { me: name, connection, call, tell };
+  hub.users = new Users(call);
+  hub.following = new Following(call);
   hub.inbox = new Inbox(hub);
   hub.outbox = new Outbox(name, {
     call,
@@ -80,9 +83,7 @@ async function catchUp() {
   hub.users.renew();
   hub.outbox.flush();
   feed.feed?.reload();
-  await Promise.all([hub.inbox.sync(), hub.following.sync()]).catch((error) => {
-    if (hub.connection.state.name === "connected") $("list-problem").textContent = error.message;
-  });
+  await attempt($("list-problem"), () => Promise.all([hub.inbox.sync(), hub.following.sync()]));
 }
 
 function takeHint(hint) {
@@ -100,8 +101,9 @@ function takePost({ feed: channel, offset }) {
 }
 
 function sent(item, result) {
+  const isHere = item.params.channel === room.room?.channel;
   if (item.method === "feed.post") feed.feed?.sent(item, result);
-  if (item.method === "chat.send" && item.params.channel === room.room?.channel) room.room.sent(item, result);
+  else if (item.method === "chat.send" && isHere) room.room.sent(item, result);
 }
 
 function showConnection(state) {
@@ -123,10 +125,8 @@ function showNotice({ name, attempt, retryAt, reason, code }) {
   else $("notice-text").textContent = `Attempt ${attempt}…`;
 }
 
-// What is open: "#chat:lobby", "#feed", "#feed/bob", or nothing.
-
 function openFromAddress() {
-  const [place, author = ""] = location.hash.slice(1).split("/").map(decodeURIComponent);
+  const [place, author] = address();
   document.body.dataset.open = place ? "page" : "";
   $("home").hidden = place !== "";
   if (place === "feed") {
@@ -145,7 +145,7 @@ function openFromAddress() {
 on("sign-in", "submit", () => $("name").value.trim() && signIn($("name").value.trim()));
 on("try-now", "click", () => hub.connection.connect());
 on("more-of-me", "click", () => openMenu($("more-of-me"), [
-  ["My posts", () => (location.hash = `feed/${encodeURIComponent(hub.me)}`)],
+  ["My posts", () => go("feed", hub.me)],
   ["API reference", () => open("/api/v1/docs", "_blank", "noopener")],
   ["Guide for JavaScript", () => open("/guides/javascript.md", "_blank", "noopener")],
   ["Change name", signOut],

@@ -1,11 +1,13 @@
 /** The feed on screen: posts, what can be done with them, and whom one follows. */
 
+import { go } from "./address.js";
 import { Composer } from "./composer.js";
 import { $, attempt, on, say, showAvatar, showList } from "./elements.js";
 import { Feed } from "./feed.js";
 import { ask, openEmojis, openMenu } from "./menu.js";
 import { showPost } from "./post-item.js";
 import { closeSide, openSide, sideOpen } from "./side.js";
+import { counted } from "./words.js";
 
 const NEAR_END_PX = 600;
 const VIEWED_PART = 0.6; // of a post on screen, that it counts as seen
@@ -58,15 +60,15 @@ export class FeedView {
     if (!feed) return;
     const { me } = this.#hub;
     const posts = feed.shown();
-    showList($("posts"), this.#rows(posts), ({ template }) => template, (element, { post, text }) => {
-      if (text) element.firstElementChild.textContent = text;
-      else this.#show(element, post);
+    showList($("posts"), this.#rows(posts), ({ template }) => template, (element, row) => {
+      if (row.text) element.firstElementChild.textContent = row.text;
+      else this.#show(element, row.post);
     });
     $("post-composer").hidden = feed.author !== "" && feed.author !== me;
     $("feed-problem").textContent = feed.problem;
     $("posts-log").querySelector(".loading").hidden = !feed.hasMore || feed.problem !== "";
     $("fresh").hidden = feed.fresh === 0;
-    $("fresh").textContent = feed.fresh === 1 ? "1 new post" : `${feed.fresh} new posts`;
+    $("fresh").textContent = counted(feed.fresh, "new post");
     this.#drawBar();
     this.#drawEmpty(feed.loaded && !feed.hasMore && posts.length === 0);
     if (sideOpen() === "following") this.#drawFollowing();
@@ -78,10 +80,13 @@ export class FeedView {
     const { seenAt, author } = this.feed;
     const isNew = ({ at, author: by }) => at > seenAt && by !== this.#hub.me;
     const line = author || !seenAt || !posts.some(isNew) ? -1 : posts.findLastIndex(isNew) + 1;
-    return posts.flatMap((post, index) => {
-      const row = { key: `${post.author}/${post.client_id || post.place}`, template: "post-item", post };
-      return index === line ? [{ key: "line", template: "day-item", text: "You have seen the rest" }, row] : [row];
+    const rows = posts.map((post) => {
+      const key = `${post.author}/${post.client_id || post.place}`;
+      return { key, template: "post-item", post };
     });
+    const text = "You have seen the rest";
+    if (line >= 0) rows.splice(line, 0, { key: "line", template: "day-item", text });
+    return rows;
   }
 
   #show(element, post) {
@@ -93,13 +98,13 @@ export class FeedView {
     const { author, info } = this.feed;
     const { me, users, following } = this.#hub;
     const name = author ? users.name(author) : "Feed";
-    const followers = info?.followers ?? 0;
     const count = following.authors.length;
+    const whose = count ? `${counted(count, "author")} and you` : "Your own posts";
+    const followers = info ? counted(info.followers ?? 0, "follower") : "";
     showAvatar($("feed-avatar"), name);
     $("feed-avatar").parentElement.hidden = author === "";
     $("feed-name").textContent = author === me ? `${name} (you)` : name;
-    if (author) $("feed-about").textContent = info ? `${followers} ${followers === 1 ? "follower" : "followers"}` : "";
-    else $("feed-about").textContent = count ? `${count === 1 ? "1 author" : `${count} authors`} and you` : "Your own posts";
+    $("feed-about").textContent = author ? followers : whose;
     $("following-count").textContent = count || "";
     $("follow").hidden = author === "" || author === me;
     $("follow").textContent = following.authors.includes(author) ? "Unfollow" : "Follow";
@@ -111,7 +116,7 @@ export class FeedView {
     $("feed-empty").hidden = !isEmpty;
     say($("feed-empty"), {
       h2: author ? "No posts yet" : "Your feed is empty",
-      p: author ? "What they post is shown here." : "Write the first post, or follow somebody: what they post is shown here.",
+      p: author ? "What they post is shown here." : "Write the first post, or follow somebody.",
     });
   }
 
@@ -123,7 +128,7 @@ export class FeedView {
       say(element, { ".name": name, ".role": "", ".preview": "" });
       const button = element.querySelector("button");
       button.onclick = () => openMenu(button, [
-        ["Posts", () => (location.hash = `feed/${encodeURIComponent(author)}`)],
+        ["Posts", () => go("feed", author)],
         ["Unfollow", () => attempt($("side-problem"), () => this.#hub.following.unfollow(author))],
       ]);
     });
@@ -145,15 +150,19 @@ export class FeedView {
   }
 
   #act(target) {
-    const button = target.closest("button");
-    const post = target.closest(".post")?.post;
-    if (!button || !post) return;
-    const { item } = target.closest(".post").querySelector(".problem").dataset;
-    if (button.matches(".retry")) this.#hub.outbox.retry(item);
-    else if (button.matches(".drop")) this.#hub.outbox.drop(item);
-    else if (button.matches(".reaction")) this.feed.react(post, button.dataset.emoji);
-    else if (button.matches(".react")) openEmojis(button, (emoji) => this.feed.react(post, emoji));
-    else openMenu(button, [["Edit", () => this.#edit(post)], ["Delete…", () => this.#remove(post), true]]);
+    const button = target.closest("[data-action]");
+    if (!button) return;
+    const { post } = button.closest(".post");
+    const react = (emoji) => this.feed.react(post, emoji);
+    const menu = [["Edit", () => this.#edit(post)], ["Delete…", () => this.#remove(post), true]];
+    const acts = {
+      retry: () => this.#hub.outbox.retry(post.item.id),
+      drop: () => this.#hub.outbox.drop(post.item.id),
+      toggle: () => react(button.dataset.emoji),
+      react: () => openEmojis(button, react),
+      more: () => openMenu(button, menu),
+    };
+    acts[button.dataset.action]();
   }
 
   #edit(post) {
@@ -180,8 +189,8 @@ export class FeedView {
   async #toggleFollow() {
     const { following } = this.#hub;
     const { author } = this.feed;
-    const isFollowed = following.authors.includes(author);
-    await attempt($("feed-problem"), () => (isFollowed ? following.unfollow(author) : following.follow(author)));
+    const verb = following.authors.includes(author) ? "unfollow" : "follow";
+    await attempt($("feed-problem"), () => following[verb](author));
     this.feed?.reload();
   }
 

@@ -120,9 +120,10 @@ export class Feed extends Model {
 
   #take(channel, publication) {
     const entry = entryOf(publication, Date.now());
-    if (entry.kind === "counters") this.#count(channel, entry.data.counters);
-    else if (entry.kind !== "message") this.#change(channel, entry.ref, (post) => this.#after(post, entry));
-    else if (entry.user !== this.#hub.me) this.arrived(channel, entry.offset);
+    const { kind, offset, ref, user } = entry;
+    if (kind === "counters") this.#count(channel, entry.data.counters);
+    else if (kind !== "message") this.#change(channel, ref, (post) => this.#after(post, entry));
+    else if (user !== this.#hub.me) this.arrived(channel, offset);
   }
 
   #after(post, entry) {

@@ -14,7 +14,9 @@ export class Following extends Model {
   constructor(call) {
     super();
     this.#call = (method, params) => call(method, { namespace: FEEDS, ...params });
-    this.syncSoon = paced(SYNC_EVERY_MS, () => this.sync().catch(() => {})); // after a reconnect again
+    this.syncSoon = paced(SYNC_EVERY_MS, () => {
+      this.sync().catch(() => {}); // it is made again after the next connect
+    });
   }
 
   async sync() {

@@ -10,13 +10,14 @@ const SYNC_EVERY_MS = 1_000;
  */
 export class Inbox extends Model {
   loaded = false;
-  invitations = [];
-  #hub; #channels = new Map(); #since = "";
+  #hub; #channels = new Map(); #invitations = new Map(); #since = "";
 
   constructor(hub) {
     super();
     this.#hub = hub;
-    this.syncSoon = paced(SYNC_EVERY_MS, () => this.sync().catch(() => {})); // after a reconnect again
+    this.syncSoon = paced(SYNC_EVERY_MS, () => {
+      this.sync().catch(() => {}); // it is made again after the next connect
+    });
   }
 
   get(channel) {
@@ -28,6 +29,10 @@ export class Inbox extends Model {
     return [...this.#channels.values()].sort((a, b) => b.at - a.at);
   }
 
+  get invitations() {
+    return [...this.#invitations.values()];
+  }
+
   /** How many channels have something unread. */
   get badge() {
     return this.list().filter(({ unread }) => unread > 0).length;
@@ -35,19 +40,21 @@ export class Inbox extends Model {
 
   async sync() {
     const found = new Map();
+    const invited = new Map();
+    const gone = [];
     let page = { since: this.#since };
     do {
       page = await this.#hub.call("chat.sync", page.cursor ? { cursor: page.cursor } : page);
       for (const channel of page.channels) found.set(channel.channel, channel);
-      for (const channel of page.removed ?? []) this.#channels.delete(channel);
-      if (page.invitations) this.invitations = page.invitations;
+      for (const invitation of page.invitations ?? []) invited.set(invitation.channel, invitation);
+      gone.push(...(page.removed ?? []));
     } while (page.cursor);
-    if (page.full) {
-      this.invitations = page.invitations ?? [];
-      for (const channel of this.#channels.keys()) {
-        if (!found.has(channel)) this.#channels.delete(channel);
-      }
+    if (page.full) gone.push(...this.#channels.keys(), ...this.#invitations.keys());
+    for (const channel of gone) {
+      if (!found.has(channel)) this.#channels.delete(channel);
+      this.#invitations.delete(channel);
     }
+    for (const [channel, invitation] of invited) this.#invitations.set(channel, invitation);
     for (const channel of found.values()) this.#put(channel);
     this.#since = page.since;
     this.loaded = true;
@@ -55,6 +62,7 @@ export class Inbox extends Model {
   }
 
   #put(channel) {
+    this.#invitations.delete(channel.channel);
     const before = this.#channels.get(channel.channel);
     const at = channel.last?.at ?? before?.at ?? Date.now();
     const none = { unread: 0, mentions: 0, read: 0, title: "", kind: "room", role: "member" };
@@ -83,7 +91,8 @@ export class Inbox extends Model {
       unread: before.unread + (isNews ? Math.max(0, n - before.n) : 0),
       mentions: before.mentions + (mentions[me] ?? 0),
     });
-    if (isNews && before.kind === "direct") this.#hub.tell("chat.delivered", { channel: name, offset });
+    const isDirect = before.kind === "direct";
+    if (isNews && isDirect) this.#hub.tell("chat.delivered", { channel: name, offset });
   }
 
   /** The user's own markers moved, here or in another window. */
@@ -93,9 +102,8 @@ export class Inbox extends Model {
 
   /** What `chat.channel` says of the open channel. */
   about({ channel, kind, title = "", archived_at = 0, mine }) {
-    const { title: before } = this.get(channel) ?? {};
-    const isRoom = kind === "room";
-    this.#set(channel, { title: isRoom ? title : before, archived: archived_at > 0, role: mine.role });
+    const named = kind === "room" ? { title } : {}; // others are called by whom one talks to
+    this.#set(channel, { ...named, archived: archived_at > 0, role: mine.role });
   }
 
   /** A message in the open channel, which no hint tells of. */

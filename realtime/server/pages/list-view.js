@@ -1,10 +1,11 @@
-/** The list of conversations: who or what, the last message, what is unread; and how to begin one. */
+/** The list of conversations: who, the last message, what is unread; and how to begin one. */
 
+import { address, go } from "./address.js";
 import { $, attempt, on, say, showAvatar, showList, showPresence } from "./elements.js";
 import { titleOf } from "./inbox.js";
 import { ask, openMenu } from "./menu.js";
 import { textOf } from "./message-item.js";
-import { shortly, showTime } from "./times.js";
+import { shortly, showTime } from "./words.js";
 
 const ROOMS = "chat"; // the namespace
 const LOBBY = "lobby";
@@ -30,15 +31,17 @@ export class ListView {
     const { inbox, users, following } = this.#hub;
     const channels = inbox.list().map((channel) => ({ key: channel.channel, ...channel }));
     const peers = channels.filter(({ user }) => user).map(({ user }) => user);
-    const open = decodeURIComponent(location.hash.slice(1));
+    const [open] = address();
     users.attend("list", peers);
     showList($("channels"), channels, () => "channel-item", (element, channel) => {
       this.#fill(element.querySelector("a"), channel, open);
     });
-    showList($("invitations"), inbox.invitations.map((invitation) => ({ key: invitation.channel, ...invitation })),
-      () => "invitation-item", (element, invitation) => this.#fillInvitation(element, invitation));
-    $("no-channels").hidden = !inbox.loaded || channels.length + inbox.invitations.length > 0;
-    $("feed-link").ariaCurrent = /^feed(\/|$)/.test(open) ? "page" : "false";
+    const invitations = inbox.invitations.map((one) => ({ key: one.channel, ...one }));
+    showList($("invitations"), invitations, () => "invitation-item", (element, invitation) => {
+      this.#fillInvitation(element, invitation);
+    });
+    $("no-channels").hidden = !inbox.loaded || channels.length + invitations.length > 0;
+    $("feed-link").ariaCurrent = open === "feed" ? "page" : "false";
     say($("feed-link"), { ".unread": badge(following.unseen, 99) });
     const others = channels.some(({ key, unread }) => unread > 0 && key !== open);
     document.querySelectorAll(".back .dot").forEach((dot) => (dot.hidden = !others));
@@ -126,10 +129,9 @@ export class ListView {
     this.#attempt(async () => {
       const channel = `${ROOMS}:${LOBBY}`;
       const client_id = crypto.randomUUID();
-      const make = { namespace: ROOMS, id: LOBBY, title: "Lobby", client_id };
-      if (!this.#hub.inbox.get(channel)) {
-        await this.#hub.call("chat.create", make).catch(() => this.#hub.call("chat.join", { channel, client_id }));
-      }
+      const lobby = { namespace: ROOMS, id: LOBBY, title: "Lobby", client_id };
+      const join = () => this.#hub.call("chat.join", { channel, client_id });
+      if (!this.#hub.inbox.get(channel)) await this.#hub.call("chat.create", lobby).catch(join);
       await this.#enter(channel);
     });
   }
@@ -144,7 +146,7 @@ export class ListView {
   }
 
   #open(channel) {
-    location.hash = encodeURIComponent(channel);
+    go(channel);
   }
 }
 

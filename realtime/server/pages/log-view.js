@@ -1,6 +1,6 @@
 import { showList } from "./elements.js";
 import { showMessage } from "./message-item.js";
-import { dayOf } from "./times.js";
+import { dayOf } from "./words.js";
 
 const GROUP_MS = 5 * 60_000; // messages of one author closer than this share a heading
 const NEAR_END_PX = 80;
@@ -8,7 +8,7 @@ const NEAR_PAGE_PX = 400; // the next page is read before the reader gets there
 
 /**
  * Messages on screen, grouped by day and author: a room's or a thread's. It is kept at the newest
- * message for as long as that is in view, and reads further pages when scrolled to where they begin.
+ * message for as long as that is in view, and reads further pages when scrolled to their edge.
  */
 export class LogView {
   /** The newest message is in view and shall stay so. */
@@ -44,7 +44,8 @@ export class LogView {
     const first = this.#list.querySelector(".message");
     const messages = this.#messages;
     this.#log.ariaBusy = String(messages.loading);
-    this.#log.querySelector(".loading").hidden = !(messages.older || (messages.loading && !messages.loaded));
+    const isMore = messages.older || (messages.loading && !messages.loaded);
+    this.#log.querySelector(".loading").hidden = !isMore;
     showList(this.#list, rowsOf(views, describe), ({ template }) => template, (element, row) => {
       if (row.template === "message-item") showMessage(element, row, this.#hub);
       else element.firstElementChild.textContent = row.text;
@@ -61,7 +62,7 @@ export class LogView {
     this.#log.scrollTop = this.#log.scrollHeight;
   }
 
-  /** Brings the message at an offset, or the next, into view; reads the page around it if need be. */
+  /** Brings the message at an offset, or the next, into view, and reads what is around it. */
   reveal(offset) {
     this.#target = offset;
     this.following = false;
@@ -120,9 +121,10 @@ function rowsOf(views, describe) {
   for (const message of views) {
     const { divider = "", rule = "", context = "", state = "" } = describe(message);
     const day = message.at ? dayOf(message.at) : before?.day;
-    if (day && day !== before?.day) rows.push({ key: `day/${day}`, template: "day-item", text: day });
-    if (rule) rows.push({ key: "rule", template: "day-item", text: rule });
-    if (divider) rows.push({ key: "divider", template: "divider-item", text: divider });
+    const add = (key, text, kind = "day") => rows.push({ key, text, template: `${kind}-item` });
+    if (day && day !== before?.day) add(`day/${day}`, day);
+    if (rule) add("rule", rule);
+    if (divider) add("divider", divider, "divider");
     const isSoon = message.at - before?.at < GROUP_MS && before.day === day;
     const isGrouped = isSoon && before.user === message.user && !divider && !rule && !context;
     const key = message.client_id ? `${message.user}/${message.client_id}` : `#${message.offset}`;

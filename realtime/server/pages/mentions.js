@@ -99,7 +99,9 @@ function special(part, mine) {
     return mention;
   }
   const link = document.createElement("a");
-  Object.assign(link, { href: part, textContent: part, target: "_blank", rel: "noopener noreferrer" });
+  link.href = link.textContent = part;
+  link.target = "_blank";
+  link.rel = "noopener noreferrer";
   return link;
 }
 

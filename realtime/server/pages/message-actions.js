@@ -15,33 +15,33 @@ export const REASONS = [
 /**
  * Makes the messages in a list answer to clicks and keys.
  *
- * `room()` is the open room; `find(offset)` answers a message; `edit(message)`, `openThread(root)`
- * and `report(message)` are what the page does.
+ * `room()` is the open room; `edit(message)` and `openThread(root)` are what the page does.
  */
-export function offerActions(list, { hub, room, find, edit, openThread }) {
+export function offerActions(list, { hub, room, edit, openThread }) {
   const toolbar = copy("actions");
 
   function show({ target }) {
     const element = target.closest(".message");
-    if (!element?.dataset.offset || element.contains(toolbar)) return;
-    const message = find(Number(element.dataset.offset));
-    if (!message || message.deleted_at) toolbar.remove();
-    else element.append(toolbar);
+    if (!element || element.contains(toolbar)) return;
+    const { offset, deleted_at } = element.row.message;
+    if (offset && !deleted_at) element.append(toolbar);
+    else toolbar.remove();
   }
 
   function act({ target }) {
-    const element = target.closest(".message");
-    const button = target.closest("button");
-    if (!element || !button) return;
-    const message = find(Number(element.dataset.offset));
-    const { item } = element.querySelector(".problem").dataset;
-    if (button.matches(".retry")) hub.outbox.retry(item);
-    else if (button.matches(".drop")) hub.outbox.drop(item);
-    else if (button.matches(".reaction")) room().react(message, button.dataset.emoji);
-    else if (button.matches(".thread-link, .context")) openThread(message.reply_to || message.offset);
-    else if (button.dataset.action === "reply") openThread(message.reply_to || message.offset);
-    else if (button.dataset.action === "react") openEmojis(button, (emoji) => room().react(message, emoji));
-    else if (button.dataset.action === "more") openMenu(button, menuOf(message));
+    const button = target.closest("[data-action]");
+    if (!button) return;
+    const { message } = button.closest(".message").row;
+    const react = (emoji) => room().react(message, emoji);
+    const acts = {
+      retry: () => hub.outbox.retry(message.item.id),
+      drop: () => hub.outbox.drop(message.item.id),
+      toggle: () => react(button.dataset.emoji),
+      react: () => openEmojis(button, react),
+      reply: () => openThread(message.reply_to || message.offset),
+      more: () => openMenu(button, menuOf(message)),
+    };
+    acts[button.dataset.action]();
   }
 
   function menuOf(message) {

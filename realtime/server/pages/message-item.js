@@ -2,7 +2,7 @@
 
 import { copy, say, showAvatar } from "./elements.js";
 import { showText } from "./mentions.js";
-import { showTime } from "./times.js";
+import { counted, showTime } from "./words.js";
 
 /** What a message says, or a short word for what it is. */
 export function textOf({ data, deleted_at }) {
@@ -33,7 +33,7 @@ export function showMessage(element, row, { me, users }) {
   say(element, {
     ".author .name": name,
     ".context": context,
-    ".thread-link": replies === 0 ? "" : replies === 1 ? "1 reply" : `${replies} replies`,
+    ".thread-link": replies ? counted(replies, "reply", "replies") : "",
     ".pinned": message.pinned ? "Pinned" : "",
     ".edited": message.edited_at && !message.deleted_at ? "Edited" : "",
     ".state": state,
@@ -63,6 +63,5 @@ export function showReactions(list, reactions = {}) {
 /** What went wrong with a write of the user's, where it shows. */
 export function showProblem(element, item) {
   element.hidden = item?.state !== "failed";
-  element.dataset.item = item?.id ?? "";
   element.querySelector("span").textContent = item?.problem ?? "";
 }

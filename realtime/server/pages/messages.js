@@ -57,9 +57,10 @@ export class Messages extends Model {
   }
 
   #put({ messages, head, older = 0, newer = null }, place, adds) {
-    const live = newer === null && this.newer === null; // what came meanwhile is newer than the page
+    // What came meanwhile is newer than the newest page, and stays.
+    const last = newer === null && this.newer === null ? head : Infinity;
     for (const offset of adds ? [] : [...this.#views.keys()]) {
-      if (!live || offset <= head) this.#views.delete(offset);
+      if (offset <= last) this.#views.delete(offset);
     }
     for (const message of messages) this.#views.set(message.offset, { ...message, asOf: head });
     if (!("after" in place)) this.older = older;

@@ -19,7 +19,7 @@ export class Model {
   }
 }
 
-/** Makes `action` run at once, but at most once per `ms`; the last call of a while is never lost. */
+/** Makes `action` run at once, but at most once per `ms`; the last call is never lost. */
 export function paced(ms, action) {
   let timer = null;
   let again = false;

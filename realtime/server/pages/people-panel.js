@@ -1,10 +1,11 @@
 /** The panel of people: who is in the room, whether they are here, and what moderators may do. */
 
+import { go } from "./address.js";
 import { $, attempt, on, say, showAvatar, showList, showPresence } from "./elements.js";
 import { ask, openMenu } from "./menu.js";
 import { reportTo } from "./message-actions.js";
 import { textOf } from "./message-item.js";
-import { ago, showTime } from "./times.js";
+import { ago, showTime } from "./words.js";
 
 const MUTE_MS = 10 * 60_000;
 const ORDER = ["active", "background", "away", "offline"];
@@ -55,7 +56,9 @@ export class PeoplePanel {
       button.onclick = () => openMenu(button, this.#menu(member));
     });
     $("reports-part").hidden = this.#reports.length === 0;
-    showList($("reports"), this.#reports, () => "quote-item", (element, report) => this.#fillReport(element, report));
+    showList($("reports"), this.#reports, () => "quote-item", (element, report) => {
+      this.#fillReport(element, report);
+    });
   }
 
   #menu(member) {
@@ -69,7 +72,7 @@ export class PeoplePanel {
     const give = (name) => may && role !== name && item(`Make ${name}`, "role", { role: name });
     return [
       !room.isDirect && ["Message", () => this.openDirect(user)],
-      ["Posts", () => (location.hash = `feed/${encodeURIComponent(user)}`)],
+      ["Posts", () => go("feed", user)],
       may && isMuted && item("Unmute", "unmute"),
       may && !isMuted && item("Mute for 10 minutes", "mute", { until: Date.now() + MUTE_MS }),
       room.is("owner") && give("moderator"),
@@ -114,21 +117,23 @@ export class PeoplePanel {
   async #loadReports() {
     const { channel } = this.#room;
     if (this.#room.isDirect || !this.#room.is("moderator")) return;
-    const { reports } = await this.#hub.call("chat.reports", { channel }).catch(() => ({ reports: [] }));
+    const look = (offset) => this.#hub.call("chat.message", { channel, offset }).then(textOf);
     const read = async (report) => {
-      const { offset } = report;
-      const message = offset && (await this.#hub.call("chat.message", { channel, offset }).catch(() => null));
-      return { key: report.report, text: message ? textOf(message) : "", ...report };
+      const quote = report.offset ? await look(report.offset).catch(() => "") : "";
+      return { key: report.report, quote, ...report };
     };
-    this.#reports = await Promise.all(reports.map(read));
-    this.draw();
+    await attempt($("side-problem"), async () => {
+      const { reports } = await this.#hub.call("chat.reports", { channel });
+      this.#reports = await Promise.all(reports.map(read));
+      this.draw();
+    });
   }
 
-  #fillReport(element, { report, reason, reporter, at, about, offset, text }) {
+  #fillReport(element, { report, reason, reporter, at, about, offset, text = "", quote }) {
     const { users } = this.#hub;
     say(element, {
-      ".name": `${users.name(reporter)} reports ${users.name(about)}: ${reason}`,
-      ".text": text,
+      ".name": `${users.name(reporter)} reports ${users.name(about)}: ${reason}. ${text}`,
+      ".text": quote,
     });
     showTime(element.querySelector("time"), at);
     element.querySelector(".quote").onclick = () => offset && this.reveal(offset);

@@ -1,9 +1,10 @@
 /** One post on screen. */
 
+import { postsOf } from "./address.js";
 import { say, showAvatar } from "./elements.js";
 import { showProblem, showReactions, textOf } from "./message-item.js";
 import { showText } from "./mentions.js";
-import { ago, showTime } from "./times.js";
+import { ago, showTime } from "./words.js";
 
 export function showPost(element, post, { me, users }) {
   if (element.post === post) return;
@@ -15,11 +16,12 @@ export function showPost(element, post, { me, users }) {
   element.classList.toggle("mine", author === me);
   showAvatar(element.querySelector(".avatar"), name);
   for (const link of element.querySelectorAll("a:is(.avatar, .name)")) {
-    link.href = `#feed/${encodeURIComponent(author)}`;
+    link.href = postsOf(author);
   }
   showText(element.querySelector(".text"), textOf(post));
   showTime(element.querySelector("time"), at, ago);
-  say(element, { ".name": name, ".edited": edited_at ? "Edited" : "", ".views .count": String(views) });
+  const edited = edited_at ? "Edited" : "";
+  say(element, { ".name": name, ".edited": edited, ".views .count": String(views) });
   showReactions(element.querySelector(".reactions"), reactions);
   showProblem(element.querySelector(".problem"), item);
   element.querySelector(".more").hidden = author !== me || !isStored;

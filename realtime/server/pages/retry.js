@@ -24,6 +24,7 @@ const SENTENCES = {
   1: "The hub did not answer in time.",
   2: "There is no connection.",
   103: "You may not do that.",
+  104: "This hub has no chat: no namespace in its settings has it.",
   404: "That is not there.",
   410: "That was deleted.",
   413: "That is too long.",

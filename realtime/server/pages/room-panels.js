@@ -8,7 +8,7 @@ import { textOf } from "./message-item.js";
 import { PeoplePanel } from "./people-panel.js";
 import { stateOf } from "./room-view.js";
 import { closeSide, openSide, sideOpen } from "./side.js";
-import { showTime } from "./times.js";
+import { counted, showTime } from "./words.js";
 
 export class RoomPanels {
   #hub; #view; #log; #composer; #people; #reveal;
@@ -28,7 +28,6 @@ export class RoomPanels {
     offerActions($("replies"), {
       hub,
       room: () => view.room,
-      find: (offset) => view.room.thread.get(offset),
       edit: (message) => view.edit(message, this.#composer),
       openThread: () => this.#composer.focus(),
     });
@@ -79,9 +78,9 @@ export class RoomPanels {
   #drawThread() {
     const { thread, silence } = this.#room;
     const messages = this.#room.shown(thread);
-    const count = messages.length - 1;
+    const count = counted(messages.length - 1, "reply", "replies");
     this.#log.draw(messages, (message) => ({
-      rule: message === messages[1] ? (count === 1 ? "1 reply" : `${count} replies`) : "",
+      rule: message === messages[1] ? count : "",
       context: message.also_to_channel ? "Also in the room" : "",
       state: stateOf(message),
     }));

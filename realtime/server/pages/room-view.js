@@ -1,5 +1,6 @@
 /** The open room on screen: its bar, its messages, and the field to write in. */
 
+import { go } from "./address.js";
 import { Composer } from "./composer.js";
 import { $, attempt, on, say, showAvatar, showPresence } from "./elements.js";
 import { titleOf } from "./inbox.js";
@@ -10,6 +11,7 @@ import { presenceText } from "./people-panel.js";
 import { Room } from "./room.js";
 import { RoomPanels } from "./room-panels.js";
 import { closeSide } from "./side.js";
+import { counted } from "./words.js";
 
 const NAMED_MAX = 3;
 
@@ -20,18 +22,18 @@ export class RoomView {
   /** `openDirect(user)` opens the conversation with somebody. */
   constructor(hub, openDirect) {
     this.#hub = hub;
-    this.#log = new LogView($("log"), hub, () => this.draw());
+    this.#log = new LogView($("log"), hub, () => this.#scrolled());
     this.#composer = new Composer($("composer"), "Message", {
       people: () => this.mentionable(),
       send: (text, mentions) => this.#send(text, mentions),
       onInput: (text) => this.#typed(text),
       onUp: () => this.#editLast(),
     });
-    this.#panels = new RoomPanels(hub, this, { openDirect, reveal: (offset) => this.#log.reveal(offset) });
+    const reveal = (offset) => this.#log.reveal(offset);
+    this.#panels = new RoomPanels(hub, this, { openDirect, reveal });
     offerActions($("messages"), {
       hub,
       room: () => this.room,
-      find: (offset) => this.room.log.get(offset),
       edit: (message) => this.edit(message, this.#composer),
       openThread: (root) => this.#panels.openThread(root),
     });
@@ -39,6 +41,7 @@ export class RoomView {
     on("jump-unread", "click", () => this.#toUnread());
     on("more-of-room", "click", () => openMenu($("more-of-room"), this.#menu()));
     on("join", "click", () => this.#join());
+    on("load", "click", () => this.room.log.load());
     document.addEventListener("visibilitychange", () => this.draw());
     addEventListener("storage", (event) => this.#draftChanged(event));
     for (const model of [hub.inbox, hub.users, hub.outbox]) model.watch(() => this.draw());
@@ -53,7 +56,8 @@ export class RoomView {
     this.#composer.text = localStorage.getItem(this.#draftKey) ?? "";
     $("room").hidden = false;
     this.draw();
-    if (matchMedia("(hover: hover)").matches) this.#composer.focus(); // elsewhere a keyboard would come up
+    // Elsewhere a keyboard would come up.
+    if (matchMedia("(hover: hover)").matches) this.#composer.focus();
   }
 
   close() {
@@ -73,14 +77,20 @@ export class RoomView {
     if (room.closed && this.#isListed && !wasListed) return this.open(room.channel); // let in again
     const messages = room.shown(room.log);
     this.#log.draw(messages, this.#describe(messages));
-    if (this.#log.following && document.visibilityState === "visible") room.read();
     this.#drawBar();
-    this.#drawPills();
-    this.#drawEmpty(messages.length === 0 && room.log.loaded);
+    this.#scrolled();
+    this.#drawEmpty(messages.length === 0);
     this.#composer.label = `Message ${room.isDirect ? this.#title : `#${this.#title}`}`;
     this.#composer.silence = room.silence;
     $("activity").textContent = this.#activity();
     this.#panels.draw();
+  }
+
+  /** What hangs on what is in view. */
+  #scrolled() {
+    if (!this.room) return;
+    if (this.#log.following && document.visibilityState === "visible") this.room.read();
+    this.#drawPills();
   }
 
   get #title() {
@@ -95,11 +105,11 @@ export class RoomView {
     const presence = peer ? users.presence(peer) : { state: "" };
     const here = this.#panels.here();
     const count = room.memberCount;
-    const people = count === 1 ? "1 person" : `${count} people`;
     showAvatar($("room-avatar"), this.#title, room.isDirect ? undefined : "#");
     showPresence($("room-avatar").parentElement, presence.state);
     $("room-name").textContent = this.#title;
-    const about = peer ? presenceText(presence) : count ? `${people}, ${here} here` : "";
+    const people = count ? `${counted(count, "person", "people")}, ${here} here` : "";
+    const about = peer ? presenceText(presence) : people;
     $("room-about").textContent = room.closed ? "" : about;
     $("people-count").textContent = here || "";
     $("pin-count").textContent = room.pins.length;
@@ -113,7 +123,8 @@ export class RoomView {
     const { room } = this;
     const { me } = this.#hub;
     const divided = messages.find(({ offset }) => room.unreadFrom && offset >= room.unreadFrom);
-    const newest = messages.findLast(({ user, offset, deleted_at }) => user === me && offset && !deleted_at);
+    const isSent = ({ user, offset, deleted_at }) => user === me && offset && !deleted_at;
+    const newest = messages.findLast(isSent);
     return (message) => ({
       divider: message === divided ? "New messages" : "",
       context: message.reply_to ? "Replied in a thread" : "",
@@ -122,12 +133,14 @@ export class RoomView {
   }
 
   #receipt(message) {
-    const readers = this.room.readers(message).map((user) => this.#hub.users.name(user));
-    if (this.room.isDirect && readers.length) return "Seen";
-    if (this.room.isDirect) return this.room.readers(message, "delivered").length ? "Delivered" : "Sent";
+    const { room } = this;
+    const readers = room.readers(message).map((user) => this.#hub.users.name(user));
+    if (readers.length === 0) {
+      return room.isDirect && room.readers(message, "delivered").length ? "Delivered" : "Sent";
+    }
     const more = readers.length - NAMED_MAX;
     const names = readers.slice(0, NAMED_MAX).join(", ");
-    return readers.length ? `Seen by ${names}${more > 0 ? ` and ${more} more` : ""}` : "Sent";
+    return room.isDirect ? "Seen" : `Seen by ${names}${more > 0 ? ` and ${more} more` : ""}`;
   }
 
   #drawPills() {
@@ -144,11 +157,14 @@ export class RoomView {
   #drawEmpty(isEmpty) {
     const { closed, log, silence } = this.room;
     const isStranger = closed?.why === "not_a_member";
-    $("room-empty").hidden = !(isEmpty || closed || log.problem);
+    $("room-empty").hidden = !(closed || (isEmpty && (log.loaded || log.problem)));
     $("messages").hidden = closed !== null;
     $("join").hidden = !isStranger;
+    $("load").hidden = closed !== null || log.problem === "";
+    const closedTitle = isStranger ? "Come in?" : "This is closed to you";
+    const openTitle = log.problem ? "Not loaded" : this.#title;
     say($("room-empty"), {
-      h2: closed ? (isStranger ? "Come in?" : "This is closed to you") : log.problem ? "Not loaded" : this.#title,
+      h2: closed ? closedTitle : openTitle,
       p: closed ? silence : log.problem || "Nothing has been said here yet. Say hello!",
     });
   }
@@ -189,8 +205,9 @@ export class RoomView {
   }
 
   edit(message, composer) {
-    composer.edit(message.data.text ?? "", (text, mentions) => {
-      this.room.write("chat.edit", { offset: message.offset, data: { ...message.data, text }, mentions });
+    const { offset, data } = message;
+    composer.edit(data.text ?? "", (text, mentions) => {
+      this.room.write("chat.edit", { offset, data: { ...data, text }, mentions });
     });
   }
 
@@ -252,7 +269,7 @@ export class RoomView {
     const isArchived = Boolean(this.room.info.archived_at);
     ask({
       title: isArchived ? "Take it out of the archive?" : "Archive the room?",
-      text: isArchived ? "Members can write here again." : "It can be read, but nothing is written here any more.",
+      text: isArchived ? "Members can write here again." : "It can be read, but not written in.",
       button: isArchived ? "Take it out" : "Archive",
       act: () => this.#call(isArchived ? "chat.unarchive" : "chat.archive"),
     });
@@ -265,7 +282,7 @@ export class RoomView {
       isDangerous: true,
       act: async () => {
         await this.#call("chat.leave");
-        location.hash = "";
+        go("");
       },
     });
   }

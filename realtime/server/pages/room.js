@@ -24,7 +24,7 @@ export class Room extends Model {
   unreadFrom = 0; // the first entry that was unread when the room was opened,
   unreadCount = 0; // and how many messages were
   #hub; #subscription; #receipts = new Map(); #typists = new Map(); #typedAt = 0;
-  #seen = 0; #readUpTo = 0; #isHeld = false; #refresh; #tellRead;
+  #seen = 0; #readUpTo = 0; #isHeld = false; #isOver = false; #refresh; #tellRead;
 
   constructor(channel, hub) {
     super();
@@ -54,6 +54,7 @@ export class Room extends Model {
   }
 
   close() {
+    this.#isOver = true;
     this.typing(false);
     this.#hub.connection.unsubscribe(this.#subscription);
   }
@@ -62,7 +63,8 @@ export class Room extends Model {
     const read = async (place) => {
       const head = this.#seen;
       const page = await this.#hub.call(method, { channel: this.channel, ...params, ...place });
-      if (page.replies) return { head, ...page, messages: [...(page.root ? [page.root] : []), ...page.replies] };
+      const { replies, root } = page;
+      if (replies) return { head, ...page, messages: root ? [root, ...replies] : replies };
       this.#seen = Math.max(this.#seen, page.head);
       return page;
     };
@@ -98,6 +100,7 @@ export class Room extends Model {
         ask("chat.pins"),
         ask("chat.receipts", { limit: MEMBERS_MAX }),
       ]);
+      if (this.#isOver) return;
       Object.assign(this, { info, members, pins });
       this.#hub.inbox.about(info);
       receipts.forEach((receipt) => this.#receipts.set(receipt.user, receipt));
@@ -159,7 +162,8 @@ export class Room extends Model {
     clearTimeout(this.#typists.get(user));
     this.#typists.delete(user);
     const ms = Math.min(until - Date.now(), TYPING_MAX_MS);
-    if (ms > 0) this.#typists.set(user, setTimeout(() => this.#typistChanged({ user, until: 0 }), ms));
+    const end = () => this.#typistChanged({ user, until: 0 });
+    if (ms > 0) this.#typists.set(user, setTimeout(end, ms));
     this.changed();
   }
 
@@ -188,7 +192,8 @@ export class Room extends Model {
 
   /** Whether the user may send this member away, mute them, or give them another role. */
   outranks(member) {
-    return this.is("moderator") && RANKS.indexOf(this.mine.role) > Math.max(1, RANKS.indexOf(member.role));
+    const [mine, theirs] = [this.mine, member].map(({ role }) => RANKS.indexOf(role));
+    return this.is("moderator") && mine > theirs;
   }
 
   /** Why nothing can be written here now; "" where something can. */
@@ -201,7 +206,7 @@ export class Room extends Model {
     return muted === -1 || muted > Date.now() ? "You are muted here." : "";
   }
 
-  /** The messages of the log or of the thread, as the hub has them, and with what waits to be sent. */
+  /** The messages of the log or of the thread, and with them what waits to be sent. */
   shown(messages) {
     const waiting = this.#hub.outbox.of(this.channel);
     const views = messages.list().map((message) => this.#withWaiting(message, waiting));

@@ -1,4 +1,4 @@
-/** The panel beside the open page; one of its parts is shown at a time, on a phone above all else. */
+/** The panel beside the open page, on a phone above it; one of its parts is shown at a time. */
 
 import { $, on } from "./elements.js";
 

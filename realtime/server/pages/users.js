@@ -63,8 +63,11 @@ export class Users extends Model {
     this.#renewTimer = setTimeout(() => this.renew(), RENEW_MS);
     const ids = [...new Set([...this.#watched.values()].flat())].slice(0, WATCHED_MAX);
     if (ids.length === 0) return;
-    const answer = await this.#call("presence.watch", { users: ids, ttl: WATCH_S }).catch(() => null);
-    if (answer) this.presenceHint(answer);
+    try {
+      this.presenceHint(await this.#call("presence.watch", { users: ids, ttl: WATCH_S }));
+    } catch {
+      // It is renewed after the next connect, and in some minutes anyway.
+    }
   }
 
   presenceHint({ users }) {

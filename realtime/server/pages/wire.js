@@ -30,7 +30,7 @@ const STATE_INVALIDATED = 3014;
  * `getToken` is asked for a token when there is none or it has expired. `onState` gets
  * `{name: "connecting" | "connected" | "waiting" | "closed", …}`; "waiting" carries `attempt` and
  * `retryAt` (ms since 1970), "closed" carries `code` and `reason` and lasts until `connect()`.
- * `onHint` gets what the hub tells on the user's personal channel, to which it subscribes by itself.
+ * `onHint` gets what the hub tells on the user's personal channel, to which it subscribes them.
  */
 export class Connection {
   state = { name: "closed" };

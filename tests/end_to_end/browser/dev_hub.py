@@ -2,9 +2,14 @@
 
 import subprocess
 import sys
+from typing import Any, Final
+
+import aiohttp
 
 from tests.support.configuration import Sections, to_toml
 from tests.support.processes import HubProcess
+
+_CALL: Final = aiohttp.ClientTimeout(total=10.0)
 
 
 class DevHub(HubProcess):
@@ -23,3 +28,14 @@ class DevHub(HubProcess):
             self._child = subprocess.Popen(
                 arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
+
+    async def post(self, user: str, path: str, **params: Any) -> Any:
+        """Call chat over HTTP, as an app of this user's that is not the page; its answer."""
+        async with aiohttp.ClientSession(self.url, timeout=_CALL) as session:
+            async with session.post("/dev/token", json={"user": user}) as response:
+                token = (await response.json())["token"]
+            headers = {"Authorization": f"Bearer {token}"}
+            address = f"/api/v1/{path}"
+            async with session.post(address, json=params, headers=headers) as response:
+                response.raise_for_status()
+                return await response.json()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.end_to_end.browser.dev_hub import DevHub
 from tests.end_to_end.browser.window import Window
 
 # Starting Chromium, on a machine that may be busy.
@@ -78,6 +79,24 @@ async def test_a_room_is_renamed_archived_and_left(alice: Window, bob: Window) -
     await alice.shows("#room-about", "1 person, 1 here")
 
 
+async def test_an_invitation_is_accepted_or_not(dev_hub: DevHub, alice: Window) -> None:
+    """The page's own rooms want none of that; those of other apps may."""
+    for title in ("One", "Two"):
+        room = {"namespace": "chat", "title": title, "settings": {"accept": True}}
+        members = [{"user": "alice"}]
+        await dev_hub.post("carol", "channels", client_id=title, members=members, **room)
+    said = "invites you to a room"
+    await alice.shows("#invitations .preview", said, said)
+    await alice.click('#invitations button:text-is("No")')
+    await alice.shows("#invitations .preview", said)
+    await alice.shows_channels()
+    await alice.click('#invitations button:text-is("Join")')
+    await alice.shows("#invitations .preview")
+    await alice.shows("#room-about", "2 people, 1 here")
+    await alice.say("Thank you")
+    await alice.shows_messages("Thank you")
+
+
 async def test_a_message_is_reported_to_whoever_moderates_the_room(
     alice: Window, bob: Window, tmp_path: Path
 ) -> None:
@@ -88,8 +107,8 @@ async def test_a_message_is_reported_to_whoever_moderates_the_room(
     await alice.on_message("buy my things", "Report…")
     await alice.answer(text="Again and again")
     await alice.click("#show-people")
-    await alice.shows("#reports .name", "alice reports bob: spam")
-    await alice.shows("#reports .text", "Again and again")
+    await alice.shows("#reports .name", "alice reports bob: spam. Again and again")
+    await alice.shows("#reports .text", "buy my things")
     await alice.screenshot(tmp_path / "reports.png")
     await alice.click('#reports button:text-is("Done")')
     await alice.shows("#reports .name")

@@ -94,6 +94,10 @@ class Window:
         """Go to another place of the page, as "#feed"."""
         await self._call("go", address=address)
 
+    async def visit(self, url: str) -> None:
+        """Leave the page for another address."""
+        await self._call("visit", url=url)
+
     async def press(self, key: str) -> None:
         """Press a key, wherever the focus is."""
         await self._call("press", key=key)

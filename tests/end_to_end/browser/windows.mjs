@@ -1,4 +1,4 @@
-// Windows of headless Chromium on the hub's page, for windows.py. Users have a browser profile each.
+// Windows of headless Chromium on the hub's page, for windows.py. Each user has a browser profile.
 //
 // Calls come as JSON lines on stdin, `{"call": "click", …}`; each is answered with one line on
 // stdout, `{"result": …}` or `{"error": "…"}`. The browser ends with stdin.
@@ -46,7 +46,9 @@ class Window {
       this.addresses.add(socket.url());
       const channels = new Map();
       socket.on("framesent", ({ payload }) => {
-        for (const { id, subscribe } of parse(payload)) if (subscribe) channels.set(id, subscribe.channel);
+        for (const { id, subscribe } of parse(payload)) {
+          if (subscribe) channels.set(id, subscribe.channel);
+        }
       });
       socket.on("framereceived", ({ payload }) => {
         for (const { id, push, subscribe } of parse(payload)) {
@@ -77,7 +79,7 @@ async function until(look, isWanted) {
 }
 
 const calls = {
-  /** Opens the page and signs in; a profile that is there already is a second window of the user. */
+  /** Opens the page and signs in; where the user has a profile, it is a second window of theirs. */
   async open({ window, user, url, width, height, scheme }) {
     if (!profiles.has(user)) {
       const options = { viewport: { width, height }, colorScheme: scheme, reducedMotion: "reduce" };
@@ -111,6 +113,11 @@ const calls = {
     await windows.get(window).page.evaluate((hash) => (location.hash = hash), address);
   },
 
+  /** Leaves the page for another address of the hub's, or for any other. */
+  async visit({ window, url }) {
+    await windows.get(window).page.goto(url);
+  },
+
   async press({ window, key }) {
     await windows.get(window).page.keyboard.press(key);
   },
@@ -128,7 +135,8 @@ const calls = {
       windows.get(window).page.locator(selector).evaluateAll((elements) =>
         elements
           .filter((element) => element.checkVisibility())
-          .map((element) => (element.matches("input, textarea") ? element.value : element.innerText).replace(/\s+/g, " ").trim()),
+          .map((element) => (element.matches("textarea") ? element.value : element.innerText))
+          .map((text) => text.replace(/\s+/g, " ").trim()),
       );
     return until(look, (texts) => wanted === null || isDeepStrictEqual(texts, wanted));
   },
@@ -173,7 +181,7 @@ const calls = {
     return { addresses: [...addresses], complaints, offsets };
   },
 
-  /** Pixels by which anything that can be seen is out of the window, to the left or to the right. */
+  /** Pixels by which anything that can be seen is out of the window, to the left or the right. */
   async overflow({ window }) {
     return windows.get(window).page.evaluate(() =>
       Math.max(

@@ -1,4 +1,4 @@
-/** Times as people say them. */
+/** Numbers and times as people say them. */
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const calendar = new Intl.DateTimeFormat(undefined, {
@@ -7,6 +7,11 @@ const calendar = new Intl.DateTimeFormat(undefined, {
   month: "long",
 });
 const date = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+
+/** "1 reply", "2 replies". */
+export function counted(number, one, many = `${one}s`) {
+  return `${number} ${number === 1 ? one : many}`;
+}
 
 /** "Today", "Yesterday", or the date. */
 export function dayOf(at) {
