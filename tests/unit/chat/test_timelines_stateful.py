@@ -3,13 +3,11 @@
 The model is three sets: who follows whom, who blocks whom, and the posts that are there. Every page
 must be what a plain merge of these gives between its cursors. Jobs of a second node stop anywhere
 and go on later, fail in the middle of a write, or are lost with their node; time moves by
-milliseconds or months. In tight quarters every limit is a handful, so that each is passed often.
+milliseconds or months.
 """
 
 import asyncio
 import itertools
-from collections.abc import Coroutine
-from contextlib import suppress
 from typing import Any, Final
 
 import hypothesis.strategies as st
@@ -17,8 +15,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from realtime.chat import feeds as feeds_module
-from realtime.chat import timelines, upkeep
 from realtime.chat.calls.feeds import Seen
 from realtime.chat.calls.users import BlockUser, UnblockUser
 from realtime.chat.places import begin_of, feed_of, place_of
@@ -26,7 +22,8 @@ from realtime.errors import CallRefused
 from realtime.model import NewEntry
 from realtime.settings.schema import ChatSettings
 from tests.support.chat import FEED, chat_parts
-from tests.support.feeds import NAMESPACE, FeedNode, make_node, place
+from tests.support.feeds import NAMESPACE, make_node, place
+from tests.support.halting import ended, halted
 
 USERS: Final = ("ann", "bob", "cyn", "dan")
 FOLLOWERS_MAX: Final = 2
@@ -376,59 +373,6 @@ class Timelines(RuleBasedStateMachine):
                 self.run(self.here.delete(author, offset, next(self.ids)))
 
 
-class TightTimelines(Timelines):
-    """The same where a few spans, copies and waiting posts are as many as there may be."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.patches = pytest.MonkeyPatch()
-        self.patches.setattr(timelines, "SPANS_MAX", 8)
-        self.patches.setattr(timelines, "WAITING_MAX", 2)
-        self.patches.setattr(feeds_module, "UNSEEN_MAX", 2)
-        self.patches.setattr(upkeep, "COPIES_MAX", 3)
-
-    def teardown(self) -> None:
-        """And loosen everything."""
-        try:
-            super().teardown()
-        finally:
-            self.patches.undo()
-
-    def check_unseen(self, user: str, unseen: int | None, expected: list[str]) -> None:
-        """Where a page has to be cut it counts less."""
-
-
-async def halted(
-    node: FeedNode, work: Coroutine[Any, Any, Any], call: int
-) -> tuple[asyncio.Task[Any], asyncio.Event]:
-    """Begin some work of a node, and let it get to that call of the store, or to its end.
-
-    Answers it, and what lets it go on.
-    """
-    reached, goes_on = asyncio.Event(), asyncio.Event()
-    calls = itertools.count()
-
-    async def before(name: str) -> None:
-        if next(calls) >= call:
-            reached.set()
-            await goes_on.wait()
-
-    node.store.before = before
-    task = asyncio.create_task(work)
-    halt = asyncio.create_task(reached.wait())
-    await asyncio.wait((task, halt), return_when=asyncio.FIRST_COMPLETED)
-    halt.cancel()
-    with suppress(asyncio.CancelledError):
-        await halt
-    node.store.before = None
-    return task, goes_on
-
-
-async def ended(task: asyncio.Task[Any]) -> Any:
-    """What the task has come to."""
-    return await task
-
-
 FEW: Final = settings(
     max_examples=50,
     stateful_step_count=50,
@@ -438,5 +382,3 @@ FEW: Final = settings(
 
 TestTimelines = Timelines.TestCase
 TestTimelines.settings = FEW
-TestTightTimelines = TightTimelines.TestCase
-TestTightTimelines.settings = FEW
