@@ -25,7 +25,7 @@ async def test_the_page_and_each_of_its_files_are_served(client: Client) -> None
     assert response.status == 200
     assert response.content_type == "text/html"
     text = await response.text()
-    for name in ("chat.js", "chat.css", "theme.css"):
+    for name in ("chat.js", "layout.css", "theme.css"):
         assert f"/pages/{name}" in text
         found = await client.get(f"/pages/{name}")
         assert found.status == 200
