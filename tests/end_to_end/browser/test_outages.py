@@ -9,6 +9,7 @@ import pytest
 from tests.end_to_end.browser.dev_hub import DevHub
 from tests.end_to_end.browser.window import STORED, Window
 from tests.end_to_end.browser.windows import Windows
+from tests.support.proxy import open_proxy
 
 # Starting Chromium and some restarts of the hub, on a machine that may be busy.
 pytestmark = pytest.mark.timeout(180)
@@ -103,6 +104,27 @@ async def test_what_was_written_while_the_hub_was_down_outlives_the_window(
     await second.shows_messages("one", "two", "three")
     await second.reload()
     await second.shows_messages("one", "two", "three")
+
+
+async def test_what_was_stored_but_not_answered_is_sent_again_and_stored_once(
+    dev_hub: DevHub, bob: Window, windows: Windows
+) -> None:
+    async with open_proxy(dev_hub.port) as proxy:
+        alice = await windows.open(f"http://127.0.0.1:{proxy.port}", "alice")
+        for window in (alice, bob):
+            await window.enter_lobby()
+        await alice.say("hello")
+        await bob.shows_messages("hello")
+        proxy.stall()
+        await alice.say("once")
+        await bob.shows_messages("hello", "once")
+        proxy.cut()
+        proxy.resume()
+        await alice.shows_messages("hello", "once")
+        await alice.say("and then")
+        for window in (alice, bob):
+            await window.shows_messages("hello", "once", "and then")
+        assert (await alice.seen()).complaints == []
 
 
 async def test_a_window_that_was_away_for_too_long_reads_the_log_afresh(
