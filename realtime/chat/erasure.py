@@ -55,7 +55,8 @@ class ErasureReport(msgspec.Struct):
     """What an erasure has done, for machines. Every number is of things that are gone or changed.
 
     `entries` are the user's own, by kind; `traces` entries of others that named the user;
-    `rows` by table. What this version does not keep of anybody is 0 and said all the same.
+    `rows` by table. What this version does not keep of anybody is 0 and said all the same. Where a
+    node died meanwhile, what it had done since it last said how far it was is gone and not counted.
     """
 
     entries: dict[str, int] = {}
