@@ -98,6 +98,11 @@ class Window:
         """Leave the page for another address."""
         await self._call("visit", url=url)
 
+    async def address(self) -> str:
+        """Where on the page the window is, as "#feed"."""
+        place: str = await self._call("address")
+        return place
+
     async def press(self, key: str) -> None:
         """Press a key, wherever the focus is."""
         await self._call("press", key=key)

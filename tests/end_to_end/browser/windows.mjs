@@ -118,6 +118,11 @@ const calls = {
     await windows.get(window).page.goto(url);
   },
 
+  /** Leaves the page for another address of the hub's, or for any other. */
+  async visit({ window, url }) {
+    await windows.get(window).page.goto(url);
+  },
+
   async press({ window, key }) {
     await windows.get(window).page.keyboard.press(key);
   },
