@@ -118,9 +118,8 @@ const calls = {
     await windows.get(window).page.goto(url);
   },
 
-  /** Leaves the page for another address of the hub's, or for any other. */
-  async visit({ window, url }) {
-    await windows.get(window).page.goto(url);
+  async address({ window }) {
+    return new URL(windows.get(window).page.url()).hash;
   },
 
   async press({ window, key }) {
