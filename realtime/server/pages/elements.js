@@ -29,16 +29,17 @@ export function say(element, texts) {
  */
 export function showList(list, items, template, update) {
   const known = new Map([...list.children].map((element) => [element.dataset.key, element]));
+  const shown = new Set();
   let next = list.firstElementChild;
   for (const item of items) {
     const element = known.get(item.key) ?? copy(template(item));
-    known.delete(item.key);
+    shown.add(element);
     element.dataset.key = item.key;
     update(element, item);
     if (element === next) next = next.nextElementSibling;
     else list.insertBefore(element, next);
   }
-  for (const element of known.values()) element.remove();
+  for (const element of [...list.children]) if (!shown.has(element)) element.remove();
 }
 
 /** A letter, or a sign of one's own, on a colour that is always the same for one name. */

@@ -12,6 +12,7 @@ export class Completer {
     this.#field = field;
     this.#list = list;
     this.#people = people;
+    field.ariaAutoComplete = "list";
     field.addEventListener("input", () => this.#offer());
     field.addEventListener("blur", () => this.#show([]));
   }
@@ -55,7 +56,6 @@ export class Completer {
     this.#offered = people.slice(0, OFFERED_MAX);
     this.#chosen = 0;
     this.#list.hidden = people.length === 0;
-    this.#field.ariaExpanded = String(people.length > 0);
     this.#list.replaceChildren(...this.#offered.map((person) => this.#option(person)));
     this.#mark();
   }
@@ -74,7 +74,9 @@ export class Completer {
   #mark() {
     [...this.#list.children].forEach((option, index) => {
       option.ariaSelected = String(index === this.#chosen);
+      option.id = index === this.#chosen ? "suggested" : "";
     });
+    this.#field.setAttribute("aria-activedescendant", this.#offered.length ? "suggested" : "");
   }
 }
 

@@ -18,7 +18,7 @@ export function presenceText({ state, since }) {
 }
 
 export class PeoplePanel {
-  #hub; #room = null; #reports = [];
+  #hub; #room = null; #banned = []; #reports = [];
 
   /** `openDirect(user)` and `reveal(offset)` are what the page does. */
   constructor(hub, { openDirect, reveal }) {
@@ -30,14 +30,15 @@ export class PeoplePanel {
 
   open(room) {
     this.#room = room;
-    this.#reports = [];
-    this.#loadReports();
+    this.#reports = this.#banned = [];
+    this.#load();
   }
 
   draw() {
     const room = this.#room;
     const { me, users } = this.#hub;
-    const people = room.members
+    const banned = new Set(this.#banned.map(({ user }) => user));
+    const people = [...room.members.filter(({ user }) => !banned.has(user)), ...this.#banned]
       .map((member) => ({ key: member.user, member, presence: users.presence(member.user) }))
       .sort((a, b) => ORDER.indexOf(a.presence.state) - ORDER.indexOf(b.presence.state));
     $("invite").hidden = room.isDirect || room.mine.role === "reader";
@@ -70,8 +71,9 @@ export class PeoplePanel {
     const item = (label, ...how) => [label, () => act(...how)];
     const dangerous = (label, ...how) => [label, () => act(...how), true];
     const give = (name) => may && role !== name && item(`Make ${name}`, "role", { role: name });
+    if (role === "banned") return [item("Unban", "unban")];
     return [
-      !room.isDirect && ["Message", () => this.openDirect(user)],
+      !room.isDirect && ["Message", () => attempt($("side-problem"), () => this.openDirect(user))],
       ["Posts", () => go("feed", user)],
       may && isMuted && item("Unmute", "unmute"),
       may && !isMuted && item("Mute for 10 minutes", "mute", { until: Date.now() + MUTE_MS }),
@@ -90,8 +92,9 @@ export class PeoplePanel {
     return this.#hub.call(method, { channel, client_id: crypto.randomUUID(), ...params });
   }
 
-  #act(method, params) {
-    return attempt($("side-problem"), () => this.#call(method, params));
+  async #act(method, params) {
+    await attempt($("side-problem"), () => this.#call(method, params));
+    await this.#load();
   }
 
   #invite(user) {
@@ -112,9 +115,9 @@ export class PeoplePanel {
     });
   }
 
-  // Reports, for moderators.
+  // For moderators: who is banned, and what was reported.
 
-  async #loadReports() {
+  async #load() {
     const { channel } = this.#room;
     if (this.#room.isDirect || !this.#room.is("moderator")) return;
     const look = (offset) => this.#hub.call("chat.message", { channel, offset }).then(textOf);
@@ -122,11 +125,15 @@ export class PeoplePanel {
       const quote = report.offset ? await look(report.offset).catch(() => "") : "";
       return { key: report.report, quote, ...report };
     };
-    await attempt($("side-problem"), async () => {
+    try {
+      const { members } = await this.#hub.call("chat.members", { channel, role: "banned" });
       const { reports } = await this.#hub.call("chat.reports", { channel });
+      this.#banned = members;
       this.#reports = await Promise.all(reports.map(read));
-      this.draw();
-    });
+    } catch {
+      // What is shown stays; it is read again when the panel is opened.
+    }
+    this.draw();
   }
 
   #fillReport(element, { report, reason, reporter, at, about, offset, text = "", quote }) {
@@ -142,7 +149,7 @@ export class PeoplePanel {
       button.textContent = label;
       button.onclick = async () => {
         await attempt($("side-problem"), () => this.#hub.call("chat.resolve", { report, state }));
-        await this.#loadReports();
+        await this.#load();
       };
       return button;
     };

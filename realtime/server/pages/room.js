@@ -6,6 +6,7 @@ import { explain } from "./retry.js";
 const TYPING_EVERY_MS = 3_000;
 const TYPING_MAX_MS = 10_000; // a sender's clock may be wrong
 const REFRESH_EVERY_MS = 1_000;
+const AGAIN_MS = 1_500; // an entry may come before what follows from it is stored
 const READ_EVERY_MS = 1_000;
 const MEMBERS_MAX = 100;
 const RANKS = ["reader", "member", "moderator", "owner"];
@@ -24,7 +25,8 @@ export class Room extends Model {
   unreadFrom = 0; // the first entry that was unread when the room was opened,
   unreadCount = 0; // and how many messages were
   #hub; #subscription; #receipts = new Map(); #typists = new Map(); #typedAt = 0;
-  #seen = 0; #readUpTo = 0; #isHeld = false; #isOver = false; #refresh; #tellRead;
+  #seen = 0; #readUpTo = 0; #isHeld = false; #isOver = false; #refresh; #again;
+  #tellRead;
 
   constructor(channel, hub) {
     super();
@@ -38,7 +40,8 @@ export class Room extends Model {
     const load = paced(REFRESH_EVERY_MS, () => this.#load());
     this.#refresh = () => {
       load();
-      load(); // an entry may come before what follows from it is stored
+      clearTimeout(this.#again);
+      this.#again = setTimeout(load, AGAIN_MS);
     };
     this.#tellRead = paced(READ_EVERY_MS, () => {
       hub.inbox.read(channel, this.#readUpTo).catch(() => (this.#readUpTo = 0)); // later again
@@ -55,6 +58,7 @@ export class Room extends Model {
 
   close() {
     this.#isOver = true;
+    clearTimeout(this.#again);
     this.typing(false);
     this.#hub.connection.unsubscribe(this.#subscription);
   }

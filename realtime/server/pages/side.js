@@ -4,6 +4,7 @@ import { $, on } from "./elements.js";
 
 const PARTS = ["thread", "people", "pins", "following"];
 let onClose = () => {};
+let opener = null; // what had the focus
 
 /** The part that is open, "" for none. */
 export function sideOpen() {
@@ -14,6 +15,7 @@ export function sideOpen() {
 export function openSide(part, title, closed = () => {}) {
   onClose();
   onClose = closed;
+  if ($("side").hidden) opener = document.activeElement;
   for (const each of PARTS) $(each).hidden = each !== part;
   $("side").hidden = false;
   $("side-title").textContent = title;
@@ -21,9 +23,11 @@ export function openSide(part, title, closed = () => {}) {
 }
 
 export function closeSide() {
+  const hadFocus = $("side").contains(document.activeElement);
   $("side").hidden = true;
   onClose();
   onClose = () => {};
+  if (hadFocus) opener?.focus();
 }
 
 on("close-side", "click", closeSide);

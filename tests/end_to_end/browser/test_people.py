@@ -15,6 +15,7 @@ async def test_members_come_get_roles_are_muted_and_go(
     alice: Window, bob: Window, tmp_path: Path
 ) -> None:
     await alice.create_room("Club", "bob")
+    address = await alice.address()
     await bob.enter("Club")
     await alice.click("#show-people")
     await alice.shows("#members .name", "alice (you)", "bob")
@@ -55,6 +56,15 @@ async def test_members_come_get_roles_are_muted_and_go(
     await alice.shows("#room-empty h2", "This is closed to you")
     await alice.shows("#no-channels", "No conversations yet. Press + to begin one.")
     await alice.screenshot(tmp_path / "banned.png")
+    await bob.shows("#members .role", "owner", "banned")
+    await bob.on_person("alice", "Unban")
+    await bob.shows("#members .role", "owner")
+    await alice.enter_lobby()
+    await alice.go(address)
+    await alice.shows("#room-empty h2", "Come in?")
+    await alice.click("#join")
+    await alice.shows("#room-name", "Club")
+    await bob.shows("#members .name", "bob (you)", "alice")
 
 
 async def test_a_room_is_renamed_archived_and_left(alice: Window, bob: Window) -> None:

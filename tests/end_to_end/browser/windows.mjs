@@ -34,6 +34,9 @@ class Window {
     this.page = page;
     page.setDefaultTimeout(WAIT_MS);
     page.on("request", (request) => this.addresses.add(request.url()));
+    page.on("requestfailed", (request) => {
+      this.complaints.push(`${request.url()}: ${request.failure().errorText}`);
+    });
     page.on("pageerror", (error) => this.complaints.push(error.stack));
     page.on("console", (message) => {
       // Chromium reports a refused connection as an error; it is the subject here.
@@ -209,7 +212,8 @@ for await (const line of createInterface({ input: process.stdin })) {
   try {
     answer = { result: (await calls[call](details)) ?? null };
   } catch (error) {
-    answer = { error: error.message };
+    const complaints = windows.get(details.window)?.complaints ?? [];
+    answer = { error: [error.message, ...complaints].join("\n") };
   }
   process.stdout.write(`${JSON.stringify(answer)}\n`);
 }
