@@ -24,7 +24,7 @@ from tests.support.steady_load import SteadyLoad
 
 HUBS: Final = ("hub1", "hub2")
 ROUNDS: Final = 2
-CHANNELS: Final = tuple(f"chat:room{number}" for number in range(10))
+CHANNELS: Final = tuple(f"private:room{number}" for number in range(10))
 """So many that both hubs rarely append to one at once: the hot channel is another test's."""
 
 SUBSCRIBERS: Final = 4
