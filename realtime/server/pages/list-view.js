@@ -24,6 +24,7 @@ export class ListView {
     on("new-direct", "click", () => this.#newDirect());
     on("new-room", "click", () => this.#newRoom());
     on("join-lobby", "click", () => this.#joinLobby());
+    on("join-lobby-here", "click", () => this.#joinLobby());
     for (const model of [hub.inbox, hub.users, hub.following]) model.watch(() => this.draw());
   }
 

@@ -49,7 +49,8 @@ function sameRow(before, after) {
 /** The chips below a message or a post; a click on one is handled by whoever shows the list. */
 export function showReactions(list, reactions = {}) {
   list.replaceChildren(
-    ...Object.entries(reactions).map(([emoji, { count, mine = false }]) => {
+    ...Object.keys(reactions).sort().map((emoji) => {
+      const { count, mine = false } = reactions[emoji];
       const element = copy("reaction-item");
       const button = element.querySelector("button");
       button.dataset.emoji = emoji;
