@@ -34,7 +34,7 @@ async def test_the_page_asks_nobody_but_the_hub_and_keeps_its_own_content_policy
 async def test_the_page_leads_to_the_guides_and_the_reference(alice: Window) -> None:
     await alice.shows(
         "#home .fine a",
-        *("JavaScript", "Swift", "Kotlin", "Dart", "Python", "Go", "C#"),
+        *("chat", "feeds", "JavaScript", "Swift", "Kotlin", "Dart", "Python", "Go", "C#"),
         "reference of the chat API",
     )
 
