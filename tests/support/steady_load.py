@@ -1,7 +1,8 @@
 """Publishers that go on through restarts, and subscribers that tell a checker what they got.
 
 The channels are of the namespace `private` in `config/production.toml`: who has a subscription
-token may subscribe, and subscribers may publish. Everything goes through one front, a hub or a proxy.
+token may subscribe, and subscribers may publish. Everything goes through one front: a hub or a
+proxy.
 """
 
 import asyncio
