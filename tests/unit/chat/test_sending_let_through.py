@@ -1,0 +1,68 @@
+"""A member is let through at once while they and the room are as they were, and no longer."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from realtime.chat.channel_events import ChannelSettings
+from tests.support.chat_messages import ROOM, MessageParts, message_parts, refused
+
+
+@pytest.fixture
+async def chat() -> AsyncIterator[MessageParts]:
+    """A room that is live, so that nothing about it is forgotten by itself."""
+    async with message_parts() as made:
+        made.parts.memberships.opened(ROOM)
+        for _ in range(3):  # looked up, judged, and let through as before
+            await made.publish("bob")
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ({"muted_until": -1}, "muted"),
+        ({"role": "reader"}, "role"),
+        ({"role": "none"}, "not_a_member"),
+        ({"role": "banned", "banned_until": -1}, "banned"),
+    ],
+)
+async def test_who_was_let_through_is_not_once_they_are_something_else(
+    chat: MessageParts, row: dict[str, Any], why: str
+) -> None:
+    memberships = chat.parts.memberships
+    await chat.member("bob", **row)
+    memberships.forget(ROOM, "bob")
+    await memberships.look_up(ROOM, "bob")
+    assert (await refused(chat.publish("bob"))).why == why
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [(ChannelSettings(announce=True), "role"), (ChannelSettings(slow_mode_s=9), "slow_mode")],
+    ids=["announcements", "slow mode"],
+)
+async def test_who_was_let_through_is_not_once_the_room_is_another(
+    chat: MessageParts, settings: ChannelSettings, why: str
+) -> None:
+    memberships = chat.parts.memberships
+    await chat.room(settings=settings, bob="member")
+    memberships.rooms.forget(ROOM)
+    await memberships.rooms.look_up(ROOM)
+    if why == "slow_mode":
+        await chat.publish("bob")  # the time starts
+    assert (await refused(chat.publish("bob"))).why == why
+
+
+async def test_who_was_let_through_is_not_once_the_app_bans_them(chat: MessageParts) -> None:
+    chat.parts.stage.bans.add(("bob", ROOM))
+    assert (await refused(chat.publish("bob"))).why == "banned"
+
+
+async def test_who_was_let_through_has_to_wait_once_the_channel_is_large(
+    chat: MessageParts,
+) -> None:
+    chat.messages.sending._usual_slow_mode_s = lambda channel: 10
+    await chat.publish("bob")  # the time starts
+    assert (await refused(chat.publish("bob"))).why == "slow_mode"
