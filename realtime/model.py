@@ -152,6 +152,13 @@ class Retention(msgspec.Struct, frozen=True, gc=False):
         return 0 < self.ttl_ms <= now_ms - at
 
 
+EVERYTHING: Final = Retention(-1, 0)
+"""The whole log, whatever its channel keeps."""
+
+NOTHING: Final = Retention(0, 0)
+"""No entry, but where the log ends."""
+
+
 Act = Literal[
     "tokens", "ban", "unban", "disconnect", "unsubscribe", "truncate", "members", "unknown"
 ]

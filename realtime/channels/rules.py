@@ -9,7 +9,7 @@ import msgspec
 from realtime.auth.permissions import Permissions
 from realtime.channels.names import fits, is_plain, parse
 from realtime.errors import BAD_REQUEST, UNKNOWN_CHANNEL, CommandRefused
-from realtime.model import Retention
+from realtime.model import NOTHING, Retention
 from realtime.settings.schema import ChannelOptions
 
 RESOLVED_MAX: Final = 16_384
@@ -98,7 +98,7 @@ class RuleBook:
     def retention(self, name: str) -> Retention:
         """What may be seen of a channel; nothing where its namespace is not configured any more."""
         rules = self._rules.get(parse(name).namespace)
-        return rules.retention if rules is not None else Retention(0, 0)
+        return rules.retention if rules is not None else NOTHING
 
     def _resolve(self, name: str) -> Channel:
         if not fits(name):

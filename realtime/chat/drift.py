@@ -22,11 +22,12 @@ from realtime.chat.heads import Heads
 from realtime.chat.members import BY_ROLE, ROLES
 from realtime.chat.overview import Overviews
 from realtime.chat.recounting import recount
+from realtime.chat.retention import retention_at
 from realtime.chat.unread import State, gone, unread
 from realtime.cluster.outage import Outage
 from realtime.cluster.retention import always
-from realtime.errors import CommandRefused, StoreError
-from realtime.model import Entry, Retention
+from realtime.errors import StoreError
+from realtime.model import EVERYTHING, Entry
 from realtime.rows import CHANNELS, EVERYBODY, MEMBERS, MENTIONS, ChannelRow, MemberRow
 from realtime.stores.base import SPANS_MAX, Page, Span, Value, Write
 
@@ -58,8 +59,6 @@ SETTLED_MS: Final = 60_000
 
 CHECK_TIMEOUT_S: Final = 60.0
 """How long a round may take."""
-
-EVERYTHING: Final = Retention(-1, 0)
 
 
 class Drift(msgspec.Struct):
@@ -224,16 +223,9 @@ class DriftCheck:
         last = previews.read(row.last)
         if last is None:
             return
-        retention = self._retention(row.channel)
+        retention = retention_at(self._stage, row.channel)
         if retention.hides(last.offset, last.at, row.head, now_ms):
             await self._put_right(row, {"last": b""}, "last")
-
-    def _retention(self, channel: str) -> Retention:
-        try:
-            options = self._stage.options(channel)
-        except CommandRefused:
-            return EVERYTHING  # its namespace is not configured any more, and may be again
-        return Retention(options.history_size, options.history_ttl_ms)
 
     async def _put_right(self, row: ChannelRow, fields: dict[str, Value], *unless: str) -> None:
         """Change the row, unless one of these fields has changed since it was read."""
@@ -243,7 +235,7 @@ class DriftCheck:
     # What is beside the log.
 
     async def _check_deletions(self, row: ChannelRow, log: "_Log") -> None:
-        channel, retention = row.channel, self._retention(row.channel)
+        channel, retention = row.channel, retention_at(self._stage, row.channel)
         now_ms = self._clock.wall_ms()
         deleted = [
             entry.offset

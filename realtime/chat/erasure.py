@@ -19,7 +19,7 @@ from realtime.chat.summaries import GONE
 from realtime.chat.traces import cleared, without
 from realtime.chat.walking import LawStore, channels_with, distinct, rows, sent_by
 from realtime.errors import StoreUnavailable
-from realtime.model import Entry, Retention
+from realtime.model import EVERYTHING, Entry
 from realtime.rows import (
     ANSWERS,
     AUDIT,
@@ -46,7 +46,6 @@ PAGE: Final = 500
 TRIES_MAX: Final = 5
 """How often an entry is read again that was changed since it was read."""
 
-_ALL: Final = Retention(-1, 0)
 
 Save = Callable[[], Awaitable[None]]
 
@@ -191,7 +190,7 @@ class Eraser:
         after = 0
         while True:
             page = await self._store.read(
-                channel, after=after, limit=PAGE, retention=_ALL, now_ms=0
+                channel, after=after, limit=PAGE, retention=EVERYTHING, now_ms=0
             )
             for entry in page.entries:
                 report.traces += await self._clear_entry(entry, user)

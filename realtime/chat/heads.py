@@ -26,7 +26,7 @@ from realtime.chat.previews import Preview, preview_of
 from realtime.chat.views import user_of
 from realtime.cluster.outage import Outage
 from realtime.errors import StoreError
-from realtime.model import Entry, Retention
+from realtime.model import EVERYTHING, Entry
 from realtime.rows import CHANNELS, MEMBERS
 from realtime.stores.base import WRITES_MAX, Value, Write
 
@@ -43,9 +43,6 @@ CALL_TIMEOUT_S: Final = 10.0
 
 FOR_GOOD: Final = 1 << 62
 """`ChannelRow.last_by` of a preview that no later edit changes: its message was deleted."""
-
-
-EVERYTHING: Final = Retention(-1, 0)
 
 _Item = TypeVar("_Item")
 

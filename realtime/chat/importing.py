@@ -38,7 +38,7 @@ from realtime.chat.member_events import USERS_MAX, MemberEvent, Place
 from realtime.chat.mentions import mention_tag
 from realtime.chat.ports import ChatStore, Clock
 from realtime.errors import CommandRefused, RealtimeError
-from realtime.model import ClientInfo, Entry, NewEntry, Retention
+from realtime.model import EVERYTHING, ClientInfo, Entry, NewEntry
 from realtime.rows import BLOCKS, CHANNELS, MEMBERS, USERS, WORK
 from realtime.settings.schema import ChannelOptions
 from realtime.stores.base import Appended, Span, Value, Write
@@ -51,7 +51,6 @@ KIND: Final = "import"
 LOOKED_THROUGH: Final = 100
 """Entries of a channel among which its last message is looked for; most are messages."""
 
-_ALL: Final = Retention(-1, 0)
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -351,7 +350,7 @@ class Import:
         """Say how far the channel is, and that everybody in it has read that."""
         now_ms = self._clock.wall_ms()
         page = await self._store.read(
-            channel, limit=LOOKED_THROUGH, newest_first=True, retention=_ALL, now_ms=now_ms
+            channel, limit=LOOKED_THROUGH, newest_first=True, retention=EVERYTHING, now_ms=now_ms
         )
         said = (entry for entry in page.entries if entry.kind == "message" and entry.counts)
         for last in itertools.islice(said, 1):

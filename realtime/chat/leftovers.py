@@ -14,10 +14,11 @@ from typing import Any, Final
 
 from realtime.chat.floors import Floor, floor_of_page
 from realtime.chat.ports import ChatStore, Clock, Stage
+from realtime.chat.retention import retention_of
 from realtime.cluster.outage import Outage
 from realtime.cluster.retention import always
 from realtime.errors import CommandRefused, StoreError
-from realtime.model import Retention
+from realtime.model import EVERYTHING, Retention
 from realtime.rows import (
     CHANNELS,
     EVERYBODY,
@@ -111,12 +112,10 @@ class Leftovers:
     def _retention(self, channel: str) -> Retention | None:
         """What may be seen of a channel's log; None where that is all, or nobody knows."""
         try:
-            options = self._stage.options(channel)
+            retention = retention_of(self._stage.options(channel))
         except CommandRefused:
             return None
-        if options.history_size < 0 and not options.history_ttl_ms:
-            return None
-        return Retention(options.history_size, options.history_ttl_ms)
+        return None if retention == EVERYTHING else retention
 
     async def clear(self, row: ChannelRow, retention: Retention) -> int:
         """Remove what is left of a channel's messages that are gone. Raises StoreError."""

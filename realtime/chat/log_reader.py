@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 
 from realtime.chat.around import Around
 from realtime.chat.refusals import not_found
+from realtime.chat.retention import retention_of
 from realtime.model import Entry, Retention
 from realtime.stores.base import Page
 
@@ -61,5 +62,4 @@ class LogReader:
         ]
 
     def _retention(self, channel: str) -> Retention:
-        options = self._stage.options(channel)
-        return Retention(options.history_size, options.history_ttl_ms)
+        return retention_of(self._stage.options(channel))

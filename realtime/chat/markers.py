@@ -20,7 +20,7 @@ from realtime.chat.operations import Perform
 from realtime.chat.ports import ChatStore, Clock
 from realtime.chat.receipts import Receipts
 from realtime.errors import INTERNAL, CommandRefused, StoreError
-from realtime.model import Entry, Retention
+from realtime.model import EVERYTHING, Entry
 from realtime.rows import CHANNELS, MEMBERS
 from realtime.stores.base import Value, Write
 
@@ -44,7 +44,6 @@ CALL_TIMEOUT_S: Final = 10.0
 MISSED_MAX: Final = 2_000
 """Entries beyond the rows of channels that one read asks for."""
 
-EVERYTHING: Final = Retention(-1, 0)
 
 Marker = Literal["delivered", "read", "unread"]
 

@@ -17,10 +17,10 @@ import msgspec
 
 from realtime.chat.around import Around
 from realtime.chat.floors import Floor, below, first_kept, known_floor
+from realtime.chat.retention import retention_at
 from realtime.chat.standing import standing_of
 from realtime.chat.unread import State, state, told
-from realtime.errors import CommandRefused
-from realtime.model import Entry, Retention
+from realtime.model import Entry
 from realtime.rows import (
     CHANNELS,
     EVERYBODY,
@@ -48,8 +48,6 @@ OVERDUE_MS: Final = 10_000
 
 TALLIES_MAX: Final = 20_000
 """Mentions and deletions after the markers that are looked at."""
-
-EVERYTHING: Final = Retention(-1, 0)
 
 Whose = tuple[str, str]
 """A user, "" for everybody, and a channel."""
@@ -217,7 +215,7 @@ class Overviews:
         """What retention hides, as far as what was read says so."""
         now_ms = self._clock.wall_ms()
         return {
-            name: known_floor(row, missed.get(name, ()), self._retention(name), now_ms)
+            name: known_floor(row, missed.get(name, ()), retention_at(self._stage, name), now_ms)
             for name, row in rows.items()
         }
 
@@ -236,7 +234,7 @@ class Overviews:
             head, head_n = (
                 (entries[-1].offset, entries[-1].n) if entries else (row.head, row.head_n)
             )
-            edge = first_kept(head, self._retention(name))
+            edge = first_kept(head, retention_at(self._stage, name))
             is_read = head_n <= max(member.read_n, floor.n)
             if edge - 1 > max(member.read, floor.offset) and not is_read:
                 edges[name] = edge
@@ -253,13 +251,6 @@ class Overviews:
         for name, offset in places[:FETCHED_MAX]:
             by_channel.setdefault(name, set()).add(offset)
         return await self._store.fetch(by_channel, stubs=True) if by_channel else ()
-
-    def _retention(self, channel: str) -> Retention:
-        try:
-            options = self._stage.options(channel)
-        except CommandRefused:
-            return EVERYTHING  # its namespace is not configured any more, and may be again
-        return Retention(options.history_size, options.history_ttl_ms)
 
 
 def peer_of(row: ChannelRow, user: str) -> str:

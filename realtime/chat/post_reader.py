@@ -9,8 +9,9 @@ from realtime.chat.around import Around
 from realtime.chat.calls.feeds import PostView
 from realtime.chat.calls.messages import Reaction
 from realtime.chat.pages import PAGE_MAX_BYTES
+from realtime.chat.retention import retention_of
 from realtime.chat.views import summary_of
-from realtime.model import Entry, Retention
+from realtime.model import Entry
 from realtime.rows import CHANNELS, REACTIONS, PostRow
 from realtime.settings.schema import ChannelOptions
 from realtime.stores.base import Span
@@ -58,7 +59,7 @@ class PostReader:
         gone = [row.place for row in rows if (row.channel, row.offset) not in entries]
         heads = await self._heads(wanted, options)
         mine = await self._mine(user, list(entries.values()))
-        retention = Retention(options.history_size, options.history_ttl_ms)
+        retention = retention_of(options)
         now_ms = self._clock.wall_ms()
         views: list[PostView] = []
         size = 0

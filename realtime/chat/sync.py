@@ -27,9 +27,9 @@ from realtime.chat.operations import Perform
 from realtime.chat.overview import CHANNELS_MAX, Overviews, peer_of
 from realtime.chat.previews import Preview, short
 from realtime.chat.refusals import invalid
+from realtime.chat.retention import retention_of
 from realtime.chat.unread import BADGE_MAX, State, badge
 from realtime.errors import CommandRefused
-from realtime.model import Retention
 from realtime.rows import MemberRow, UserRow
 
 LOOK_BACK_MS: Final = 60_000
@@ -130,7 +130,7 @@ class Syncing:
             options = self._stage.options(found.row.channel)
         except CommandRefused:
             return None
-        retention = Retention(options.history_size, options.history_ttl_ms)
+        retention = retention_of(options)
         return None if retention.hides(last.offset, last.at, found.head, now_ms) else last
 
 

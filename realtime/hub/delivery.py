@@ -20,7 +20,7 @@ from realtime.channels.rules import Channel
 from realtime.errors import StoreError
 from realtime.hub.positions import Positions
 from realtime.hub.statistics import Statistics
-from realtime.model import Entry, Retention
+from realtime.model import NOTHING, Entry
 from realtime.protocol.replies import Info, Join, Leave
 from realtime.stores.base import HeadHints, LogStore
 
@@ -41,8 +41,6 @@ HINT_MAX_AGE_MS: Final = 15_000
 OPEN_TIMEOUT_S: Final = 4.0
 """How long a channel's first subscriber waits for the bus and the store: less than the 5 s after
 which SDKs give a subscribe up, and JavaScript's the connection with it (protocol 1.7, 1.11)."""
-
-_HEAD_ONLY: Final = Retention(0, 0)
 
 
 class Members(Protocol):
@@ -181,7 +179,7 @@ class Delivery:
                     doubts = self._doubts_now()
                     # Read after the bus is in force: what is committed from now on is heard of.
                     page = await self._store.read(
-                        live.name, limit=0, retention=_HEAD_ONLY, now_ms=self._now_ms()
+                        live.name, limit=0, retention=NOTHING, now_ms=self._now_ms()
                     )
                     live.cursor = Cursor(page.head, self._budget)
                     live.cursor.heard(self._heard[live])

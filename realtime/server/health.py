@@ -8,7 +8,7 @@ from aiohttp import web
 
 from realtime.errors import StoreError
 from realtime.hub.hub import Hub
-from realtime.model import Retention
+from realtime.model import NOTHING
 from realtime.server.metrics import CONTENT_TYPE, HubMetrics
 from realtime.stores.base import IdempotencyStore, LogStore
 
@@ -74,7 +74,7 @@ def store_probe(store: AskedStore, hub: Hub) -> Callable[[], Awaitable[object]]:
 
     async def probe() -> None:
         now_ms = hub.clock.wall_ms()
-        await store.read("", limit=0, retention=Retention(0, 0), now_ms=now_ms)
+        await store.read("", limit=0, retention=NOTHING, now_ms=now_ms)
         if hub.commits.failing:
             # A node that gets no clients would never learn that it can commit again.
             await store.claim("", "ready", b"", until_ms=now_ms)
