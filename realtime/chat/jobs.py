@@ -3,10 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Final, Generic, TypeVar
 
-from realtime.chat.pacing import GATHER_S, Pace
+from realtime.chat.pacing import Pace, wait_for_due
 from realtime.chat.ports import Clock
 from realtime.cluster.outage import Outage
 from realtime.errors import CommandRefused, StoreError
@@ -56,15 +55,7 @@ class Jobs(Generic[Key, Note]):
     async def run(self) -> None:
         """Do what is due for ever. Hosted by a task group; may be cancelled anywhere."""
         while True:
-            wait_s = self._pace.next_s(self._clock.monotonic())
-            self._wanted.clear()
-            if wait_s is None:
-                await self._wanted.wait()
-            elif wait_s > 0:
-                # What is added meanwhile may be due at once.
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(max(wait_s, GATHER_S)):
-                        await self._wanted.wait()
+            await wait_for_due(self._pace, self._wanted, self._clock)
             await self.work()
 
     async def work(self) -> None:

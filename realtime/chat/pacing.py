@@ -1,6 +1,6 @@
 """At most one note for each key and interval: the first at once, later ones merged into the next.
 
-`Pace` decides, by the time it is told; `paced` waits and sends.
+`Pace` decides, by the time it is told; `Paced` waits and sends.
 """
 
 import asyncio
@@ -8,7 +8,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from realtime.chat.ports import Clock
 from realtime.cluster.outage import Outage
@@ -103,6 +103,19 @@ class Pace(Generic[Key, Note]):
                 self._ready[key] = note
 
 
+async def wait_for_due(pace: Pace[Any, Any], wanted: asyncio.Event, clock: Clock) -> None:
+    """Wait until something may be due. Whoever adds to the pace sets `wanted`; it is cleared."""
+    wait_s = pace.next_s(clock.monotonic())
+    wanted.clear()
+    if wait_s is None:
+        await wanted.wait()
+    elif wait_s > 0:
+        # What is added meanwhile may be due at once.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(wait_s, GATHER_S)):
+                await wanted.wait()
+
+
 class Paced(Generic[Key, Note]):
     """Notes that are sent in the background, by `run`, for as long as that runs.
 
@@ -132,15 +145,7 @@ class Paced(Generic[Key, Note]):
     async def run(self) -> None:
         """Send what is due for ever. Hosted by a task group; may be cancelled anywhere."""
         while True:
-            wait_s = self._pace.next_s(self._clock.monotonic())
-            self._wanted.clear()
-            if wait_s is None:
-                await self._wanted.wait()
-            elif wait_s > 0:
-                # What is added meanwhile may be due at once.
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(max(wait_s, GATHER_S)):
-                        await self._wanted.wait()
+            await wait_for_due(self._pace, self._wanted, self._clock)
             await self.send_due()
 
     async def send_due(self) -> None:
