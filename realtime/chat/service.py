@@ -193,20 +193,26 @@ class ChatService:
             tasks.create_task(self.law.run(), name="erasures")
             tasks.create_task(self._leftovers.run(), name="leftovers")
             tasks.create_task(self._scrubs.run(), name="scrubs")
-            tasks.create_task(self._every(SWEEP_S, self.ledger.sweep), name="folds")
-            tasks.create_task(self._every(ANSWERS_SWEEP_S, self._answers.sweep), name="answers")
+            tasks.create_task(
+                _every(SWEEP_S, self.ledger.sweep, "what follows from entries"), name="folds"
+            )
+            tasks.create_task(
+                _every(ANSWERS_SWEEP_S, self._answers.sweep, "answers that are kept"),
+                name="answers",
+            )
 
-    async def _every(self, seconds: float, sweep: Callable[[], Awaitable[int]]) -> None:
-        outage = Outage(logger, "what follows from entries")
-        while True:
-            await asyncio.sleep(seconds)
-            try:
-                async with asyncio.timeout(SWEEP_TIMEOUT_S):
-                    await sweep()
-            except (StoreError, CommandRefused, TimeoutError) as error:
-                outage.failed(error)
-            else:
-                outage.ended()
+
+async def _every(seconds: float, sweep: Callable[[], Awaitable[int]], what: str) -> None:
+    outage = Outage(logger, what)
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            async with asyncio.timeout(SWEEP_TIMEOUT_S):
+                await sweep()
+        except (StoreError, CommandRefused, TimeoutError) as error:
+            outage.failed(error)
+        else:
+            outage.ended()
 
 
 class _Performs(Protocol):
