@@ -16,6 +16,9 @@ from tests.support.tokens import connection_token, subscription_token
 CUT_S: Final = 2.0
 """Within which what was taken away is gone on every node (targets.md)."""
 
+AFTER_S: Final = 0.7
+"""How long the publishers go on after the time is over."""
+
 ROUND_S: Final = 0.25
 """Between two rounds of each hub's publisher."""
 

@@ -1,5 +1,7 @@
 """Hubs in processes of their own, and the published SDKs as clients of them."""
 
+import asyncio
+import contextlib
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
@@ -7,9 +9,12 @@ from typing import Protocol
 
 import pytest
 
+from tests.end_to_end.cluster_bus import every_bus_is
 from tests.support.configuration import Sections
+from tests.support.hub_cluster import HubCluster
 from tests.support.processes import HubProcess
 from tests.support.proxy import Proxy, open_proxy
+from tests.support.redis_servers import RedisFailed, RedisServer
 from tests.support.sdk import SdkClient
 from tests.support.sdks import KINDS, Sdks
 from tests.support.server_api import ServerApi, open_api
@@ -122,3 +127,22 @@ async def open_sdk(sdk_name: str, sdks: Sdks) -> AsyncIterator[OpenSdk]:
     yield open_client
     for client in clients:
         await client.close()
+
+
+@pytest.fixture
+async def apis(cluster: HubCluster) -> AsyncIterator[list[ServerApi]]:
+    """The server API of each hub of the module's cluster."""
+    async with contextlib.AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(open_api(hub)) for hub in cluster.hubs]
+
+
+@pytest.fixture
+async def redis(cluster: HubCluster, apis: list[ServerApi]) -> AsyncIterator[RedisServer]:
+    """Redis, which a test may stop or kill; afterwards it is there again and trusted."""
+    redis = cluster.redis
+    await every_bus_is(apis, "ok")
+    yield redis
+    with contextlib.suppress(RedisFailed):  # it was killed
+        redis.kill9()
+    await asyncio.to_thread(redis.start)
+    await every_bus_is(apis, "ok")

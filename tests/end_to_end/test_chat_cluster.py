@@ -15,8 +15,8 @@ import pytest
 
 from realtime.stores.mongo import MongoStore
 from tests.end_to_end.chat_crowd import Count, Crowd, Person, logs_of, recount
+from tests.end_to_end.cluster_bus import break_bus
 from tests.end_to_end.cluster_taking import CUT_S, Publishers
-from tests.end_to_end.test_cluster_taking_away import break_bus, every_bus_is
 from tests.support.chat_users import (
     CHANGES,
     NAMESPACES,
@@ -29,8 +29,8 @@ from tests.support.chat_users import (
 from tests.support.hub_cluster import HubCluster, hub_cluster
 from tests.support.mongo_servers import database_url
 from tests.support.permission_matrix import PARAMS
-from tests.support.redis_servers import RedisFailed, RedisServer
-from tests.support.server_api import ServerApi, open_api
+from tests.support.redis_servers import RedisServer
+from tests.support.server_api import ServerApi
 
 MEMBERS_CALLS: Final = sorted(
     name
@@ -49,25 +49,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubCluster]:
     with hub_cluster(tmp_path_factory.mktemp("cluster"), 2, CHANGES) as cluster:
         yield cluster
         assert cluster.complaints() == []
-
-
-@pytest.fixture
-async def apis(cluster: HubCluster) -> AsyncIterator[list[ServerApi]]:
-    """The server API of each."""
-    async with contextlib.AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(open_api(hub)) for hub in cluster.hubs]
-
-
-@pytest.fixture
-async def redis(cluster: HubCluster, apis: list[ServerApi]) -> AsyncIterator[RedisServer]:
-    """Redis, which a test may stop or kill; afterwards it is there again and trusted."""
-    redis = cluster.redis
-    await every_bus_is(apis, "ok")
-    yield redis
-    with contextlib.suppress(RedisFailed):  # it was killed
-        redis.kill9()
-    await asyncio.to_thread(redis.start)
-    await every_bus_is(apis, "ok")
 
 
 @pytest.fixture

@@ -7,19 +7,19 @@ is stopped at that very moment, has been stopped for a while, or is gone.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 import pytest
 
 from tests.end_to_end.chat_houses import CHANGES, PATHS, House, ask, build, verdict
-from tests.end_to_end.cluster_taking import CUT_S, Publishers
-from tests.end_to_end.test_cluster_taking_away import AFTER_S, break_bus, every_bus_is
+from tests.end_to_end.cluster_bus import break_bus
+from tests.end_to_end.cluster_taking import AFTER_S, CUT_S, Publishers
 from tests.support.attentive_client import AttentiveClient, open_client
 from tests.support.hub_cluster import HubCluster, hub_cluster
-from tests.support.redis_servers import RedisFailed, RedisServer
-from tests.support.server_api import ServerApi, open_api
+from tests.support.redis_servers import RedisServer
+from tests.support.server_api import ServerApi
 
 ACTS: Final = (("left", "leave"), ("kicked", "kick"), ("banned", "ban"), ("kicked", "kick"))
 """Who is put out, and by what. In the last one's house nothing else happens."""
@@ -37,25 +37,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubCluster]:
     with hub_cluster(tmp_path_factory.mktemp("cluster"), 2, CHANGES) as cluster:
         yield cluster
         assert cluster.complaints() == []
-
-
-@pytest.fixture
-async def apis(cluster: HubCluster) -> AsyncIterator[list[ServerApi]]:
-    """The server API of each."""
-    async with contextlib.AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(open_api(hub)) for hub in cluster.hubs]
-
-
-@pytest.fixture
-async def redis(cluster: HubCluster, apis: list[ServerApi]) -> AsyncIterator[RedisServer]:
-    """Redis, which a test may stop or kill; afterwards it is there again and trusted."""
-    redis = cluster.redis
-    await every_bus_is(apis, "ok")
-    yield redis
-    with contextlib.suppress(RedisFailed):  # it was killed
-        redis.kill9()
-    await asyncio.to_thread(redis.start)
-    await every_bus_is(apis, "ok")
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 import pytest
@@ -12,7 +12,7 @@ from tests.end_to_end.conftest import OpenSdk
 from tests.support.hub_cluster import HubCluster, hub_cluster
 from tests.support.polling import eventually
 from tests.support.proxy import open_proxy
-from tests.support.server_api import ServerApi, open_api
+from tests.support.server_api import ServerApi
 from tests.support.tokens import connection_token
 from tests.support.wire_client import WireClient, open_wire
 
@@ -26,13 +26,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubCluster]:
     with hub_cluster(tmp_path_factory.mktemp("cluster"), 3) as cluster:
         yield cluster
         assert cluster.complaints() == []
-
-
-@pytest.fixture
-async def apis(cluster: HubCluster) -> AsyncIterator[list[ServerApi]]:
-    """The server API of each."""
-    async with contextlib.AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(open_api(hub)) for hub in cluster.hubs]
 
 
 async def closes(api: ServerApi) -> int:

@@ -8,25 +8,18 @@ import asyncio
 import contextlib
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
-from typing import Final
+from collections.abc import Iterator
 
 import pytest
 
-from tests.end_to_end.cluster_taking import CUT_S, NAMESPACES, TAKINGS, Publishers, Victim
+from tests.end_to_end.cluster_bus import break_bus
+from tests.end_to_end.cluster_taking import AFTER_S, CUT_S, NAMESPACES, TAKINGS, Publishers, Victim
 from tests.support.attentive_client import AttentiveClient, open_client
 from tests.support.hub_cluster import HubCluster, hub_cluster
-from tests.support.polling import eventually
 from tests.support.processes import HubProcess
-from tests.support.redis_servers import RedisFailed, RedisServer
-from tests.support.server_api import ServerApi, open_api
+from tests.support.redis_servers import RedisServer
+from tests.support.server_api import ServerApi
 from tests.support.tokens import connection_token, subscription_token
-
-DOUBT_S: Final = 10.0
-"""Within which a node has noticed that the bus has stopped."""
-
-AFTER_S: Final = 0.7
-"""How long the publishers go on after the time is over."""
 
 
 @pytest.fixture(scope="module")
@@ -36,45 +29,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubCluster]:
     with hub_cluster(directory, 3, {"namespaces": NAMESPACES}) as cluster:
         yield cluster
         assert cluster.complaints() == []
-
-
-@pytest.fixture
-async def apis(cluster: HubCluster) -> AsyncIterator[list[ServerApi]]:
-    """The server API of each."""
-    async with contextlib.AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(open_api(hub)) for hub in cluster.hubs]
-
-
-@pytest.fixture
-async def redis(cluster: HubCluster, apis: list[ServerApi]) -> AsyncIterator[RedisServer]:
-    """Redis, which a test may stop or kill; afterwards it is there again and trusted."""
-    redis = cluster.redis
-    await every_bus_is(apis, "ok")
-    yield redis
-    with contextlib.suppress(RedisFailed):  # it was killed
-        redis.kill9()
-    await asyncio.to_thread(redis.start)
-    await every_bus_is(apis, "ok")
-
-
-async def every_bus_is(apis: list[ServerApi], state: str) -> None:
-    """Wait until every node says so of its bus."""
-
-    async def so() -> bool:
-        answers = [await api.request("GET", "/ready") for api in apis]
-        return all(f'"broker": "{state}"' in answer.text for answer in answers)
-
-    await eventually(so, DOUBT_S)
-
-
-async def break_bus(how: str, redis: RedisServer, apis: list[ServerApi]) -> None:
-    """Have the bus be "up", "stopped" and known to be, "stopping" this very moment, or "dead"."""
-    if how in ("stopped", "stopping"):
-        redis.pause()
-    elif how == "dead":
-        redis.kill9()
-    if how in ("stopped", "dead"):
-        await every_bus_is(apis, "degraded")
 
 
 async def bystanders(
