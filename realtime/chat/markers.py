@@ -15,12 +15,13 @@ import msgspec
 from realtime.chat.around import Around
 from realtime.chat.caller import Caller
 from realtime.chat.calls.markers import Marked, MarkUnread, MoveMarker
+from realtime.chat.floors import floor_of_page
 from realtime.chat.marker_hints import MarkerHints
 from realtime.chat.operations import Perform
 from realtime.chat.ports import ChatStore, Clock
 from realtime.chat.receipts import Receipts
 from realtime.errors import INTERNAL, CommandRefused, StoreError
-from realtime.model import EVERYTHING, Entry
+from realtime.model import EVERYTHING
 from realtime.rows import CHANNELS, MEMBERS
 from realtime.stores.base import Value, Write
 
@@ -43,7 +44,6 @@ CALL_TIMEOUT_S: Final = 10.0
 
 MISSED_MAX: Final = 2_000
 """Entries beyond the rows of channels that one read asks for."""
-
 
 Marker = Literal["delivered", "read", "unread"]
 
@@ -199,13 +199,8 @@ class _Places:
         page = await self._store.read(
             channel, after=offset, limit=1, retention=EVERYTHING, now_ms=0
         )
-        if not page.entries:
-            return _Place(page.head, page.head_n)
-        return _before(page.entries[0])
-
-
-def _before(entry: Entry) -> _Place:
-    return _Place(entry.offset - 1, entry.n - int(entry.counts))
+        floor = floor_of_page(page)
+        return _Place(floor.offset, floor.n)
 
 
 def _writes(
