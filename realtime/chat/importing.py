@@ -47,6 +47,7 @@ BATCH: Final = 500
 """Messages that are stored together."""
 
 KIND: Final = "import"
+"""Of work that is kept (`WORK`), with the name of the import."""
 
 LOOKED_THROUGH: Final = 100
 """Entries of a channel among which its last message is looked for; most are messages."""
