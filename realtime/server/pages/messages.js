@@ -39,6 +39,13 @@ export class Messages extends Model {
     return this.#takes(message);
   }
 
+  /** What is here is of a log that is no more. */
+  drop() {
+    this.#turn += 1; // nor is what is being read
+    this.#views.clear();
+    Object.assign(this, { loaded: false, loading: false, problem: "", older: 0, newer: null });
+  }
+
   /** Reads the newest page or the one `around` an offset afresh, or adds one to what is here. */
   async load(place = {}) {
     const adds = "before" in place || "after" in place;

@@ -25,7 +25,7 @@ export class Room extends Model {
   unreadFrom = 0; // the first entry that was unread when the room was opened,
   unreadCount = 0; // and how many messages were
   #hub; #subscription; #receipts = new Map(); #typists = new Map(); #typedAt = 0;
-  #seen = 0; #readUpTo = 0; #isHeld = false; #isOver = false; #refresh; #again;
+  #epoch = ""; #seen = 0; #readUpTo = 0; #isHeld = false; #isOver = false; #refresh; #again;
   #tellRead;
 
   constructor(channel, hub) {
@@ -79,8 +79,10 @@ export class Room extends Model {
 
   // What the hub tells.
 
-  #subscribed({ recovered, publications }) {
+  #subscribed({ recovered, publications, epoch }) {
     this.closed = null;
+    if (this.#epoch && epoch !== this.#epoch) this.#dropAll();
+    this.#epoch = epoch;
     const before = this.#seen;
     if (recovered && this.log.loaded) {
       publications.forEach((publication) => this.#take(publication, 0));
@@ -91,6 +93,15 @@ export class Room extends Model {
     }
     this.#typists.clear(); // signals are not recovered, nor is what follows from them
     this.#load();
+  }
+
+  /** The hub has another database than before. */
+  #dropAll() {
+    this.log.drop();
+    this.closeThread();
+    this.#receipts.clear();
+    this.#seen = this.#readUpTo = 0;
+    this.unreadFrom = this.unreadCount = 0;
   }
 
   /** What is not in the log itself. */

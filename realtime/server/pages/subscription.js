@@ -7,8 +7,9 @@ const STATE_INVALIDATED = 2502;
  * reconnect the hub sends what was missed, or says that it cannot.
  *
  * Handlers:
- * `subscribed({recovered, publications})`: live from here on. With `recovered`, `publications` are
- *   all that was missed; without it, load the state anew.
+ * `subscribed({recovered, publications, epoch})`: live from here on. With `recovered`,
+ *   `publications` are all that was missed; without it, load the state anew. Offsets of another
+ *   `epoch` are of another log.
  * `publication({data, info, offset, tags})`: one entry, in the order of the log, or without an
  *   offset a signal, which is not in the log and may get lost.
  * `failed(error)`: the hub refused for good, or has ended it.
@@ -65,7 +66,7 @@ export class Subscription {
     this.position = recoverable ? { epoch, offset } : null;
     const missed = recovered ? publications : [];
     missed.forEach((publication) => this.#advance(publication));
-    this.#handlers.subscribed({ recovered, publications: missed });
+    this.#handlers.subscribed({ recovered, publications: missed, epoch });
   }
 
   #advance({ offset }) {

@@ -163,3 +163,26 @@ async def test_a_window_whose_room_is_gone_with_the_database_says_so_and_starts_
     await alice.shows("#room-empty p", "Nothing has been said here yet. Say hello!")
     await alice.say("A new start")
     await alice.shows_messages("A new start")
+
+
+async def test_a_window_shows_nothing_of_a_room_that_was_made_anew_in_another_database(
+    dev_hub: DevHub, windows: Windows
+) -> None:
+    async with open_proxy(dev_hub.port) as proxy:
+        alice = await windows.open(f"http://127.0.0.1:{proxy.port}", "alice")
+        await alice.enter_lobby()
+        await alice.say("This", "will", "be gone")
+        await alice.shows_messages("This", "will", "be gone")
+        proxy.stall()
+        proxy.cut()
+        await asyncio.to_thread(dev_hub.kill9)
+        for file in dev_hub.directory.glob("hub.db*"):
+            if file.suffix != ".secret":
+                file.unlink()
+        await asyncio.to_thread(dev_hub.start)
+        lobby = {"namespace": "chat", "id": "lobby", "title": "Lobby", "members": [{"user": "alice"}]}
+        await dev_hub.post("bob", "channels", client_id="anew", **lobby)
+        proxy.resume()
+        await alice.shows("#room-empty p", "Nothing has been said here yet. Say hello!")
+        await alice.say("A new start")
+        await alice.shows_messages("A new start")
