@@ -283,6 +283,9 @@ class ChatSettings:
     """Members up to which receipts are broadcast."""
     typing_members_max: Annotated[int, Range(0, 100_000)] = 2_000
     """Members up to which typing is broadcast."""
+    reactions_members_max: Annotated[int, Range(0, 100_000)] = 250
+    """Members up to which every reaction is told by itself; above it those of 200 ms are told
+    together. Followers, in a feed."""
     fanout_followers_max: Annotated[int, Range(0, 1_000_000)] = 1_000
     """Followers up to which a post is copied to their timelines; posts of larger authors are merged
     when a timeline is read."""
