@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from realtime.push.rows import DEAD, DEVICES, JOBS, TRAIL
 from realtime.stores.base.tables import Table
 
 
@@ -31,7 +32,8 @@ class ChannelRow(msgspec.Struct, frozen=True):
     the offset of what it is of, that or an edit. `deleted` is the highest offset of an entry that
     counted and was deleted. `changed_at`: when anything here changed. `peer` is the user of a
     direct channel who is not `created_by`. Entries up to `hidden` are hidden by retention, or were
-    removed, and `hidden_n` is the number of the last of them; more may be by now.
+    removed, and `hidden_n` is the number of the last of them; more may be by now. `keeps_less`:
+    1 where the `settings` let less of the log be seen than all.
     """
 
     channel: str
@@ -59,6 +61,7 @@ class ChannelRow(msgspec.Struct, frozen=True):
     peer: str = ""
     hidden: int = 0
     hidden_n: int = 0
+    keeps_less: int = 0
 
 
 class MemberRow(msgspec.Struct, frozen=True):
@@ -76,6 +79,11 @@ class MemberRow(msgspec.Struct, frozen=True):
     `covered_from` (ms) on. The owner's row in their own feed has what belongs to their timeline of
     that namespace: until when (ms) they have seen it, when they last looked (to a day or so), and
     in `covered_from` from when on anything is copied to it, 0 for nothing.
+
+    `seen`: up to this offset a device in the foreground has it (`seen_by` says which), as far as
+    push needed to know. `push_level` ("all", "mentions", "none", "" for the user's own) and
+    `push_until` (muted until then, -1 for ever) are what the user wants to be notified of, since
+    `push_at`.
     """
 
     channel: str
@@ -101,6 +109,11 @@ class MemberRow(msgspec.Struct, frozen=True):
     seen_at: int = 0
     looked_at: int = 0
     blocks: int = 0
+    seen: int = 0
+    seen_by: str = ""
+    push_level: str = ""
+    push_until: int = 0
+    push_at: int = 0
 
 
 class UserRow(msgspec.Struct, frozen=True):
@@ -276,7 +289,9 @@ class HereRow(msgspec.Struct, frozen=True):
     since: int = 0
 
 
-CHANNELS: Final = Table("channel_rows", ChannelRow, key=("channel",))
+CHANNELS: Final = Table(
+    "channel_rows", ChannelRow, key=("channel",), indexes=(("keeps_less", "channel"),)
+)
 MEMBERS: Final = Table(
     "members",
     MemberRow,
@@ -357,5 +372,9 @@ TABLES: Final[tuple[Table[Any], ...]] = (
     ANSWERS,
     WORK,
     HERE,
+    DEVICES,
+    JOBS,
+    DEAD,
+    TRAIL,
 )
 """Every table, as drivers make them."""
