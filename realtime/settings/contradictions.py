@@ -7,6 +7,7 @@ from realtime.settings.channel_rules import channel_contradictions
 from realtime.settings.client_rules import client_contradictions
 from realtime.settings.contradiction import Contradiction
 from realtime.settings.node_rules import node_contradictions
+from realtime.settings.push_rules import push_contradictions
 from realtime.settings.schema import Settings
 from realtime.settings.server_rules import server_contradictions
 
@@ -18,3 +19,4 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
     yield from node_contradictions(settings)
     yield from client_contradictions(settings)
     yield from channel_contradictions(settings)
+    yield from push_contradictions(settings)

@@ -15,6 +15,12 @@ from typing import Annotated, Final, Literal
 
 from realtime.settings.bounds import Address, NotEmpty, Pem, Range
 from realtime.settings.durations import FOR_EVER, Duration
+from realtime.settings.push_schema import (
+    ApnsSettings,
+    FcmSettings,
+    PushSettings,
+    WebPushSettings,
+)
 from realtime.settings.secret import Secret
 
 Grant = Literal["guest", "user", "member", "subscriber", "token", "admin"]
@@ -30,6 +36,10 @@ Chat = Literal["", "room", "feed"]
 JoinPolicy = Literal["open", "invite"]
 """Whether whoever wants may become a member, or only who was invited."""
 
+Push = Literal["", "all", "mentions"]
+"""Of what members are notified while they are away: of nothing, of everything, or only of what
+mentions them. Each may choose otherwise, and in channels of two it is everything."""
+
 TransportName = Literal[
     "websocket", "http_stream", "sse", "uni_websocket", "uni_http_stream", "uni_sse"
 ]
@@ -40,6 +50,10 @@ Rate = Annotated[float, Range(0, 1_000_000)]
 
 Burst = Annotated[float, Range(0, 10_000_000)]
 """How many may come at once. At least 1 where the rate is set, else 0."""
+
+
+def _no_texts() -> Mapping[str, str]:
+    return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +99,15 @@ class ChannelOptions:
     """Least time between two messages of a member; "0s" is none. A channel may set its own."""
     receipts: bool = True
     """Whether members are told what others have read."""
+    push: Push = ""
+    """For rooms: of what members are notified on devices that are away; "" is nothing."""
+    push_content: bool = True
+    """Whether notifications say what was said; if not, only where (for apps that fetch it)."""
+    push_title: Mapping[str, str] = field(default_factory=_no_texts)
+    """Titles of notifications by language ("en", "pt-BR"; "default" for all others), with {sender},
+    {title} (of the room), {text}, {count} (unread)."""
+    push_body: Mapping[str, str] = field(default_factory=_no_texts)
+    """The same for what is below the title."""
     subscribe: tuple[Grant, ...] = ()
     """Who may subscribe. Like every list here: empty is only admins and the server API."""
     publish: tuple[Grant, ...] = ()
@@ -348,6 +371,10 @@ class Settings:
     client: ClientSettings = field(default_factory=ClientSettings)
     limits: LimitsSettings = field(default_factory=LimitsSettings)
     chat: ChatSettings = field(default_factory=ChatSettings)
+    push: PushSettings = field(default_factory=PushSettings)
+    fcm: FcmSettings = field(default_factory=FcmSettings)
+    apns: ApnsSettings = field(default_factory=ApnsSettings)
+    webpush: WebPushSettings = field(default_factory=WebPushSettings)
     log: LogSettings = field(default_factory=LogSettings)
     channels: ChannelOptions = field(default_factory=ChannelOptions)
     """Options of channels without a namespace."""

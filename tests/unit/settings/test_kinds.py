@@ -55,6 +55,7 @@ def test_secrets_keys_and_what_may_hold_a_password_come_from_files_and_nothing_e
         "store.url",
         "broker.url",
         "chat.hook_secret",
+        "webpush.vapid_private_key",
     ]
 
 
