@@ -1,10 +1,11 @@
 """A channel that has subscribers on this node, and their subscriptions."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from realtime.channels.cursor import Cursor
 from realtime.channels.fanout import Audience, Fanout
+from realtime.channels.held import Held
 from realtime.channels.outbox import Outbox
 from realtime.channels.rules import ChannelRules
 from realtime.model import ClientInfo, Entry
@@ -15,16 +16,31 @@ from realtime.protocol.replies import Join, Leave
 class Wire:
     """A wire format over a transport: connections that share one share encoded frames.
 
-    `codec` encodes; `frame` puts a document into the transport's framing.
+    `codec` encodes; `frame` puts a document into the transport's framing. `between` is what stands
+    between the documents of one frame; None where a frame carries only one.
     """
 
-    __slots__ = ("codec", "frame", "name", "ping")
+    __slots__ = ("between", "codec", "frame", "name", "ping")
 
-    def __init__(self, name: str, codec: Codec, frame: Callable[[bytes], bytes]) -> None:
+    def __init__(
+        self,
+        name: str,
+        codec: Codec,
+        frame: Callable[[bytes], bytes],
+        *,
+        between: bytes | None = None,
+    ) -> None:
         self.name = name
         self.codec = codec
         self.frame = frame
+        self.between = between
         self.ping = frame(codec.ping)
+
+    def frame_together(self, documents: Sequence[bytes]) -> bytes:
+        """These documents in one frame, or where that cannot be in one after the other."""
+        if self.between is None:
+            return b"".join([self.frame(document) for document in documents])
+        return self.frame(self.between.join(documents))
 
 
 class Subscriber(Protocol):
@@ -93,20 +109,32 @@ class Subscription:
 class LiveChannel:
     """The node's side of one channel: who listens, and how far they have been served.
 
-    `cursor` is None for an ephemeral channel, and until the channel's head has been read.
+    `cursor` is None for an ephemeral channel, and until the channel's head has been read. `held` is
+    what passed it and nobody was given yet, None where nothing ever waited: `hold`, `release`.
     `joiners` counts subscribes under way, so that the channel is not closed under them.
     """
 
-    __slots__ = ("_audiences", "_lagging", "_watching", "cursor", "joiners", "name", "rules")
+    __slots__ = (
+        "_audiences",
+        "_lagging",
+        "_watching",
+        "cursor",
+        "held",
+        "joiners",
+        "name",
+        "rules",
+    )
 
     def __init__(self, name: str, rules: ChannelRules) -> None:
         self.name = name
         self.rules = rules
         self.cursor: Cursor | None = None
+        self.held: Held | None = None
         self.joiners = 0
         self._audiences: list[tuple[Wire, Audience]] = []
-        # Subscribers whose reply already told what the cursor has not reached yet.
-        self._lagging: list[Subscription] | None = None
+        # Subscribers whose reply already told what nobody here was given yet: the cursor has not
+        # come to it, or it is held.
+        self._lagging: dict[Subscription, None] | None = None
         # Those who are told of joins and leaves, in channels where not everyone is.
         self._watching: dict[Subscription, None] | None = None
 
@@ -130,7 +158,7 @@ class LiveChannel:
         return True
 
     def has(self, subscription: Subscription) -> bool:
-        """Whether the subscription is served, or waits for the cursor to reach its reply."""
+        """Whether the subscription is served, or waits for the others to be where its reply is."""
         if self._lagging is not None and subscription in self._lagging:
             return True
         outbox = subscription.client.outbox
@@ -152,10 +180,10 @@ class LiveChannel:
             if self._watching is None:
                 self._watching = {}
             self._watching[subscription] = None
-        if self.cursor is not None and subscription.after > self.cursor.position:
+        if self.cursor is not None and subscription.after > self._given(self.cursor):
             if self._lagging is None:
-                self._lagging = []
-            self._lagging.append(subscription)
+                self._lagging = {}
+            self._lagging[subscription] = None
             return
         self._admit(subscription, fanout)
 
@@ -164,7 +192,7 @@ class LiveChannel:
         if self._watching is not None:
             self._watching.pop(subscription, None)
         if self._lagging is not None and subscription in self._lagging:
-            self._lagging.remove(subscription)
+            del self._lagging[subscription]
             return
         outbox = subscription.client.outbox
         for _, audience in self._audiences:
@@ -183,8 +211,39 @@ class LiveChannel:
                     document = codec.publication(entry)
                 fanout.broadcast(audience, wire.frame(document))
 
+    def hold(self, entry: Entry) -> bool:
+        """Keep an entry that the cursor let through until the next is delivered, or `release`.
+
+        Whoever joins meanwhile is served from after its reply, as ever. Answers whether there is
+        room for another; if not, `release` is to follow.
+        """
+        if self.held is None:
+            self.held = Held()
+        self.held.add(entry)
+        return not self.held.is_full
+
+    def release(self, fanout: Fanout) -> None:
+        """Hand out what is held: in one frame, but for those who joined in its midst."""
+        if self.held is None or not self.held.entries:
+            return
+        awaited = {subscription.after for subscription in self._lagging or ()}
+        together: list[Entry] = []
+        for entry in self.held.take():
+            together.append(entry)
+            if entry.offset in awaited:
+                self._publish_together(together, fanout)
+                self._catch_up(entry.offset, fanout)
+                together = []
+        if together:
+            self._publish_together(together, fanout)
+
     def deliver(self, entries: Iterable[Entry], fanout: Fanout) -> None:
-        """Hand out entries that the cursor let through, and admit who waited for them."""
+        """Hand out entries that the cursor let through, and admit who waited for them.
+
+        What is held goes before them.
+        """
+        if self.held is not None:
+            self.release(fanout)
         for entry in entries:
             self.publish(entry, fanout)
             if self._lagging:
@@ -218,11 +277,26 @@ class LiveChannel:
                 frames[client.wire] = frame
             fanout.send(client.outbox, frame, durable=False)
 
+    def _publish_together(self, entries: Sequence[Entry], fanout: Fanout) -> None:
+        codec: Codec | None = None
+        documents: list[bytes] = []
+        for wire, audience in self._audiences:
+            if audience.members:
+                if wire.codec is not codec:
+                    codec = wire.codec
+                    documents = [codec.publication(entry) for entry in entries]
+                fanout.broadcast(audience, wire.frame_together(documents))
+
+    def _given(self, cursor: Cursor) -> int:
+        """The offset up to which everyone who is served has been given all there is."""
+        waiting = self.held.entries if self.held is not None else ()
+        return waiting[0].offset - 1 if waiting else cursor.position
+
     def _catch_up(self, position: int, fanout: Fanout) -> None:
         reached = [item for item in self._lagging or () if item.after <= position]
         for subscription in reached:
             assert self._lagging is not None  # `reached` came from it
-            self._lagging.remove(subscription)
+            del self._lagging[subscription]
             self._admit(subscription, fanout)
         if not self._lagging:
             self._lagging = None

@@ -11,10 +11,10 @@ from realtime.websocket import Accept, frame_binary, frame_text
 _JSON: Final = JsonCodec()
 _PROTOBUF: Final = ProtobufCodec()
 
-JSON_WEBSOCKET: Final = Wire("json-websocket", _JSON, frame_text)
+JSON_WEBSOCKET: Final = Wire("json-websocket", _JSON, frame_text, between=b"\n")
 """JSON documents in text frames."""
 
-PROTOBUF_WEBSOCKET: Final = Wire("protobuf-websocket", _PROTOBUF, frame_binary)
+PROTOBUF_WEBSOCKET: Final = Wire("protobuf-websocket", _PROTOBUF, frame_binary, between=b"")
 """Protobuf messages behind their lengths, in binary frames."""
 
 
