@@ -20,6 +20,7 @@ from realtime.chat.channels import Channels
 from realtime.chat.contents import Contents
 from realtime.chat.counters import Counters
 from realtime.chat.creating import Creating
+from realtime.chat.crowds import Crowds
 from realtime.chat.direct_blocks import DirectBlocks
 from realtime.chat.doorkeeper import Doorkeeper
 from realtime.chat.erasure import Eraser
@@ -95,6 +96,7 @@ class ChatService:
         contents = Contents(data_max_bytes=data_max_bytes, hook=hook)
         self._tiers = Tiers(stage)
         self._counters = Counters(stage, clock)
+        self._crowds = Crowds(around, rooms)
         ChannelFolds(around)
         self.direct_blocks = DirectBlocks(around, blocks, _with("room", namespaces))
         messages = Messages(
@@ -163,6 +165,10 @@ class ChatService:
         """See Chat."""
         return self._tiers.rules(channel).presence == "members"
 
+    def merges_reactions(self, channel: str) -> bool:
+        """See Chat."""
+        return self._crowds.merges_reactions(channel)
+
     async def truncated(self, channel: str) -> None:
         """See Chat."""
         await self.inbox.truncated(channel)
@@ -187,6 +193,7 @@ class ChatService:
             tasks.create_task(self.inbox.run(), name="inbox")
             tasks.create_task(self._tiers.run(), name="tiers")
             tasks.create_task(self._counters.run(), name="counters")
+            tasks.create_task(self._crowds.run(), name="crowds")
             tasks.create_task(self._users.run(), name="users")
             tasks.create_task(self._presence.run(), name="presence")
             tasks.create_task(self._feeds.run(), name="feeds")

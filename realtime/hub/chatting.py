@@ -44,6 +44,13 @@ class Chat(Protocol):
         """
         ...
 
+    def merges_reactions(self, channel: str) -> bool:
+        """Whether reactions in a channel are told together, for many are there. Never waits.
+
+        To be asked of channels that have subscribers here, with every reaction.
+        """
+        ...
+
     async def truncated(self, channel: str) -> None:
         """The history of a chat channel was removed, and is shown nowhere. Raises StoreError."""
         ...

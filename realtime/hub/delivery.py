@@ -18,6 +18,7 @@ from realtime.channels.fanout import Fanout
 from realtime.channels.live import LiveChannel, Subscription
 from realtime.channels.rules import Channel
 from realtime.errors import StoreError
+from realtime.hub.holding import Holding
 from realtime.hub.positions import Positions
 from realtime.hub.statistics import Statistics
 from realtime.model import NOTHING, Entry
@@ -109,6 +110,7 @@ class Delivery:
         self.positions = Positions(store, self._channels, fill=self._fill, spawn=spawn)
         self.members: Members | None = None
         """Who is told of chat channels' entries; None for a hub without chat."""
+        self.holding = Holding(fanout)
 
     def __len__(self) -> int:
         return len(self._channels)
@@ -159,6 +161,7 @@ class Delivery:
         if live.is_idle() and self._channels.get(live.name) is live:
             del self._channels[live.name]
             self._broker.unsubscribe(live.name)
+            self.holding.closed(live)
             if live.cursor is not None:
                 live.cursor.forget_tail()
                 if self.members is not None:
@@ -263,6 +266,7 @@ class Delivery:
         """The channel's history was removed: it must not be shown from memory either."""
         live = self._channels.get(name)
         if live is not None and live.cursor is not None:
+            live.release(self._fanout)
             live.cursor.forget_tail()
 
     def exists(self, name: str, offset: int) -> None:
@@ -301,7 +305,9 @@ class Delivery:
             live.deliver(entries, self._fanout)
             return
         for entry in entries:
-            live.deliver((entry,), self._fanout)
+            # What may wait takes nothing away from anybody: it passes all the same.
+            if entry.kind != "reaction" or not self.holding.keeps(live, entry):
+                live.deliver((entry,), self._fanout)
             if entry.kind != "message":
                 members.passed(live, entry)
 
@@ -377,6 +383,7 @@ class Delivery:
         """Retention has eaten part of what is missing: say so, and go on from the head."""
         assert live.cursor is not None  # only channels with a log have gaps
         self._statistics.gaps_admitted += 1
+        live.release(self._fanout)
         live.cursor.skip(head)
         if self.members is not None and live.rules.chat:
             self.members.missed(live)

@@ -310,6 +310,7 @@ class UseCases:
             spawn=around.spawn,
         )
         chat = setup.make(stage, others, is_mine)
+        self.delivery.holding.merges = chat.merges_reactions
         self.publishing.chat = chat
         self.reading.chat = chat
         self.calling.chat = chat

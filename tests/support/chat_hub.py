@@ -60,6 +60,8 @@ class FakeChat:
         self.truncations: list[str] = []
         self.large: set[str] = set()
         """Channels that are too large to be told who is there."""
+        self.crowded: set[str] = set()
+        """Channels whose reactions are told together."""
         self.failing = False
         self.running = False
         self._clock = clock
@@ -103,6 +105,10 @@ class FakeChat:
     def shows_who(self, channel: str) -> bool:
         """See Chat."""
         return channel not in self.large
+
+    def merges_reactions(self, channel: str) -> bool:
+        """See Chat."""
+        return channel in self.crowded
 
     async def truncated(self, channel: str) -> None:
         """See Chat."""

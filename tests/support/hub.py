@@ -159,6 +159,7 @@ class Node:
             "channels being opened": delivery._opening,
             "channels heard of": delivery._heard,
             "channels being repaired": delivery._repairing,
+            "channels whose reactions wait": len(delivery.holding),
             "suspect channels": delivery.positions._suspects,
             "bytes of tails": delivery._budget.used,
             "clients on the wheel": [item for slot in hub._timers._wheel._slots for item in slot],
