@@ -95,8 +95,7 @@ class ChatService:
         blocks, rooms = Blocks(around), memberships.rooms
         contents = Contents(data_max_bytes=data_max_bytes, hook=hook)
         self._tiers = Tiers(stage)
-        self._counters = Counters(stage, clock)
-        self._crowds = Crowds(around, rooms)
+        self._counters, self._crowds = Counters(stage, clock), Crowds(around, rooms)
         ChannelFolds(around)
         self.direct_blocks = DirectBlocks(around, blocks, _with("room", namespaces))
         messages = Messages(
