@@ -156,6 +156,14 @@ EVERYTHING: Final = Retention(-1, 0)
 """The whole log, whatever its channel keeps."""
 
 NOTHING: Final = Retention(0, 0)
+    def within(self, other: "Retention") -> "Retention":
+        """What may be seen by both."""
+        if other is EVERYTHING or self is EVERYTHING:  # as almost all are: nothing to be made
+            return self if other is EVERYTHING else other
+        sizes = [size for size in (self.size, other.size) if size >= 0]
+        ttls_ms = [ttl_ms for ttl_ms in (self.ttl_ms, other.ttl_ms) if ttl_ms > 0]
+        return Retention(min(sizes, default=-1), min(ttls_ms, default=0))
+
 """No entry, but where the log ends."""
 
 

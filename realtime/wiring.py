@@ -15,13 +15,14 @@ from realtime import __version__
 from realtime.brokers.base import Broker
 from realtime.brokers.memory import MemoryBroker
 from realtime.channels.rules import RuleBook
+from realtime.chat.own_retention import narrowed
 from realtime.cluster.lease import new_node_id
+from realtime.cluster.retention import RetentionAfter
 from realtime.errors import SettingsError
 from realtime.hub.clock import Clock
 from realtime.hub.hub import Hub
 from realtime.hub.revoking import load_revocations
 from realtime.hub.server_api import ServerApi
-from realtime.model import Retention
 from realtime.server.api import ApiKeys, ApiRoutes
 from realtime.server.chat import ChatParts
 from realtime.server.credentials import make_credentials, token_issuer
@@ -283,7 +284,7 @@ class MakeWorker(Protocol):
         store: "MongoStore",
         broker: Broker,
         *,
-        retention: Callable[[str], Retention],
+        retention: RetentionAfter,
         clock: Clock,
         name: str,
         version: str,
@@ -312,7 +313,7 @@ async def _work(settings: Settings, make: MakeWorker) -> None:
         worker = make(
             store,
             broker,
-            retention=RuleBook(settings.channels, settings.namespaces).retention,
+            retention=narrowed(store, RuleBook(settings.channels, settings.namespaces).retention),
             clock=Clock(),
             name=node_name(settings.server),
             version=__version__,

@@ -10,8 +10,9 @@ import msgspec
 from realtime.brokers.base import Broker, BusMessage, ignore
 from realtime.cluster.clock import Clock
 from realtime.cluster.lease import new_node_id
+from realtime.cluster.retention import RetentionAfter
 from realtime.cluster.upkeep import ClusterStore, Upkeep
-from realtime.model import Entry, Retention
+from realtime.model import Entry
 from realtime.stores.base import NodeInfo, PresenceEntry
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class UpkeepWorker:
         store: ClusterStore,
         broker: Broker,
         *,
-        retention: Callable[[str], Retention],
+        retention: RetentionAfter,
         clock: Clock,
         name: str,
         version: str,

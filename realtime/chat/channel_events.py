@@ -10,13 +10,19 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from realtime.chat import member_events
-from realtime.model import Entry
+from realtime.model import EVERYTHING, Entry, Retention
 from realtime.rows import ChannelRow
 
 logger = logging.getLogger(__name__)
 
 SLOW_MODE_MAX_S: Final = 86_400
 """The slowest that a channel can be set to."""
+
+HISTORY_TTL_MAX_S: Final = 100 * 365 * 86_400
+"""The longest that a channel can be set to keep its messages: what is longer is for ever."""
+
+HISTORY_SIZE_MAX: Final = 1_000_000_000
+"""The most entries that a channel can be set to keep."""
 
 Invites = Literal["members", "moderators"]
 """Who may invite."""
@@ -29,7 +35,9 @@ class ChannelSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     namespace says. `receipts`: whether members are told what others have read, where the namespace
     has that. `announce`: only moderators write, the others read and react. `invites`: who may
     invite. `accept`: an invitation makes nobody a member until they join. `closed`: only who was
-    invited may join, also where the namespace is open to all.
+    invited may join, also where the namespace is open to all. `history_ttl_s` and `history_size`:
+    how old an entry is when it goes, in seconds, and how many of the newest stay; null is what the
+    namespace says, and what it says is also the most.
     """
 
     slow_mode_s: int | None = None
@@ -38,6 +46,8 @@ class ChannelSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     invites: Invites = "members"
     accept: bool = False
     closed: bool = False
+    history_ttl_s: int | None = None
+    history_size: int | None = None
 
 
 class SettingsChange(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -49,6 +59,8 @@ class SettingsChange(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unk
     invites: Invites | UnsetType = UNSET
     accept: bool | UnsetType = UNSET
     closed: bool | UnsetType = UNSET
+    history_ttl_s: Annotated[int, Meta(ge=1, le=HISTORY_TTL_MAX_S)] | UnsetType | None = UNSET
+    history_size: Annotated[int, Meta(ge=1, le=HISTORY_SIZE_MAX)] | UnsetType | None = UNSET
 
 
 class ChannelEvent(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -77,6 +89,37 @@ def settings_of(row: ChannelRow) -> ChannelSettings:
     except msgspec.DecodeError:
         logger.error("the settings of a channel cannot be read")
         return ChannelSettings()
+
+
+def own_retention(row: ChannelRow) -> Retention:
+    """What a channel's own settings let be seen of its log; its namespace may let less."""
+    return _retention(settings_of(row)) if row.keeps_less else EVERYTHING
+
+
+def _retention(settings: ChannelSettings) -> Retention:
+    size, ttl_s = settings.history_size, settings.history_ttl_s
+    if size is None and ttl_s is None:
+        return EVERYTHING
+    # A number that no change may have is not to hide everything, or nothing.
+    return Retention(
+        -1 if size is None else max(size, 1), 0 if ttl_s is None else max(ttl_s, 1) * 1000
+    )
+
+
+def changes_retention(entry: Entry) -> bool:
+    """Whether an entry says how much of its channel's log may be seen."""
+    settings: msgspec.Raw | UnsetType = UNSET
+    if entry.kind == "channel":
+        event = read(entry)
+        settings = UNSET if event is None else event.settings
+    elif entry.kind == "member":
+        made = member_events.read(entry)
+        settings = UNSET if made is None else made.settings
+    try:
+        change = {} if settings is UNSET else _read_object.decode(settings)
+    except msgspec.DecodeError:
+        return False
+    return "history_ttl_s" in change or "history_size" in change
 
 
 def read(entry: Entry) -> ChannelEvent | None:
@@ -138,6 +181,7 @@ def _after_member(entry: Entry, row: ChannelRow) -> ChannelRow:
         avatar=event.avatar,
         custom=_bytes(event.custom),
         settings=_bytes(event.settings),
+        keeps_less=_keeps_less(_bytes(event.settings)),
         owner=owner,
         created_by=maker,
         created_at=entry.at,
@@ -160,7 +204,15 @@ def _updated(row: ChannelRow, event: ChannelEvent) -> ChannelRow:
         avatar=row.avatar if event.avatar is UNSET else event.avatar,
         custom=row.custom if event.custom is UNSET else bytes(event.custom),
         settings=settings,
+        keeps_less=_keeps_less(settings),
     )
+
+
+def _keeps_less(settings: bytes) -> int:
+    try:
+        return int(_retention(_read_settings.decode(settings or b"{}")) is not EVERYTHING)
+    except msgspec.DecodeError:
+        return 0
 
 
 def _merged(settings: bytes, changed: bytes) -> bytes:

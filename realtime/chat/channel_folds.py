@@ -14,11 +14,13 @@ import msgspec
 from realtime.chat import audit, channel_events, member_events
 from realtime.chat.around import Around
 from realtime.chat.entries import author
+from realtime.chat.hiding import hide
 from realtime.chat.member_events import MemberEvent
+from realtime.chat.retention import retention_at
 from realtime.chat.standing import NOBODY, Standing, standing_of
 from realtime.chat.waiting import waiting_before
 from realtime.errors import CommandRefused
-from realtime.model import Entry
+from realtime.model import EVERYTHING, Entry
 from realtime.rows import CHANNELS, MEMBERS, ChannelRow, MemberRow
 from realtime.stores.base import Value, Write
 
@@ -112,7 +114,16 @@ class ChannelFolds:
         if event is None:
             return
         await self._write_channel(entry)
+        if channel_events.changes_retention(entry):
+            await self._hide(entry.channel)
         await self._store.write(audit.of_channel(entry, event))
+
+    async def _hide(self, channel: str) -> None:
+        """What is hidden from now on is unread for nobody, at once: here, and not in its turn."""
+        for row in await self._store.get(CHANNELS, [(channel,)]):
+            retention = retention_at(self._stage, row)
+            if retention != EVERYTHING:
+                await hide(self._store, row, retention, self._clock.wall_ms())
 
     async def _write_channel(
         self,
@@ -199,6 +210,7 @@ _SAID: Final = (
     "avatar",
     "custom",
     "settings",
+    "keeps_less",
     "owner",
     "created_by",
     "created_at",

@@ -22,6 +22,7 @@ from realtime.chat.creating import check_looks
 from realtime.chat.operations import Perform, Written
 from realtime.chat.profiles import custom_of
 from realtime.chat.refusals import invalid, locked, not_found
+from realtime.chat.retention import check_retention
 from realtime.chat.rooms import Rooms
 from realtime.chat.standing import Standing
 from realtime.rows import CHANNELS, MEMBERS, ChannelRow, MemberRow
@@ -38,6 +39,7 @@ class Channels:
 
     def __init__(self, around: Around, rooms: Rooms, *, tier: Callable[[str], str]) -> None:
         self._store = around.store
+        self._stage = around.stage
         self._clock = around.clock
         self._ledger = around.ledger
         self._doorkeeper = around.doorkeeper
@@ -103,14 +105,22 @@ class Channels:
             at=self._clock.wall_ms(),
         )
         return await self._ledger.attempt(
-            entry, self._may_change(caller, params.channel, is_for_archived=is_for_archived)
+            entry, self._may_change(caller, params, is_for_archived=is_for_archived)
         )
 
-    async def _may_change(self, caller: Caller, channel: str, *, is_for_archived: bool) -> None:
-        await self._doorkeeper.admit(caller, channel, "moderator")
-        room = await self._rooms.made(channel, direct=True)
+    async def _may_change(
+        self,
+        caller: Caller,
+        params: UpdateChannel | ArchiveChannel | UnarchiveChannel,
+        *,
+        is_for_archived: bool,
+    ) -> None:
+        await self._doorkeeper.admit(caller, params.channel, "moderator")
+        room = await self._rooms.made(params.channel, direct=True)
         if room.archived and not is_for_archived:
             raise locked("archived")
+        if isinstance(params, UpdateChannel) and params.settings is not UNSET:
+            check_retention(params.settings, self._stage.options(params.channel))
 
 
 def place_of(standing: Standing, row: MemberRow | None) -> MyPlace:

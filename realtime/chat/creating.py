@@ -25,6 +25,7 @@ from realtime.chat.member_events import MemberEvent, Place
 from realtime.chat.operations import Perform
 from realtime.chat.profiles import custom_of, is_avatar, is_line
 from realtime.chat.refusals import conflict, denied, full, invalid, not_found, other_data
+from realtime.chat.retention import check_retention
 from realtime.errors import ALREADY, CommandRefused
 from realtime.model import NewEntry
 from realtime.rows import CHANNELS, ChannelRow
@@ -118,6 +119,7 @@ class Creating:
     ) -> NewEntry:
         """The entry with the members that it makes. Raises CommandRefused, StoreError."""
         may_create(caller, options)
+        check_retention(params.settings, options)
         users = {
             member.user: member.role for member in params.members if member.user != caller.user
         }

@@ -223,7 +223,7 @@ class DriftCheck:
         last = previews.read(row.last)
         if last is None:
             return
-        retention = retention_at(self._stage, row.channel)
+        retention = retention_at(self._stage, row)
         if retention.hides(last.offset, last.at, row.head, now_ms):
             await self._put_right(row, {"last": b""}, "last")
 
@@ -235,14 +235,15 @@ class DriftCheck:
     # What is beside the log.
 
     async def _check_deletions(self, row: ChannelRow, log: "_Log") -> None:
-        channel, retention = row.channel, retention_at(self._stage, row.channel)
+        channel, retention = row.channel, retention_at(self._stage, row)
         now_ms = self._clock.wall_ms()
         deleted = [
             entry.offset
             for entry in log.entries
             if entry.counts and entry.deleted_at and self._is_settled(entry.deleted_at)
             # Of what is hidden nobody reckons with it: see `realtime.chat.leftovers`.
-            if not retention.hides(entry.offset, entry.at, log.head, now_ms)
+            if entry.offset > row.hidden
+            and not retention.hides(entry.offset, entry.at, log.head, now_ms)
         ]
         if not deleted:
             return

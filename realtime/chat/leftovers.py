@@ -12,12 +12,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from realtime.chat.floors import Floor, floor_of_page
+from realtime.chat.hiding import hide
 from realtime.chat.ports import ChatStore, Clock, Stage
-from realtime.chat.retention import retention_of
+from realtime.chat.retention import retention_at
 from realtime.cluster.outage import Outage
 from realtime.cluster.retention import always
-from realtime.errors import CommandRefused, StoreError
+from realtime.errors import StoreError
 from realtime.model import EVERYTHING, Retention
 from realtime.rows import (
     CHANNELS,
@@ -30,7 +30,7 @@ from realtime.rows import (
     ChannelRow,
     MentionRow,
 )
-from realtime.stores.base import Removal, Span, Table, Write
+from realtime.stores.base import Removal, Span, Table
 
 logger = logging.getLogger(__name__)
 
@@ -97,8 +97,8 @@ class Leftovers:
         # After the last one of all comes the first one again.
         following = rows[-1].channel if len(rows) == ROWS else ""
         for row in rows:
-            retention = self._retention(row.channel)
-            if retention is None:
+            retention = retention_at(self._stage, row)
+            if retention == EVERYTHING:
                 continue
             if looked == CHANNELS_MAX:
                 break
@@ -109,24 +109,10 @@ class Leftovers:
             self._after = following
         return removed
 
-    def _retention(self, channel: str) -> Retention | None:
-        """What may be seen of a channel's log; None where that is all, or nobody knows."""
-        try:
-            retention = retention_of(self._stage.options(channel))
-        except CommandRefused:
-            return None
-        return None if retention == EVERYTHING else retention
-
     async def clear(self, row: ChannelRow, retention: Retention) -> int:
         """Remove what is left of a channel's messages that are gone. Raises StoreError."""
         channel = row.channel
-        page = await self._store.read(
-            channel, limit=1, retention=retention, now_ms=self._clock.wall_ms()
-        )
-        # Where nothing is to be seen any more, everything up to the head is gone.
-        floor = floor_of_page(page)
-        if row.kind != "feed" and floor.offset > row.hidden:
-            await self._store.write([self._hidden(row, floor)])
+        floor = await hide(self._store, row, retention, self._clock.wall_ms())
         removed = 0
         for table, by in _TABLES:
             span = Span((channel,), before=floor.offset + 1)
@@ -136,15 +122,6 @@ class Leftovers:
                 await self._store.write([Removal(table, table.key_of(item)) for item in some])
                 removed += len(some)
         return removed
-
-    def _hidden(self, row: ChannelRow, floor: Floor) -> Write:
-        return Write(
-            CHANNELS,
-            (row.channel,),
-            set={"hidden": floor.offset, "hidden_n": floor.n},
-            highest={"changed_at": self._clock.wall_ms()},
-            equals={"hidden": row.hidden},
-        )
 
 
 def _is_reckoned_with(row: object, hidden: int) -> bool:

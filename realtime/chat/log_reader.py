@@ -1,4 +1,4 @@
-"""Reading a channel's log as its namespace's retention lets it be seen."""
+"""Reading a channel's log as retention lets it be seen: its namespace's, and a room's own."""
 
 from collections.abc import Collection, Sequence
 
@@ -16,6 +16,7 @@ class LogReader:
         self._store = around.store
         self._stage = around.stage
         self._clock = around.clock
+        self._memberships = around.memberships
 
     async def page(
         self,
@@ -33,7 +34,7 @@ class LogReader:
             before=before,
             limit=limit,
             newest_first=newest_first,
-            retention=self._retention(channel),
+            retention=await self._retention(channel),
             now_ms=self._clock.wall_ms(),
         )
 
@@ -53,7 +54,7 @@ class LogReader:
             return ()
         entries = await self._store.fetch({channel: offsets})
         head = (await self.page(channel, limit=0)).head
-        retention = self._retention(channel)
+        retention = await self._retention(channel)
         now_ms = self._clock.wall_ms()
         return [
             entry
@@ -61,5 +62,11 @@ class LogReader:
             if entry.kind == "message" and not retention.hides(entry.offset, entry.at, head, now_ms)
         ]
 
-    def _retention(self, channel: str) -> Retention:
-        return retention_of(self._stage.options(channel))
+    async def _retention(self, channel: str) -> Retention:
+        options = self._stage.options(channel)
+        if options.chat != "room":
+            return retention_of(options)
+        own = self._memberships.known_retention(channel)
+        if own is None:
+            own = await self._memberships.look_up_retention(channel)
+        return retention_of(options).within(own)

@@ -4,13 +4,14 @@ from typing import Final
 
 from realtime.chat import channel_events, member_events
 from realtime.chat.kept import Kept
+from realtime.chat.own_retention import OwnRetentions
 from realtime.chat.ports import ChatStore, Clock
 from realtime.chat.rooms import Rooms
 from realtime.chat.rosters import Rosters
 from realtime.chat.standing import NOBODY, Standing, standing_of
 from realtime.chat.waiting import waiting
 from realtime.errors import StoreUnavailable
-from realtime.model import Entry
+from realtime.model import Entry, Retention
 from realtime.rows import MEMBERS
 
 STANDINGS_MAX: Final = 100_000
@@ -34,18 +35,22 @@ class KeptMemberships:
         """What is kept of the same channels themselves, by the same means."""
         self.rosters = Rosters(store, clock)
         """And who is in them."""
+        self.retentions = OwnRetentions(store, clock)
+        """And what they are set to keep."""
 
     def opened(self, channel: str) -> None:
         """See `ports.Memberships`."""
         self._standings.opened(channel)
         self.rooms.opened(channel)
         self.rosters.opened(channel)
+        self.retentions.opened(channel)
 
     def closed(self, channel: str) -> None:
         """See `ports.Memberships`."""
         self._standings.closed(channel)
         self.rooms.closed(channel)
         self.rosters.closed(channel)
+        self.retentions.closed(channel)
 
     def known(self, channel: str, user: str) -> Standing | None:
         """See `ports.Memberships`."""
@@ -64,16 +69,24 @@ class KeptMemberships:
         self._standings.forget(channel, user)
         return await self.look_up(channel, user)
 
+    def known_retention(self, channel: str) -> Retention | None:
+        """See `ports.Memberships`."""
+        return self.retentions.known(channel)
+
+    async def look_up_retention(self, channel: str) -> Retention:
+        """See `ports.Memberships`."""
+        return await self.retentions.look_up(channel)
+
     def passed(self, entry: Entry) -> None:
         """See `ports.Memberships`. Entries of other kinds say nothing here."""
         if entry.kind == "channel":
-            self.rooms.forget(entry.channel)
+            self._changed(entry)
         event = member_events.read(entry) if entry.kind == "member" else None
         if event is None:
             return
         self.rosters.forget(entry.channel)
         if channel_events.changes_channel(event):
-            self.rooms.forget(entry.channel)
+            self._changed(entry)
         kept = {}
         for user in event.concerns:
             self._standings.doubt(entry.channel, user, entry.offset)
@@ -91,7 +104,7 @@ class KeptMemberships:
         """See `ports.Memberships`."""
         event = member_events.read(entry) if entry.kind == "member" else None
         if entry.kind == "channel" or (event and channel_events.changes_channel(event)):
-            self.rooms.forget(entry.channel)
+            self._changed(entry)
         if event is None:
             return
         self.rosters.forget(entry.channel)
@@ -108,6 +121,11 @@ class KeptMemberships:
         else:
             self._standings.forget_all(channel)
             self.rooms.forget(channel)
+            self.retentions.forget(channel)
+
+    def _changed(self, entry: Entry) -> None:
+        self.rooms.forget(entry.channel)
+        self.retentions.changed(entry)
 
     async def _read(self, channel: str, user: str) -> Standing:
         """What the row and the entries that wait to be folded into it come to.

@@ -215,7 +215,7 @@ class Overviews:
         """What retention hides, as far as what was read says so."""
         now_ms = self._clock.wall_ms()
         return {
-            name: known_floor(row, missed.get(name, ()), retention_at(self._stage, name), now_ms)
+            name: known_floor(row, missed.get(name, ()), retention_at(self._stage, row), now_ms)
             for name, row in rows.items()
         }
 
@@ -234,7 +234,7 @@ class Overviews:
             head, head_n = (
                 (entries[-1].offset, entries[-1].n) if entries else (row.head, row.head_n)
             )
-            edge = first_kept(head, retention_at(self._stage, name))
+            edge = first_kept(head, retention_at(self._stage, row))
             is_read = head_n <= max(member.read_n, floor.n)
             if edge - 1 > max(member.read, floor.offset) and not is_read:
                 edges[name] = edge

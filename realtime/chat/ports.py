@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from realtime.chat.standing import Standing
-from realtime.model import Entry, NewEntry
+from realtime.model import Entry, NewEntry, Retention
 from realtime.settings.schema import ChannelOptions
 from realtime.stores.base import Appended, ChangeStore, Conflict, LogStore, TableStore
 
@@ -99,6 +99,17 @@ class Memberships(Protocol):
 
     async def look_anew(self, channel: str, user: str) -> Standing:
         """The same, read from the store, whatever is at hand. Raises StoreError."""
+        ...
+
+    def known_retention(self, channel: str) -> Retention | None:
+        """What the room's own settings let be seen of its log, if it is at hand; never waits.
+
+        What may be seen is that `within` what its namespace lets be seen.
+        """
+        ...
+
+    async def look_up_retention(self, channel: str) -> Retention:
+        """The same, read from the store if need be. Raises StoreError."""
         ...
 
     def passed(self, entry: Entry) -> None:

@@ -23,6 +23,7 @@ from realtime.chat.calls.markers import (
     Synced,
     SyncedChannel,
 )
+from realtime.chat.channel_events import own_retention
 from realtime.chat.operations import Perform
 from realtime.chat.overview import CHANNELS_MAX, Overviews, peer_of
 from realtime.chat.previews import Preview, short
@@ -130,7 +131,7 @@ class Syncing:
             options = self._stage.options(found.row.channel)
         except CommandRefused:
             return None
-        retention = retention_of(options)
+        retention = retention_of(options).within(own_retention(found.row))
         return None if retention.hides(last.offset, last.at, found.head, now_ms) else last
 
 

@@ -10,9 +10,9 @@ from realtime.cluster.control import Tell
 from realtime.cluster.lease import nothing
 from realtime.cluster.presence_reader import PresenceReader
 from realtime.cluster.presence_writer import PresenceWriter
+from realtime.cluster.retention import RetentionAfter
 from realtime.cluster.survey import Surveys
 from realtime.cluster.upkeep import ClusterStore, Upkeep
-from realtime.model import Retention
 from realtime.stores.base import NodeInfo, PresenceEntry
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class HubMember:
         node: str,
         info: Callable[[], NodeInfo],
         clock: Clock,
-        retention: Callable[[str], Retention],
+        retention: RetentionAfter,
         present: Callable[[], Iterable[PresenceEntry]],
         announce: Callable[[PresenceEntry], None],
         spawn: Callable[[Coroutine[object, object, None]], object],

@@ -33,6 +33,22 @@ ASK_SLICES: Final = 20
 """Whether the task is still this node's is asked every so many slices: about once a second."""
 
 
+RetentionAfter = Callable[[str], Awaitable[Callable[[str], Retention]]]
+"""Answers what may be seen of the channels whose names come after this one, as of now.
+
+The answer is pure, may be called from another thread, and is good for one slice. Raises StoreError.
+"""
+
+
+def unchanging(retention: Callable[[str], Retention]) -> RetentionAfter:
+    """For where it is the same at any time: what namespaces say alone."""
+
+    async def after(channel: str) -> Callable[[str], Retention]:
+        return retention
+
+    return after
+
+
 async def always() -> bool:
     """Stands in for `may` where no other process works on the store."""
     return True
@@ -52,15 +68,15 @@ def shared_by(tasks: Tasks, *, is_worker: bool) -> Callable[[], Awaitable[bool]]
 class RetentionRounds:
     """Runs beside a hub or in a worker for as long as it does.
 
-    `retention` says what may be seen of a channel; it must be pure. `may` is asked before a round
-    and now and then within it; a round of which it is not the one any more ends where it is.
+    `retention` is asked before each slice what may be seen of its channels. `may` is asked before a
+    round and now and then within it; a round of which it is not the one any more ends where it is.
     """
 
     def __init__(
         self,
         store: LogStore,
         *,
-        retention: Callable[[str], Retention],
+        retention: RetentionAfter,
         clock: Clock,
         may: Callable[[], Awaitable[bool]] = always,
     ) -> None:
@@ -90,7 +106,7 @@ class RetentionRounds:
         while slices % ASK_SLICES or await self._may():
             async with asyncio.timeout(SLICE_TIMEOUT_S):
                 swept = await self._store.sweep(
-                    self._retention,
+                    await self._retention(after),
                     now_ms=self._clock.wall_ms(),
                     after=after,
                     limit=SLICE_ROWS,

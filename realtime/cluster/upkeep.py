@@ -7,11 +7,10 @@ from typing import Final, Protocol
 
 from realtime.cluster.clock import Clock
 from realtime.cluster.lease import LeaseKeeper, nothing
-from realtime.cluster.retention import RetentionRounds, shared_by
+from realtime.cluster.retention import RetentionAfter, RetentionRounds, shared_by
 from realtime.cluster.sweeping import Sweeper, nobody
 from realtime.cluster.tasks import Tasks
 from realtime.errors import StoreError
-from realtime.model import Retention
 from realtime.stores.base import LogStore, NodeInfo, NodeStore, PresenceEntry, PresenceStore
 
 logger = logging.getLogger(__name__)
@@ -39,7 +38,7 @@ class Upkeep:
         node: str,
         info: Callable[[], NodeInfo],
         clock: Clock,
-        retention: Callable[[str], Retention],
+        retention: RetentionAfter,
         announce: Callable[[PresenceEntry], None],
         reborn: Callable[[str], None] = nothing,
         spared: Callable[[], Collection[str]] = nobody,

@@ -13,8 +13,10 @@ from realtime.channels.live import LiveChannel
 from realtime.errors import StoreUnavailable
 from realtime.hub.clock import Clock
 from realtime.hub.log_reader import LogReader
+from realtime.hub.retaining import Retaining
 from realtime.hub.statistics import Statistics
-from realtime.model import Entry, Position
+from realtime.model import Entry, Position, Retention
+from realtime.stores.base import Page
 
 TRIES: Final = 5
 """How often the store is read for one client while the channel outruns the node's memory."""
@@ -38,6 +40,7 @@ class CatchingUp:
         *,
         epoch: str,
         reader: LogReader,
+        retaining: Retaining,
         clock: Clock,
         statistics: Statistics,
         recovery_max: int,
@@ -45,6 +48,7 @@ class CatchingUp:
     ) -> None:
         self.epoch = epoch
         self._reader = reader
+        self._retaining = retaining
         self._clock = clock
         self._statistics = statistics
         self._recovery_max = recovery_max
@@ -52,6 +56,11 @@ class CatchingUp:
 
     def at_once(self, live: LiveChannel, since: Position | None) -> CaughtUp | None:
         """The answer from memory; None if the store must be asked. The channel must be open."""
+        return self._from_memory(live, since, self._retaining.known(live.name, live.rules))
+
+    def _from_memory(
+        self, live: LiveChannel, since: Position | None, retention: Retention | None
+    ) -> CaughtUp | None:
         cursor = live.cursor
         if cursor is None:
             return CaughtUp(None, 0)
@@ -63,22 +72,28 @@ class CatchingUp:
             return None  # ahead of this node: only the store knows whether it can be
         if cursor.position - since.offset > self._recovery_max:
             return self._denied(cursor.position)
-        entries = cursor.since(since.offset, live.rules.retention, self._clock.wall_ms())
+        if retention is None:
+            return None
+        entries = cursor.since(since.offset, retention, self._clock.wall_ms())
         return None if entries is None else self._proven(entries, cursor.position)
 
     async def after(self, live: LiveChannel, since: Position | None) -> CaughtUp:
         """The answer, from the store if need be. Raises StoreError."""
+        if since is None:
+            return CaughtUp(None, 0 if live.cursor is None else live.cursor.position)
+        caught_up = None
         for _ in range(TRIES):
-            caught_up = self.at_once(live, since)
-            if caught_up is not None or since is None:
+            retention = await self._retaining.look_up(live.name, live.rules)
+            caught_up = self._from_memory(live, since, retention)
+            if caught_up is not None:
                 break
             page = await self._reader.newest(
                 live.name,
                 after=since.offset,
                 limit=self._recovery_max,
-                retention=live.rules.retention,
+                retention=retention,
             )
-            caught_up = self._judge(live, since, page.entries, page.head)
+            caught_up = self._judge(live, since, page, retention)
             if caught_up is not None:
                 break
         if caught_up is None:
@@ -86,17 +101,17 @@ class CatchingUp:
         return caught_up
 
     def _judge(
-        self, live: LiveChannel, since: Position, found: Sequence[Entry], head: int
+        self, live: LiveChannel, since: Position, page: Page, retention: Retention
     ) -> CaughtUp | None:
         """Whether what was read proves continuity; None if the node has passed it meanwhile."""
-        cursor = live.cursor
+        cursor, head = live.cursor, page.head
         position = cursor.position if cursor is not None else 0
-        entries = [entry for entry in found if entry.offset > since.offset]
+        entries = [entry for entry in page.entries if entry.offset > since.offset]
         whole = since.offset + len(entries) == head
         if not whole:
             return self._denied(max(head, position))
         if head < position and cursor is not None:
-            more = cursor.since(head, live.rules.retention, self._clock.wall_ms())
+            more = cursor.since(head, retention, self._clock.wall_ms())
             if more is None:
                 return None
             entries += more

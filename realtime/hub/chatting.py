@@ -10,7 +10,8 @@ from typing import Protocol
 from realtime.chat.caller import Caller
 from realtime.chat.others import Others
 from realtime.chat.ports import Memberships, Stage
-from realtime.model import Entry, NewEntry
+from realtime.cluster.retention import RetentionAfter
+from realtime.model import Entry, NewEntry, Retention
 
 IsMine = Callable[[], Awaitable[bool]]
 """Whether this node does what only one node of all does. Raises StoreError."""
@@ -85,3 +86,5 @@ class ChatSetup:
 
     memberships: Memberships
     make: Callable[[Stage, Others | None, IsMine], Chat]
+    `narrowed` answers what may be seen of channels by what namespaces say and rooms are set to.
+    narrowed: Callable[[Callable[[str], Retention]], RetentionAfter]

@@ -5,10 +5,10 @@ import fnmatch
 from collections.abc import Callable, Coroutine
 from typing import Protocol
 
-from realtime.channels.rules import RuleBook
 from realtime.cluster.control import ANSWER, QUESTION, Answer, Question
 from realtime.cluster.hub_member import HubMember
 from realtime.cluster.presence_reader import Elsewhere
+from realtime.cluster.retention import RetentionAfter
 from realtime.cluster.survey import SurveyFailed
 from realtime.cluster.upkeep import ClusterStore
 from realtime.errors import INTERNAL, CommandRefused, StoreError
@@ -41,7 +41,7 @@ class Cluster:
         node: str,
         info: Callable[[], NodeInfo],
         clock: Clock,
-        rules: RuleBook,
+        retention: RetentionAfter,
         use_cases: UseCases,
         spawn: Callable[[Coroutine[object, object, None]], object],
     ) -> None:
@@ -56,7 +56,7 @@ class Cluster:
             node=node,
             info=info,
             clock=clock,
-            retention=rules.retention,
+            retention=retention,
             present=use_cases.attendance.present,
             announce=self._announce_leave,
             spawn=spawn,

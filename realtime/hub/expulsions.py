@@ -9,13 +9,13 @@ from typing import Final
 
 from realtime.channels.live import LiveChannel
 from realtime.channels.rules import RuleBook
-from realtime.chat import member_events
+from realtime.chat import channel_events, member_events
 from realtime.chat.ports import Memberships
 from realtime.errors import UNSUBSCRIBED_BY_SERVER
 from realtime.hub.access import Access
 from realtime.hub.client import Client, ClientRegistry
 from realtime.hub.joining import Joining
-from realtime.model import Entry
+from realtime.model import Entry, Kind
 
 ENDING: Final = frozenset({"leave", "kick", "ban"})
 """Acts after which somebody may not be subscribed any more."""
@@ -95,7 +95,12 @@ class Expulsions:
             self._joining.end(client, name, UNSUBSCRIBED_BY_SERVER)
 
 
-def takes_away(data: bytes) -> bool:
-    """Whether other nodes must know soon of a `member` entry with this data, bus or no bus."""
-    event = member_events.read(Entry("", 0, data, 0, "member"))
+def takes_away(kind: Kind, data: bytes) -> bool:
+    """Whether other nodes must know soon of an entry of a chat channel, bus or no bus."""
+    entry = Entry("", 0, data, 0, kind)
+    if kind == "channel":
+        return channel_events.changes_retention(entry)
+    if kind != "member":
+        return False
+    event = member_events.read(entry)
     return event is None or event.act in TAKING

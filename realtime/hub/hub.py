@@ -130,8 +130,11 @@ class Hub:
         self.cluster = self._join(shared, use_cases) if shared is not None else None
         self.chat = use_cases.make_chat(self._others(), self._is_mine)
         self.watching = self._watching(position_check_s)
-        self._retention = RetentionRounds(store, retention=self.rules.retention, clock=clock)
-        self._timers = Timers(now=clock.monotonic(), responder=self.responder, joining=self.joining)
+        self._retention = RetentionRounds(store, retention=use_cases.retention, clock=clock)
+        now, proofs = self.started_at, use_cases.proofs
+        self._timers = Timers(
+            now=now, responder=self.responder, joining=self.joining, proofs=proofs
+        )
 
     def _surroundings(
         self,
@@ -313,7 +316,7 @@ class Hub:
             node=self.node,
             info=self.node_info,
             clock=self.clock,
-            rules=self.rules,
+            retention=use_cases.retention,
             use_cases=use_cases,
             spawn=self.spawn,
         )
@@ -356,8 +359,8 @@ class Hub:
         self._timers.schedule(client)
 
     def _departed(self, client: Client) -> None:
-        self.connecting.departed(client)
         self._timers.cancel(client)
+        self.connecting.departed(client)
         self.clients.remove(client)
         self.joining.end_all(client)
         self.fanout.forget(client.outbox)

@@ -29,23 +29,23 @@ class LogReader:
         self._reads: SharedReads[Page] = SharedReads(
             "a channel's log", spawn=spawn, reads_max=READS_MAX, timeout_s=READ_TIMEOUT_S
         )
-        self._least: dict[str, int] = {}
+        self._least: dict[tuple[str, str, Retention], int] = {}
 
     async def newest(self, channel: str, *, after: int, limit: int, retention: Retention) -> Page:
         """The newest `limit` visible entries after `after`, oldest first, and the head.
 
-        Askers of one channel share a read that reaches back to the least `after` among them, so
-        entries at or below one's own `after` may be among the answer.
+        Askers of one channel, by the same retention, share a read that reaches back to the least
+        `after` among them, so entries at or below one's own `after` may be among the answer.
         Raises StoreError.
         """
-        key = ("newest", channel)
-        least = self._least.get(channel, after) if key in self._reads else after
-        self._least[channel] = min(least, after)
+        key = ("newest", channel, retention)
+        least = self._least.get(key, after) if key in self._reads else after
+        self._least[key] = min(least, after)
 
         async def read() -> Page:
             page = await self._store.read(
                 channel,
-                after=self._least.pop(channel),
+                after=self._least.pop(key),
                 limit=limit,
                 newest_first=True,
                 retention=retention,
@@ -57,7 +57,7 @@ class LogReader:
             return await self._reads.read(key, read)
         finally:
             if key not in self._reads:
-                self._least.pop(channel, None)
+                self._least.pop(key, None)
 
     async def page(
         self,
@@ -82,4 +82,6 @@ class LogReader:
                 now_ms=self._now_ms(),
             )
 
-        return await self._reads.read((channel, after, before, limit, newest_first), read)
+        return await self._reads.read(
+            (channel, after, before, limit, newest_first, retention), read
+        )

@@ -26,6 +26,7 @@ from realtime.hub.delivery import Delivery
 from realtime.hub.log_reader import LogReader
 from realtime.hub.payloads import check_format
 from realtime.hub.responder import Responder
+from realtime.hub.retaining import Retaining
 from realtime.model import ClientInfo, Entry
 from realtime.protocol.commands import (
     HistoryRequest,
@@ -71,6 +72,7 @@ class Reading:
         access: Access,
         delivery: Delivery,
         reader: LogReader,
+        retaining: Retaining,
         responder: Responder,
         history_max: int,
         page_max_bytes: int,
@@ -80,6 +82,7 @@ class Reading:
         self._access = access
         self._delivery = delivery
         self._reader = reader
+        self._retaining = retaining
         self._responder = responder
         self._history_max = history_max
         self._page_max_bytes = page_max_bytes
@@ -165,7 +168,7 @@ class Reading:
                 before=offset if reverse else 0,
                 limit=limit,
                 newest_first=reverse,
-                retention=channel.rules.retention,
+                retention=await self._retaining.look_up(channel.name, channel.rules),
             )
         except StoreError:
             raise CommandRefused(INTERNAL) from None

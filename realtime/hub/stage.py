@@ -57,13 +57,14 @@ class HubStage:
     async def append(self, entry: NewEntry) -> Appended | Conflict:
         """See Stage.
 
-        Where the entry takes something away from a member, a row of the revocations log has the
-        other nodes read on in the channel: the bus may have died just now, and nobody know it yet.
+        Where the entry takes something away from a member, or part of the log from all of them, a
+        row of the revocations log has the other nodes read on in the channel: the bus may have died
+        just now, and nobody know it yet.
         """
         outcome = await self._publishing.append(entry)
         if isinstance(outcome, StoreError):
             raise CommandRefused(INTERNAL)
-        if isinstance(outcome, Appended) and entry.kind == "member" and takes_away(entry.data):
+        if isinstance(outcome, Appended) and takes_away(entry.kind, entry.data):
             try:
                 await self._have_read(entry.channel)
             except CommandRefused:

@@ -10,6 +10,7 @@ from realtime.channels.fanout import Fanout
 from realtime.channels.live import Subscription
 from realtime.channels.rules import RuleBook
 from realtime.chat.others import Others
+from realtime.cluster.retention import unchanging
 from realtime.hub.access import Access
 from realtime.hub.attendance import Attendance
 from realtime.hub.audiences import Audiences
@@ -32,11 +33,13 @@ from realtime.hub.joining import Joining
 from realtime.hub.log_reader import LogReader
 from realtime.hub.orders import Orders
 from realtime.hub.peers import Peers
+from realtime.hub.proof import Proofs
 from realtime.hub.publishing import Publishing
 from realtime.hub.rate_limits import RateLimits
 from realtime.hub.reading import Reading
 from realtime.hub.repeats import Repeats
 from realtime.hub.responder import Responder
+from realtime.hub.retaining import Retaining
 from realtime.hub.revoking import Revoking
 from realtime.hub.server_side import ServerSide
 from realtime.hub.stage import HubStage
@@ -119,10 +122,25 @@ class UseCases:
             late=lambda entry, outcome: self.publishing.stored(entry, outcome),
         )
         self.delivery = self._make_delivery(around)
+        push = around.settings.push
+        self.proofs = Proofs(
+            fanout=around.fanout,
+            responder=around.responder,
+            clock=around.clock,
+            young_ms=push.ack_wait.ms + push.max_wait.ms,
+            rescheduled=around.rescheduled,
+        )
         self.attendance = Attendance(around.node, lambda: self.delivery)
         reader = LogReader(around.store, now_ms=around.clock.wall_ms, spawn=around.spawn)
-        self.joining = self._make_joining(around, reader)
-        self.reading = self._make_reading(around, reader)
+        memberships = around.chat.memberships if around.chat is not None else None
+        retaining = Retaining(memberships)
+        self.retention = (
+            unchanging(around.rules.retention)
+            if around.chat is None
+            else around.chat.narrowed(around.rules.retention)
+        )
+        self.joining = self._make_joining(around, reader, retaining)
+        self.reading = self._make_reading(around, reader, retaining)
         self.peers = Peers(
             around.node,
             epoch=around.store.epoch,
@@ -182,7 +200,9 @@ class UseCases:
             insufficient=around.insufficient,
         )
 
-    def _make_joining(self, around: Surroundings, reader: LogReader) -> Joining:
+    def _make_joining(
+        self, around: Surroundings, reader: LogReader, retaining: Retaining
+    ) -> Joining:
         client = around.settings.client
         return Joining(
             delivery=self.delivery,
@@ -190,6 +210,7 @@ class UseCases:
             catching_up=CatchingUp(
                 epoch=around.store.epoch,
                 reader=reader,
+                retaining=retaining,
                 clock=around.clock,
                 statistics=around.statistics,
                 recovery_max=client.recovery_max,
@@ -200,10 +221,13 @@ class UseCases:
             clock=around.clock,
             expired_close_s=client.expired_close_s,
             attendance=self.attendance,
+            proofs=self.proofs,
             rescheduled=around.rescheduled,
         )
 
-    def _make_reading(self, around: Surroundings, reader: LogReader) -> Reading:
+    def _make_reading(
+        self, around: Surroundings, reader: LogReader, retaining: Retaining
+    ) -> Reading:
         client = around.settings.client
         return Reading(
             epoch=around.store.epoch,
@@ -211,6 +235,7 @@ class UseCases:
             access=self.access,
             delivery=self.delivery,
             reader=reader,
+            retaining=retaining,
             responder=around.responder,
             history_max=client.history_max,
             page_max_bytes=client.outbox_max_bytes,
@@ -311,6 +336,8 @@ class UseCases:
         )
         chat = setup.make(stage, others, is_mine)
         self.delivery.holding.merges = chat.merges_reactions
+        self.delivery.proofs = self.proofs
+        self.proofs.chat = chat
         self.publishing.chat = chat
         self.reading.chat = chat
         self.calling.chat = chat

@@ -1,12 +1,14 @@
 """What chat needs around it in a process: the app's hook, and the way over HTTP."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Final
 
 from prometheus_client.core import Metric
 
 from realtime.chat.memberships import KeptMemberships
 from realtime.chat.others import Others
+from realtime.chat.own_retention import narrowed
 from realtime.chat.ports import Stage
 from realtime.chat.service import ChatService
 from realtime.chat.walking import LawStore
@@ -36,7 +38,9 @@ class ChatParts:
         self._hook = _hook(settings, clock)
         self._memberships = KeptMemberships(store, clock)
         has_chat = any(options.chat for options in settings.namespaces.values())
-        self.setup = ChatSetup(self._memberships, self._make) if has_chat else None
+        self.setup = (
+            ChatSetup(self._memberships, self._make, partial(narrowed, store)) if has_chat else None
+        )
 
     def _make(self, stage: Stage, others: Others | None, is_mine: IsMine) -> ChatService:
         settings = self._settings

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import AsyncIterator, Coroutine, Mapping
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +17,7 @@ from realtime.brokers.memory import MemoryBroker, MemoryBus
 from realtime.chat.caller import Caller
 from realtime.chat.memberships import KeptMemberships
 from realtime.chat.others import Others
+from realtime.chat.own_retention import narrowed
 from realtime.chat.ports import Stage
 from realtime.errors import METHOD_NOT_FOUND, CommandRefused
 from realtime.hub.chatting import ChatSetup, IsMine
@@ -215,7 +217,7 @@ async def chat_node(
             running(
                 settings or chat_settings(),
                 store=store or FaultyStore(tables),
-                chat=ChatSetup(memberships, make),
+                chat=ChatSetup(memberships, make, partial(narrowed, tables)),
                 **options,
             )
         )

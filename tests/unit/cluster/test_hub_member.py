@@ -11,6 +11,7 @@ from realtime.cluster import hub_member, presence_writer, sweeping, upkeep
 from realtime.cluster.hub_member import HubMember
 from realtime.cluster.membership import BEAT_S, LEASE_S
 from realtime.cluster.presence_reader import Elsewhere
+from realtime.cluster.retention import unchanging
 from realtime.errors import StoreReplaced
 from realtime.model import Retention
 from realtime.stores.base import NodeInfo, PresenceEntry
@@ -41,7 +42,7 @@ class Node:
             node=name,
             info=lambda: NodeInfo(name, "1"),
             clock=clock,
-            retention=lambda channel: Retention(-1, 0),
+            retention=unchanging(lambda channel: Retention(-1, 0)),
             present=lambda: self.here,
             announce=self.announced.append,
             spawn=lambda work: self.reads.create_task(work),

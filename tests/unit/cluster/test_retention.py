@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from realtime.cluster import retention as retention_module
-from realtime.cluster.retention import RetentionRounds, shared_by
+from realtime.cluster.retention import RetentionRounds, shared_by, unchanging
 from realtime.cluster.tasks import RETENTION
 from realtime.errors import StoreUnavailable
 from realtime.model import Retention
@@ -46,7 +46,7 @@ async def test_a_round_goes_through_all_channels_and_keeps_what_retention_shows(
 ) -> None:
     monkeypatch.setattr(retention_module, "SLICE_ROWS", 2)
     store = await filled()
-    rounds = RetentionRounds(store, retention=rules, clock=late())
+    rounds = RetentionRounds(store, retention=unchanging(rules), clock=late())
     assert await rounds.sweep() == 9
     assert await rounds.sweep() == 0
 
@@ -59,7 +59,7 @@ async def test_a_round_ends_where_another_has_taken_over(monkeypatch: pytest.Mon
         return next(answers)
 
     store = await filled(10)
-    rounds = RetentionRounds(store, retention=rules, clock=late(), may=may)
+    rounds = RetentionRounds(store, retention=unchanging(rules), clock=late(), may=may)
     await rounds.sweep()
     assert store.calls["sweep"] == 4
 
@@ -69,7 +69,10 @@ async def test_a_round_that_is_another_s_does_nothing() -> None:
         return False
 
     store = await filled()
-    assert await RetentionRounds(store, retention=rules, clock=late(), may=may).sweep() == 0
+    assert (
+        await RetentionRounds(store, retention=unchanging(rules), clock=late(), may=may).sweep()
+        == 0
+    )
     assert store.calls["sweep"] == 0
 
 
@@ -77,7 +80,7 @@ async def test_a_failing_store_is_swept_the_next_time(monkeypatch: pytest.Monkey
     monkeypatch.setattr(retention_module, "ROUND_S", 0.0)
     store = await filled()
     store.fail("sweep", 2)
-    rounds = RetentionRounds(store, retention=rules, clock=late())
+    rounds = RetentionRounds(store, retention=unchanging(rules), clock=late())
     with pytest.raises(StoreUnavailable):
         await rounds.sweep()
     running = asyncio.get_running_loop().create_task(rounds.run())
@@ -92,13 +95,13 @@ async def test_a_slice_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -
     store = await filled()
     store.hold("sweep")
     with pytest.raises(TimeoutError):
-        await RetentionRounds(store, retention=rules, clock=late()).sweep()
+        await RetentionRounds(store, retention=unchanging(rules), clock=late()).sweep()
 
 
 def rounds_of(process: Process, store: FaultyStore) -> RetentionRounds:
     """One process's rounds in a cluster."""
     may = shared_by(process.tasks, is_worker=process.role == "worker")
-    return RetentionRounds(store, retention=rules, clock=late(), may=may)
+    return RetentionRounds(store, retention=unchanging(rules), clock=late(), may=may)
 
 
 async def test_in_a_cluster_one_hub_does_it_until_there_is_a_worker() -> None:

@@ -40,7 +40,7 @@ class Scene:
         self.worker = UpkeepWorker(
             self.store,
             self.broker,
-            retention=lambda channel: Retention(3, 0),
+            retention=retention.unchanging(lambda channel: Retention(3, 0)),
             clock=self.clock,
             name="worker-1",
             version="1.2.3",
