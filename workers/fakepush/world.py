@@ -1,0 +1,122 @@
+"""Everything that the fake services share: who exists, what is scripted, what has happened."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from workers.fakepush.access_tokens import AccessTokens
+from workers.fakepush.credentials import TOPIC, ApnsKey, ServiceAccount
+from workers.fakepush.devices import Device, DeviceAsked, Devices
+from workers.fakepush.journal import Journal
+from workers.fakepush.outcomes import OK, Outcome, Scripts, Service, What
+from workers.fakepush.phones import Phones, Push
+from workers.fakepush.provider_tokens import ProviderTokens
+from workers.fakepush.rules import Rules, WorldClock
+
+KEPT_MAX: Final = 20_000
+"""Pushes that are kept, and requests, unless somebody says otherwise."""
+
+
+class World:
+    """The state behind the services. For the event loop's thread alone; nothing in it waits.
+
+    `token_uri` is where the token endpoint is, and `origin` that of Web Push's subscriptions.
+    """
+
+    def __init__(self, *, pushes_max: int = KEPT_MAX, requests_max: int = KEPT_MAX) -> None:
+        self._pushes_max = pushes_max
+        self._requests_max = requests_max
+        self.rules = Rules()
+        self.clock = WorldClock()
+        self.scripts = Scripts()
+        self.devices = Devices(app=TOPIC)
+        self.phones = Phones(pushes_max)
+        self.journal = Journal(requests_max)
+        self.account = ServiceAccount("")
+        self.access_tokens = AccessTokens(self.account)
+        self.apns_key = ApnsKey()
+        self.provider_tokens = ProviderTokens(self.apns_key)
+
+    def __repr__(self) -> str:
+        return f"<World {self.devices!r} {self.journal!r}>"
+
+    def place(self, *, token_uri: str, origin: str) -> None:
+        """Say where it is found, before anybody asks for credentials or devices."""
+        self.account.token_uri = token_uri
+        self.devices.origin = origin
+
+    def rule(self, changed: Mapping[str, object]) -> Rules:
+        """Change some of the rules. Raises msgspec.ValidationError."""
+        self.rules = msgspec.convert(msgspec.structs.asdict(self.rules) | dict(changed), Rules)
+        self.clock.skew_s = self.rules.skew_s
+        return self.rules
+
+    def make_device(
+        self,
+        provider: Service,
+        *,
+        name: str = "",
+        environment: str = "production",
+        app: str = "",
+        kind: str = "token",
+    ) -> Device:
+        """A device, as `DeviceAsked` says. Raises ValueError and OverflowError."""
+        asked = {"provider": provider, "name": name, "environment": environment}
+        return self.devices.make(msgspec.convert(asked | {"app": app, "kind": kind}, DeviceAsked))
+
+    def script(
+        self,
+        target: Device | Service,
+        what: What,
+        *,
+        times: int = 0,
+        retry_after_s: int | None = None,
+        since_ms: int = 0,
+        delay_s: float = 1.0,
+    ) -> None:
+        """Say what becomes of the next requests for a device, or of all of a service.
+
+        The rest is as in `Outcome`. Raises OverflowError where too much is scripted.
+        """
+        service, id = (target.provider, target.id) if isinstance(target, Device) else (target, "")
+        outcome = Outcome(
+            what=what,
+            times=times,
+            retry_after_s=retry_after_s,
+            since_ms=since_ms,
+            delay_s=delay_s,
+        )
+        self.scripts.add(service, id, outcome)
+
+    def outcome(self, service: Service, device: Device | None) -> Outcome:
+        """What becomes of one more request that is otherwise in order."""
+        scripted = self.scripts.take(service, "" if device is None else device.id)
+        if scripted is not None and (scripted.what != "ok" or device is None):
+            return scripted
+        named = None if device is None else device.outcome
+        return scripted or named or OK
+
+    def deliver(self, device: Device, push: Push) -> None:
+        """Let a push arrive."""
+        self.phones.deliver(device.phone, push, self.clock.now_ms())
+
+    def new_service_account(self) -> ServiceAccount:
+        """Make another in place of the one that was: what it signed is refused from now on."""
+        self.account = ServiceAccount(self.account.token_uri)
+        self.access_tokens = AccessTokens(self.account)
+        return self.account
+
+    def new_apns_key(self) -> ApnsKey:
+        """The same for APNs."""
+        self.apns_key = ApnsKey()
+        self.provider_tokens = ProviderTokens(self.apns_key)
+        return self.apns_key
+
+    def reset(self) -> None:
+        """Forget devices, scripts, rules, pushes and requests; credentials stay."""
+        self.rule(msgspec.structs.asdict(Rules()))
+        self.scripts.clear()
+        self.devices.clear()
+        self.phones = Phones(self._pushes_max)
+        self.journal = Journal(self._requests_max)
