@@ -60,7 +60,10 @@ class OwnRetentions:
         known = self.known(channel)
         if known is not None:
             return known
-        if not self._is_sure() and not await self._any.look_up("", "", self._read_any):
+        # Whether an entry came meanwhile is asked last: no row may say yet what it does.
+        if not (
+            self._is_sure() or await self._any.look_up("", "", self._read_any) or self._is_sure()
+        ):
             return EVERYTHING
         return await self._kept.look_up(channel, "", lambda: self._read(channel))
 
@@ -77,7 +80,6 @@ class OwnRetentions:
         self._kept.forget(entry.channel, "")
         if channel_events.changes_retention(entry):
             self._sure_until = self._clock.monotonic() + SURE_S
-            self._any.forget("", "")
 
     def forget(self, channel: str) -> None:
         """Something was missed: read it again when somebody asks."""

@@ -1,6 +1,15 @@
 import pytest
 
-from realtime.model import ClientInfo, Entry, NewEntry, Position, Retention, Revocation
+from realtime.model import (
+    EVERYTHING,
+    NOTHING,
+    ClientInfo,
+    Entry,
+    NewEntry,
+    Position,
+    Retention,
+    Revocation,
+)
 
 FOR_EVER = Retention(-1, 0)
 
@@ -37,6 +46,25 @@ def test_size_and_age_each_hide_alone() -> None:
     assert both.hides(90, 1_000, head=100, now_ms=1_000)
     assert both.hides(100, 1_000, head=100, now_ms=1_300)
     assert not both.hides(91, 1_000, head=100, now_ms=1_299)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [
+        (EVERYTHING, EVERYTHING, Retention(-1, 0)),
+        (EVERYTHING, Retention(5, 300), Retention(5, 300)),
+        (EVERYTHING, NOTHING, NOTHING),
+        (NOTHING, Retention(5, 300), Retention(0, 300)),
+        (Retention(10, 0), Retention(-1, 300), Retention(10, 300)),
+        (Retention(10, 200), Retention(5, 300), Retention(5, 200)),
+        (Retention(-1, 0), Retention(-1, 0), Retention(-1, 0)),
+    ],
+)
+def test_what_may_be_seen_by_two_rules_is_the_least_of_each(
+    one: Retention, other: Retention, both: Retention
+) -> None:
+    assert one.within(other) == both
+    assert other.within(one) == both
 
 
 def test_a_publisher_s_info_can_be_a_key() -> None:
