@@ -20,6 +20,7 @@ from realtime.chat.receipts import Several
 from realtime.chat.sending import CLIENT_ID_MAX
 from realtime.chat.table import ALL
 from realtime.chat.watch_list import WATCHED_PER_USER_MAX
+from realtime.hub import holding
 from realtime.model import Kind
 from realtime.settings.schema import ChannelOptions, ChatSettings, ClientSettings
 from tests.guides.pages import pages
@@ -162,7 +163,9 @@ def test_sizes_are_those_of_the_program() -> None:
     assert len(rows("chat", "Sizes")) == len(tiers.RULES)
     settings = ChatSettings()
     assert settings.receipts_members_max == settings.typing_members_max == 2_000
-    assert settings.inbox_members_max == 250
+    assert settings.inbox_members_max == settings.reactions_members_max == 250
+    assert "those of the next 200 ms after it, in one frame" in pages()["chat"]
+    assert holding.INTERVAL_S == 0.2
 
 
 def test_states_of_presence_are_those_of_the_program() -> None:
