@@ -58,7 +58,9 @@ class NewEntry(msgspec.Struct, frozen=True, gc=False):
 
     `counts`: it raises the unread of whoever reads the channel; the store numbers such entries
     (`Entry.n`). `pending`: something outside the log has to follow from it, and the store
-    remembers that until `LogStore.settle` says that it has.
+    remembers that until `ChangeStore.settle` says that it has. `notify`: people may have to be told
+    of it who are not looking; the store remembers that until `ChangeStore.notified` says that what
+    tells them is on its way. A retry of what is stored marks nothing anew.
     """
 
     channel: str
@@ -73,6 +75,7 @@ class NewEntry(msgspec.Struct, frozen=True, gc=False):
     tags: dict[str, str] | None = None
     counts: bool = False
     pending: bool = False
+    notify: bool = False
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -84,9 +87,10 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     `n` is how many entries that count (`counts`) the log has had up to and including this one, -1
     where a node of an older version told of it.
     `changed` is the offset of the last edit or delete folded into it, 0 for none; then `data` and
-    `tags` are as that left them, `edited_at` and `deleted_at` (ms) say when. `pending`: see
-    `NewEntry`. `summary` is what has been added to a message by others, as raw JSON (its reactions
-    by emoji, its replies, whether it is pinned), b"" for nothing.
+    `tags` are as that left them, `edited_at` and `deleted_at` (ms) say when. `pending` and
+    `notify`: see `NewEntry`; a stub tells nobody, and the bus speaks of neither. `summary` is what
+    has been added to a message by others, as raw JSON (its reactions by emoji, its replies, whether
+    it is pinned), b"" for nothing.
     """
 
     channel: str
@@ -108,6 +112,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     changed: int = 0
     pending: bool = False
     summary: bytes = b""
+    notify: bool = False
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
@@ -151,11 +156,6 @@ class Retention(msgspec.Struct, frozen=True, gc=False):
             return True
         return 0 < self.ttl_ms <= now_ms - at
 
-
-EVERYTHING: Final = Retention(-1, 0)
-"""The whole log, whatever its channel keeps."""
-
-NOTHING: Final = Retention(0, 0)
     def within(self, other: "Retention") -> "Retention":
         """What may be seen by both."""
         if other is EVERYTHING or self is EVERYTHING:  # as almost all are: nothing to be made
@@ -164,6 +164,11 @@ NOTHING: Final = Retention(0, 0)
         ttls_ms = [ttl_ms for ttl_ms in (self.ttl_ms, other.ttl_ms) if ttl_ms > 0]
         return Retention(min(sizes, default=-1), min(ttls_ms, default=0))
 
+
+EVERYTHING: Final = Retention(-1, 0)
+"""The whole log, whatever its channel keeps."""
+
+NOTHING: Final = Retention(0, 0)
 """No entry, but where the log ends."""
 
 

@@ -49,10 +49,23 @@ def new_entry(
     tags: dict[str, str] | None = None,
     counts: bool = False,
     pending: bool = False,
+    notify: bool = False,
 ) -> NewEntry:
     """An entry to append, with what most tests do not care about filled in."""
     return NewEntry(
-        channel, sender, client_id, data, at, kind, digest, ref, info, tags, counts, pending
+        channel,
+        sender,
+        client_id,
+        data,
+        at,
+        kind,
+        digest,
+        ref,
+        info,
+        tags,
+        counts,
+        pending,
+        notify,
     )
 
 

@@ -197,6 +197,7 @@ class MemoryStore:
             n=log.n,
             counts=new.counts,
             pending=new.pending,
+            notify=new.notify,
         )
         return Appended(log.head, new.at, n=log.n)
 
@@ -207,5 +208,12 @@ def _waiting(log: _Log) -> list[Entry]:
 
 def _stub(entry: Entry) -> Entry:
     return msgspec.structs.replace(
-        entry, data=b"", info=None, tags=None, summary=b"", stub=True, pending=False
+        entry,
+        data=b"",
+        info=None,
+        tags=None,
+        summary=b"",
+        stub=True,
+        pending=False,
+        notify=False,
     )

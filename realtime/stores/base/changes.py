@@ -83,14 +83,40 @@ class ChangeStore(Protocol):
     async def disown(self, channel: str, offsets: Collection[int]) -> None:
         """Blank these entries and take from them who made them: sender, client id, digest, info.
 
-        The tag `client_id` goes too, and the summary. Offset, n, kind, ref and `at` stay. The key
-        that is left is one of the store's own making and will not be found again. `deleted_at` is
-        set where it was 0, to the entry's own `at`. Idempotent.
+        The tag `client_id` goes too, and the summary; nobody is told of them any more. Offset, n,
+        kind, ref and `at` stay. The key that is left is one of the store's own making and will not
+        be found again. `deleted_at` is set where it was 0, to the entry's own `at`. Idempotent.
         """
         ...
 
     async def settle(self, channel: str, offsets: Collection[int]) -> None:
         """What had to follow from these entries has: they are not pending any more. Idempotent."""
+        ...
+
+    async def notifiable(
+        self, *, after_ms: int = 0, before_ms: int = 0, limit: int
+    ) -> Sequence[Entry]:
+        """Entries that wait for `notified`, of all channels, at most `limit`: the oldest first.
+
+        Oldest by `at`; those of one millisecond are in no order. `after_ms` and `before_ms` leave
+        out those made at that time and before, or after; 0 is no bound. Who goes on from the `at`
+        of the last entry may miss others of that millisecond until the next look without a bound.
+        Found by an index, so that asking costs nothing where nothing waits.
+
+        One read, of what is there now, as any read shows it: an edit or a delete may have changed
+        it. What a truncate has taken, or retention hides, may still come, perhaps as a stub
+        (`notify` False): `notified` takes it away like the others. What is swept does not come.
+        """
+        ...
+
+    async def notified(self, marks: Mapping[str, Collection[int]]) -> None:
+        """What tells people of the entries at these offsets of these channels is on its way, or
+        nobody is to be told: they wait no more.
+
+        One write, of at most FETCHED_MAX entries (else ValueError). Idempotent; what does not wait
+        or is not there is left alone. When it raises, any of them may wait still: so whoever calls
+        it makes sure beforehand that doing the same once more does no harm.
+        """
         ...
 
     async def scrub(self) -> None:

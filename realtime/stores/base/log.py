@@ -155,8 +155,9 @@ class LogStore(Protocol):
         fails half-way has done a part, and the next does the rest. An entry that is the head, or
         younger than DEDUPE_TTL_MS, becomes a stub; any other is deleted, as is a stub in its time.
         Works from the oldest entry to the first that may still be seen: one whose `at` is out of
-        order may wait for those before it, and one that is pending may be left alone for
-        DEDUPE_TTL_MS, so that what has to follow from it can. Safe to interrupt and to repeat.
+        order may wait for those before it, and one that is pending or waits to be told of
+        (`NewEntry`) may be left alone for DEDUPE_TTL_MS, so that what has to follow from it can.
+        Who would be told of a stub need not be any more. Safe to interrupt and to repeat.
         `retention` may be called from another thread and must be pure. Raises ValueError unless
         `limit` is positive.
 

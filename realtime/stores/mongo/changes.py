@@ -91,5 +91,22 @@ class EntryChanges(Calling):
             lambda database: changing.settle(database, channel, offsets, for_s=self._write_for_s)
         )
 
+    async def notifiable(
+        self, *, after_ms: int = 0, before_ms: int = 0, limit: int
+    ) -> Sequence[Entry]:
+        """See base."""
+        return await self._call(
+            lambda database: fetching.notifiable(
+                database, after_ms=after_ms, before_ms=before_ms, limit=limit
+            )
+        )
+
+    async def notified(self, marks: Mapping[str, Collection[int]]) -> None:
+        """See base."""
+        asked = dict(marks)
+        await self._call(
+            lambda database: changing.notified(database, asked, for_s=self._write_for_s)
+        )
+
     async def scrub(self) -> None:
         """See base: the server's business."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 from uuid import uuid4
 
-from pymongo import UpdateOne
+from pymongo import UpdateMany, UpdateOne
 
 from realtime.model import Change
 from realtime.stores.base.folding import BLANK, KEPT_TAGS
@@ -137,6 +137,7 @@ async def disown(
             "g": b"",
             "info": b"",
             "d": document["d"] or document["a"],
+            "q": 0,
         }
         if document["s"] or not document["i"].startswith(_DISOWNED):
             # A key that nobody can guess, so that no retry finds it and no sender has it already.
@@ -157,6 +158,26 @@ async def settle(
 
     async def attempt() -> bool:
         await database.entries.update_many(wanted, {"$set": {"p": 0}})
+        return True
+
+    await insist(attempt, for_s=for_s)
+
+
+async def notified(
+    database: Database, marks: Mapping[str, Collection[int]], *, for_s: float
+) -> None:
+    """See base. Raises PyMongoError or StoreUnavailable, and ValueError for too many."""
+    check(sum(map(len, marks.values())))
+    updates = [
+        UpdateMany({"c": escape(channel), "o": among(offsets), "q": 1}, {"$set": {"q": 0}})
+        for channel, offsets in marks.items()
+        if offsets
+    ]
+    if not updates:
+        return
+
+    async def attempt() -> bool:
+        await database.entries.bulk_write(updates, ordered=False)
         return True
 
     await insist(attempt, for_s=for_s)

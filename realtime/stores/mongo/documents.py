@@ -18,14 +18,14 @@ from realtime.stores.mongo.client import Document
 from realtime.stores.mongo.pace import and_either
 from realtime.stores.mongo.text import escape, unescape
 
-STUB: Final[Document] = {"stub": 1, "info": b"", "tags": b"", "data": b"", "sum": b""}
+STUB: Final[Document] = {"stub": 1, "info": b"", "tags": b"", "data": b"", "sum": b"", "q": 0}
 """What the fields of an entry are set to that retention has taken."""
 
-ADDED: Final[Document] = {"n": 0, "u": 0, "x": 0, "p": 0, "sum": b"", "by": 0}
-"""Fields that came with version 1.1, and what they are in a document without them.
+ADDED: Final[Document] = {"n": 0, "u": 0, "x": 0, "p": 0, "sum": b"", "by": 0, "q": 0}
+"""Fields that came after version 1.0, and what they are in a document without them.
 
-`n`, `u` (counts), `x` (changed) and `p` (pending) are as in an `Entry`; `by` is the offset of the
-last event that `sum`, the summary, was made of.
+`n`, `u` (counts), `x` (changed), `p` (pending) and, since 1.2, `q` (notify) are as in an `Entry`;
+`by` is the offset of the last event that `sum`, the summary, was made of.
 """
 
 encode: Final = msgspec.msgpack.Encoder().encode
@@ -61,6 +61,7 @@ def from_new(entry: NewEntry) -> Document:
         "p": int(entry.pending),
         "sum": b"",
         "by": 0,
+        "q": int(entry.notify),
     }
 
 
@@ -88,6 +89,7 @@ def from_entry(entry: Entry) -> Document:
         "p": int(entry.pending),
         "sum": entry.summary,
         "by": 0,
+        "q": int(entry.notify),
     }
 
 
@@ -132,6 +134,7 @@ def to_entry(document: Document, *, blanked_to: int = 0) -> Entry:
             changed=int(document.get("x", 0)),
             pending=bool(document.get("p", 0)),
             summary=b"" if stub else bytes(document.get("sum", b"")),
+            notify=bool(document.get("q", 0)) and not stub,
         )
     except Faulty:
         # The error's own words may quote what somebody sent.

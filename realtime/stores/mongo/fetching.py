@@ -77,6 +77,26 @@ async def pending(
     return folded(found, await read_pending(database, channels))
 
 
+async def notifiable(
+    database: Database, *, after_ms: int, before_ms: int, limit: int
+) -> Sequence[Entry]:
+    """See base. Raises PyMongoError.
+
+    A node of a version before 1.2 may have made a stub of one that waits: it comes too.
+    """
+    if limit <= 0:
+        return []
+    wanted: Document = {"q": 1}
+    bounds = {
+        operator: bound for operator, bound in (("$gt", after_ms), ("$lt", before_ms)) if bound
+    }
+    if bounds:
+        wanted["a"] = bounds
+    cursor = database.entries.find(wanted).sort("a", 1).limit(limit)
+    documents = await cursor.batch_size(min(limit, CURSOR_ROWS)).to_list()
+    return await _shown(database, to_entries(documents))
+
+
 def check(count: int) -> None:
     """Raise ValueError for more entries than one call may name."""
     if count > FETCHED_MAX:

@@ -217,4 +217,6 @@ def hidden(entry: Entry, blanked_to: int) -> Entry:
     """The entry as it is once a truncate has been carried out."""
     if entry.offset > blanked_to or entry.stub:
         return entry
-    return msgspec.structs.replace(entry, data=b"", info=None, tags=None, stub=True, summary=b"")
+    return msgspec.structs.replace(
+        entry, data=b"", info=None, tags=None, stub=True, summary=b"", notify=False
+    )

@@ -34,7 +34,7 @@ _FOUND_MAX: Final = 1_000
 _NEVER: Final = -(2**62)
 """Smaller than any offset and any time."""
 
-_FIELDS: Final = {"c": 1, "o": 1, "a": 1, "stub": 1, "p": 1}
+_FIELDS: Final = {"c": 1, "o": 1, "a": 1, "stub": 1, "p": 1, "q": 1}
 
 
 class _Row(NamedTuple):
@@ -70,11 +70,13 @@ class _Log(NamedTuple):
 
     def rows(self, documents: Sequence[Document]) -> Iterator[_Row]:
         """Those about which anything is to be done. One that is pending waits: nobody sees it any
-        more, but what is to follow from it needs what it says."""
+        more, but what is to follow from it needs what it says. So does one that people wait to be
+        told of, as long as it is young."""
         for document in documents:
-            if document.get("p") and not document["stub"]:
+            young = document["a"] > self.forgotten_at
+            if not document["stub"] and (document.get("p") or (document.get("q") and young)):
                 continue
-            goes = document["o"] < self.head and document["a"] <= self.forgotten_at
+            goes = document["o"] < self.head and not young
             if goes or not document["stub"]:
                 yield _Row(self.channel, document["_id"], int(document["o"]), goes)
 

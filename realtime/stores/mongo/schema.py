@@ -21,7 +21,7 @@ from realtime.stores.mongo.layout import in_order_of
 MAJOR: Final = 1
 """Raised when an older program could not work with the store any more."""
 
-MINOR: Final = 1
+MINOR: Final = 2
 """Raised when something is added that older programs may ignore."""
 
 STORE: Final = "store"
@@ -42,6 +42,7 @@ INDEXES: Final = (
     Index("entries", ("c", "o"), True),
     Index("entries", ("c", "s", "i"), True),
     Index("entries", ("p", "c", "o"), False),
+    Index("entries", ("q", "a"), False),
     Index("revocations", ("until",), False),
     Index("claims", ("until",), False),
     Index("presence", ("c",), False),

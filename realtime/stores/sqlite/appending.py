@@ -26,7 +26,7 @@ HEADS_CACHED_MAX: Final = 65_536
 _WIDTH: Final = 10
 """Values of each row in every statement; a mixed one has `_MIXED_WIDTH` more, behind all rows'."""
 
-_MIXED_WIDTH: Final = 4
+_MIXED_WIDTH: Final = 5
 
 _LOOKUP_SHAPES: Final = (1, 8, CHUNK_ROWS)
 
@@ -58,8 +58,9 @@ class _Chunk:
     """Rows of one statement.
 
     Binding a value costs 0.27 us of the 6.5 us that a row takes. So what nearly all rows of nearly
-    all chunks have in common, that they are messages that nothing follows from, is said once, in
-    the statement's text, and only a chunk with other entries in it is a mixed one.
+    all chunks have in common, that they are messages that nothing follows from, and alike in what
+    counts and what people are told of, is said once, in the statement's text, and only a chunk with
+    other entries in it is a mixed one.
     """
 
     __slots__ = ("entries", "values")
@@ -70,16 +71,18 @@ class _Chunk:
 
     def statement(self) -> Statement:
         """What inserts them."""
-        counts = self.entries[0].counts
+        counts, notify = self.entries[0].counts, self.entries[0].notify
         for entry in self.entries:
-            if entry.kind != "message" or entry.ref or entry.pending or entry.counts != counts:
+            if entry.kind != "message" or entry.ref or entry.pending:
+                break
+            if entry.counts != counts or entry.notify != notify:
                 break
         else:
-            return _insert_messages(len(self.entries), counts), self.values
+            return _insert_messages(len(self.entries), counts, notify), self.values
         others = [
             value
             for entry in self.entries
-            for value in (entry.kind, entry.ref, entry.counts, entry.pending)
+            for value in (entry.kind, entry.ref, entry.counts, entry.pending, entry.notify)
         ]
         return _insert_entries(len(self.entries)), self.values + others
 
@@ -235,14 +238,14 @@ def _repeated(first: _First, entry: NewEntry) -> Appended | Conflict:
 _INSERT: Final = """
     INSERT INTO entries (
         channel_id, offset, sender, client_id, digest, at, info, tags, data, n,
-        kind, ref, counts, pending
+        kind, ref, counts, pending, notify
     ) VALUES
 """
 
 
 @functools.cache
-def _insert_messages(rows: int, counts: bool) -> str:
-    row = f"({', '.join('?' * _WIDTH)}, 'message', 0, {int(counts)}, 0)"
+def _insert_messages(rows: int, counts: bool, notify: bool) -> str:
+    row = f"({', '.join('?' * _WIDTH)}, 'message', 0, {int(counts)}, 0, {int(notify)})"
     return _INSERT + ", ".join([row] * rows)
 
 

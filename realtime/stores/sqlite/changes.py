@@ -96,6 +96,22 @@ class ChangesOnSQLite(OpenDatabase):
         _check(len(offsets))
         await self._write(lambda c: changing.settle(c, channel, offsets), rows=len(offsets))
 
+    async def notifiable(
+        self, *, after_ms: int = 0, before_ms: int = 0, limit: int
+    ) -> Sequence[Entry]:
+        """See base."""
+        return await self._read(
+            lambda c: fetching.notifiable(c, after_ms=after_ms, before_ms=before_ms, limit=limit)
+        )
+
+    async def notified(self, marks: Mapping[str, Collection[int]]) -> None:
+        """See base."""
+        rows = sum(map(len, marks.values()))
+        _check(rows)
+        asked = dict(marks)
+        if rows:
+            await self._write(lambda c: changing.notified(c, asked), rows=rows)
+
     async def scrub(self) -> None:
         """See base: slice by slice, and appends go on in between.
 

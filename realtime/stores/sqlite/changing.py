@@ -3,15 +3,16 @@
 No reader sees an entry half changed, and what was there before is overwritten, see `scrubbing`.
 """
 
+import functools
 import sqlite3
-from collections.abc import Collection, Sequence
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 
 from realtime.model import Change
 from realtime.stores.base.folding import BLANK, KEPT_TAGS
-from realtime.stores.sqlite.fetching import offsets_text
+from realtime.stores.sqlite.fetching import SHAPES, offsets_text
 from realtime.stores.sqlite.packing import decode_tags, encode
 
 # A truncated entry is as good as a stub, whether a sweep has carried that out yet or not.
@@ -57,7 +58,7 @@ _BLANK: Final = f"""
 # A key that nobody can guess, so that no retry finds it and no sender has it already.
 _DISOWN: Final = f"""
     UPDATE entries SET sender = '', client_id = 'disowned:' || hex(randomblob(12)), digest = x'',
-        info = NULL, summary = x'', deleted_at = iif(deleted_at, deleted_at, at)
+        info = NULL, summary = x'', notify = 0, deleted_at = iif(deleted_at, deleted_at, at)
     WHERE {_NAMED} AND NOT (sender = '' AND client_id GLOB 'disowned:*')
 """  # noqa: S608 - made of this module's constants only
 
@@ -130,6 +131,30 @@ def disown(connection: sqlite3.Connection, channel: str, offsets: Collection[int
 def settle(connection: sqlite3.Connection, channel: str, offsets: Collection[int]) -> None:
     """See base."""
     connection.execute(_SETTLE, {"channel": channel, "offsets": offsets_text(offsets)})
+
+
+def notified(connection: sqlite3.Connection, marks: Mapping[str, Collection[int]]) -> None:
+    """See base. One statement for all channels."""
+    if not marks:
+        return
+    values: list[Any] = [
+        value for channel, offsets in marks.items() for value in (channel, offsets_text(offsets))
+    ]
+    shape = next(shape for shape in SHAPES if shape >= len(marks))
+    values += [None] * ((shape - len(marks)) * 2)
+    connection.execute(_notified(shape), values)
+
+
+@functools.cache
+def _notified(channels: int) -> str:
+    return f"""
+        WITH wanted (name, offsets) AS (VALUES {", ".join(["(?, ?)"] * channels)})
+        UPDATE entries SET notify = 0 WHERE id IN (
+            SELECT e.id FROM wanted w CROSS JOIN channels c ON c.name = w.name
+            CROSS JOIN json_each(w.offsets) o
+            CROSS JOIN entries e ON e.channel_id = c.id AND e.offset = o.value AND e.notify = 1
+        )
+    """  # noqa: S608 - the only thing put in is a number of question marks
 
 
 def _blank(

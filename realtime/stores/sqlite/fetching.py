@@ -11,7 +11,8 @@ from realtime.model import Entry
 from realtime.stores.base import FETCHED_MAX
 from realtime.stores.sqlite.packing import BLANKED, COLUMNS, PACKED, unpack, waiting
 
-_SHAPES: Final = (1, 10, 100, FETCHED_MAX)
+SHAPES: Final = (1, 10, 100, FETCHED_MAX)
+"""How many channels a statement may name: few different numbers, so that it stays prepared."""
 
 _CHANNEL: Final = "SELECT 0 AS place, id FROM channels WHERE name = :channel"
 
@@ -48,6 +49,26 @@ _SELECT_PENDING: Final = f"""
     FROM (SELECT * FROM found ORDER BY place, offset)
 """  # noqa: S608 - made of this package's constants only
 
+# Cut first: much may wait, and only what is answered is looked at whole.
+_SELECT_NOTIFIABLE: Final = f"""
+    WITH oldest AS MATERIALIZED (
+        SELECT e.id, e.channel_id FROM entries e INDEXED BY entries_notifiable
+        WHERE e.notify = 1 AND e.at > :after AND e.at < :before
+        ORDER BY e.at LIMIT :limit
+    ),
+    found AS MATERIALIZED (
+        SELECT dense_rank() OVER (ORDER BY c.name) - 1 AS place, c.id, c.name, {BLANKED}
+        FROM oldest o CROSS JOIN channels c ON c.id = o.channel_id
+        CROSS JOIN entries e ON e.id = o.id
+    )
+    SELECT (SELECT json_group_array(name) FROM (SELECT DISTINCT name FROM found ORDER BY place)),
+    {PACKED}, {waiting("SELECT DISTINCT place, id FROM found")}
+    FROM (SELECT * FROM found ORDER BY at)
+"""  # noqa: S608 - made of this package's constants only
+
+_FAR: Final = 2**62
+"""Larger than any time."""
+
 _decode_names = msgspec.json.Decoder(list[str]).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -64,7 +85,7 @@ def fetch(
         for place, channel in enumerate(channels)
         for value in (place, channel, offsets_text(wanted[channel]))
     ]
-    shape = next(shape for shape in _SHAPES if shape >= len(channels))
+    shape = next(shape for shape in SHAPES if shape >= len(channels))
     values += [None] * ((shape - len(channels)) * 3)
     columns = connection.execute(_select_wanted(shape), [*values, stubs]).fetchone()
     return unpack(columns, channels)
@@ -105,6 +126,15 @@ def pending(
     """See base."""
     values = {"channel": channel, "before": before_ms, "limit": max(limit, 0)}
     names, *columns = connection.execute(_SELECT_PENDING, values).fetchone()
+    return unpack(columns, _decode_names(names))
+
+
+def notifiable(
+    connection: sqlite3.Connection, *, after_ms: int, before_ms: int, limit: int
+) -> Sequence[Entry]:
+    """See base."""
+    values = {"after": after_ms or -_FAR, "before": before_ms or _FAR, "limit": max(limit, 0)}
+    names, *columns = connection.execute(_SELECT_NOTIFIABLE, values).fetchone()
     return unpack(columns, _decode_names(names))
 
 

@@ -21,7 +21,7 @@ from realtime.stores.base.folding import fold
 PACKED: Final = """
     json_group_array(json_array(
         place, offset, at, kind, sender, client_id, hex(digest),
-        stub + 2 * counts + 4 * pending, hex(info), hex(tags), length(data), n,
+        stub + 2 * counts + 4 * pending + 8 * notify, hex(info), hex(tags), length(data), n,
         CASE WHEN ref OR changed OR edited_at OR deleted_at OR length(summary)
         THEN ref || ' ' || changed || ' ' || edited_at || ' ' || deleted_at || ' ' || hex(summary)
         ELSE '' END
@@ -32,7 +32,8 @@ PACKED: Final = """
 
 COLUMNS: Final = """
     e.offset, e.at, e.kind, e.sender, e.client_id, e.digest, e.ref, e.edited_at, e.deleted_at,
-    e.stub, e.info, e.tags, e.data, e.n, e.counts, e.changed, e.pending, e.summary
+    e.stub, e.info, e.tags, e.data, e.n, e.counts, e.changed, e.pending, e.summary,
+    e.notify
 """
 """An entry's columns as they are kept."""
 
@@ -46,7 +47,8 @@ def _blanked(deleted_at: str) -> str:
         iif(e.offset <= c.blanked_to, NULL, e.tags) AS tags,
         iif(e.offset <= c.blanked_to, x'', e.data) AS data,
         e.n, e.counts, e.changed, e.pending,
-        iif(e.offset <= c.blanked_to, x'', e.summary) AS summary
+        iif(e.offset <= c.blanked_to, x'', e.summary) AS summary,
+        iif(e.offset <= c.blanked_to, 0, e.notify) AS notify
     """
 
 
@@ -145,6 +147,7 @@ def _entries(rows: Iterable[_Row], data: bytes, channels: Sequence[str]) -> Iter
             changed,
             flags & 4 != 0,
             summary,
+            flags & 8 != 0,
         )
         start = end
 

@@ -54,14 +54,17 @@ _SELECT_HIDDEN: Final = """
             SELECT v.offset FROM entries v
             WHERE v.channel_id = :id AND v.offset > :hidden_to AND v.at > :hidden_at AND v.stub = 0
             ORDER BY v.offset LIMIT 1
-        ), :head + 1) AND (goes OR e.stub = 0) AND (e.pending = 0 OR e.at <= :forgotten_at)
+        ), :head + 1) AND (goes OR e.stub = 0) AND (
+            e.at <= :forgotten_at OR (e.pending = 0 AND e.notify = 0)
+        )
         ORDER BY e.offset LIMIT :limit
     )
 """
 
 _DELETE: Final = "DELETE FROM entries WHERE id IN (SELECT value FROM json_each(?))"
 _BLANK: Final = """
-    UPDATE entries SET data = x'', info = NULL, tags = NULL, summary = x'', stub = 1, pending = 0
+    UPDATE entries SET data = x'', info = NULL, tags = NULL, summary = x'', stub = 1,
+        pending = 0, notify = 0
     WHERE id IN (SELECT value FROM json_each(?)) AND stub = 0
 """
 

@@ -91,9 +91,15 @@ _CHANGES: Final = (
     "CREATE INDEX entries_pending ON entries (channel_id, offset) WHERE pending = 1",
 )
 
+# Whom to tell of an entry, likewise: in order of time, whichever channels they are in.
+_NOTIFICATIONS: Final = (
+    "ALTER TABLE entries ADD COLUMN notify INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX entries_notifiable ON entries (at) WHERE notify = 1",
+)
+
 Migrations = Sequence[Sequence[str]]
 
-MIGRATIONS: Final[Migrations] = (_FIRST, _ACTS, _CHANGES)
+MIGRATIONS: Final[Migrations] = (_FIRST, _ACTS, _CHANGES, _NOTIFICATIONS)
 """The statements that lead from version n to n + 1, at index n. Append; never change one."""
 
 

@@ -60,8 +60,9 @@ def test_a_control_message_arrives_as_it_was(message: ControlMessage) -> None:
     assert decode_control(encode_control(message)) == message
 
 
-LATER_ON: Final = {"changed", "pending", "summary"}
-"""Fields that say what became of an entry since it was appended, which is when it travels."""
+LATER_ON: Final = {"changed", "pending", "summary", "notify"}
+"""Fields that say what became of an entry since it was appended, which is when it travels, or what
+somebody still has to do about it."""
 
 
 def test_every_field_of_an_entry_travels() -> None:

@@ -9,7 +9,7 @@ from realtime.model import Change, Entry, Retention
 from realtime.stores.base import DEDUPE_TTL_MS
 from realtime.stores.mongo import MongoStore, changing, reading
 from realtime.stores.mongo.client import Database
-from realtime.stores.mongo.documents import ADDED
+from realtime.stores.mongo.documents import ADDED, STUB
 from tests.support.log_entries import NOW, kept, new_entries, new_entry, shown, sweep_all
 from tests.unit.stores.mongo.losing import losing
 from tests.unit.stores.mongo.recording import name_of, recorded
@@ -61,6 +61,7 @@ async def test_other_changes_whose_answers_were_lost_are_made_again(
     mongo_store: MongoStore, database: Database
 ) -> None:
     await mongo_store.append([new_entry("a", f"{n}", pending=True, tags={"x": "1"}) for n in "12"])
+    await mongo_store.append([new_entry("b", "1", notify=True)])
     for method in ("update_one", "update_many", "bulk_write"):
         database.entries = losing(database.entries, method)
     assert await changing.summarise(database, "a", 1, b"[1]", by=3, for_s=10.0)
@@ -71,6 +72,33 @@ async def test_other_changes_whose_answers_were_lost_are_made_again(
     assert not (await of(mongo_store, 2)).pending
     await changing.disown(database, "a", [1], for_s=10.0)
     assert (await of(mongo_store, 1)).sender == ""
+    database.entries = losing(database.entries, "bulk_write", times=2)
+    await changing.notified(database, {"b": [1]}, for_s=10.0)
+    assert not await mongo_store.notifiable(limit=1)
+
+
+async def test_what_waits_and_was_made_a_stub_by_an_older_version_comes_as_a_stub(
+    mongo_store: MongoStore, database: Database
+) -> None:
+    """It did not know the mark: so it is for `notified` to take it away."""
+    await mongo_store.append([new_entry("a", "1", notify=True, data=b"secret")])
+    await database.entries.update_one({"c": "a"}, {"$set": {**STUB, "q": 1}})
+    (stub,) = await mongo_store.notifiable(limit=9)
+    assert (stub.offset, stub.stub, stub.notify, stub.data) == (1, True, False, b"")
+    await mongo_store.notified({"a": [1]})
+    assert not await mongo_store.notifiable(limit=9)
+
+
+async def test_marks_of_many_channels_are_one_command_and_what_waits_is_three_finds(
+    mongo_url: str, mongo_store: MongoStore
+) -> None:
+    names = [f"channel {number}" for number in range(40)]
+    await mongo_store.append([new_entry(name, "1", notify=True) for name in names])
+    with recorded(mongo_url) as commands:
+        assert len(await mongo_store.notifiable(limit=100)) == 40
+        await mongo_store.notified(dict.fromkeys(names, (1, 2)))
+        assert not await mongo_store.notifiable(limit=100)
+    assert [name_of(command) for command in commands] == ["find"] * 3 + ["update", "find"]
 
 
 async def test_a_change_between_reading_and_blanking_is_not_undone(

@@ -46,6 +46,9 @@ async def test_a_whole_sqlite_store_moves_with_epoch_offsets_and_orders(mongo_ur
     for user in ("ann", "bob"):
         await source.revoke(Revocation(user=user, at=NOW))
     await source.append([new_entry("c", "1", counts=True, pending=True, data=b"old")])
+    await source.append([new_entry("c", "2", notify=True), new_entry("d", "1", notify=True)])
+    await source.append([new_entry("d", "2")])
+    await source.notified({"d": [1]})
     await source.change([Change("c", 1, 2, b"new", None, edited_at=NOW)])
     await source.summarise("c", 1, b"[1]", by=2)
     await keep(source, MEMBERS, *[MemberRow(name, f"{n:03}") for name in "ab" for n in range(400)])
@@ -58,11 +61,12 @@ async def test_a_whole_sqlite_store_moves_with_epoch_offsets_and_orders(mongo_ur
 
     store = await opened(mongo_url)
     assert store.epoch == source.epoch
-    for name in ("a", "b\x00", "c"):
+    for name in ("a", "b\x00", "c", "d"):
         assert list(await kept(store, name)) == list(await kept(source, name))
         assert list(await shown(store, name)) == list(await shown(source, name))
         assert await head(store, name) == await head(source, name)
-    (changed,) = await kept(store, "c")
+    changed, waiting = await kept(store, "c")
+    assert list(await store.notifiable(limit=9)) == [waiting]
     assert (changed.n, changed.counts, changed.pending, changed.summary) == (1, True, True, b"[1]")
     tables: list[Table[Any]] = [MEMBERS, MENTIONS, USERS]
     for table in tables:

@@ -31,6 +31,7 @@ WHOLE = Entry(
     changed=9,
     pending=True,
     summary=b'{"\x00": 1}',
+    notify=True,
 )
 
 
@@ -39,7 +40,9 @@ WHOLE = Entry(
     [
         WHOLE,
         Entry("a", 1, b"", 0),
-        msgspec.structs.replace(WHOLE, data=b"", info=None, tags=None, stub=True, summary=b""),
+        msgspec.structs.replace(
+            WHOLE, data=b"", info=None, tags=None, stub=True, summary=b"", notify=False
+        ),
         *[Entry(text, 1, b"x", 1, sender=text, client_id=text) for text in HOSTILE],
     ],
 )
@@ -69,12 +72,13 @@ def test_an_entry_at_or_below_the_mark_is_a_stub() -> None:
     assert (stub.stub, stub.data, stub.info, stub.tags) == (True, b"", None, None)
     assert (stub.client_id, stub.digest, stub.edited_at) == ("$ne", b"\x00", 5)
     assert (stub.n, stub.counts, stub.pending, stub.summary) == (4, True, True, b"")
+    assert not stub.notify
 
 
 def test_what_an_older_version_did_not_have_is_nothing() -> None:
     document = {key: value for key, value in from_entry(WHOLE).items() if key not in ADDED}
     assert to_entry(document) == msgspec.structs.replace(
-        WHOLE, n=0, counts=False, changed=0, pending=False, summary=b""
+        WHOLE, n=0, counts=False, changed=0, pending=False, summary=b"", notify=False
     )
 
 

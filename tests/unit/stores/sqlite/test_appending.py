@@ -128,14 +128,20 @@ def test_with_care_only_what_is_new_is_inserted(
     assert execute(connection, plan)[-1] == 101
 
 
+@pytest.mark.parametrize("notify", [False, True])
 @pytest.mark.parametrize("counts", [False, True])
-def test_messages_bind_only_what_they_differ_in(appender: Appender, counts: bool) -> None:
-    batch = [new_entry("a", str(number), counts=counts) for number in range(5)]
+def test_messages_bind_only_what_they_differ_in(
+    appender: Appender, counts: bool, notify: bool
+) -> None:
+    batch = [new_entry("a", str(number), counts=counts, notify=notify) for number in range(5)]
     *_, (_, values) = appender.plan(batch, careful=False).statements
     assert len(values) == 5 * 10
-    other = new_entry("a", "other", counts=not counts)
-    *_, (_, values) = appender.plan([*batch, other], careful=False).statements
-    assert len(values) == 6 * 14
+    for other in (
+        new_entry("a", "other", counts=not counts, notify=notify),
+        new_entry("a", "another", counts=counts, notify=not notify),
+    ):
+        *_, (_, values) = appender.plan([*batch, other], careful=False).statements
+        assert len(values) == 6 * 15
 
 
 def test_a_fresh_appender_goes_on_counting_where_the_database_is(

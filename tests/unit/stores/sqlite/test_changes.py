@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
+import msgspec
 import pytest
 
 from realtime.model import Change, Entry, Retention
@@ -29,6 +30,7 @@ def connection() -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     schema.upgrade(connection, 0)
     batch = [entry for name in "abcd" for entry in new_entries(name, 10)]
+    batch[2] = msgspec.structs.replace(batch[2], notify=True)
     batch.append(event("a", "edit", "edit", 3, data=b"new"))
     for sql, values in Appender(connection).plan(batch, careful=False).statements:
         connection.execute(sql, values)
@@ -61,6 +63,7 @@ READS: dict[str, Read] = {
     "find_sent": lambda c: fetching.find_sent(c, "a", "user:ann", "m3"),
     "sent_by": lambda c: fetching.sent_by(c, "a", "user:ann", after=2, limit=3, stubs=False),
     "pending": lambda c: fetching.pending(c, channel=None, before_ms=NOW + 99, limit=9),
+    "notifiable": lambda c: fetching.notifiable(c, after_ms=NOW, before_ms=NOW + 99, limit=9),
 }
 
 
@@ -83,6 +86,7 @@ def test_a_read_is_one_statement_with_what_waits(connection: sqlite3.Connection,
         (fetching._select_wanted(1), [0, "a", "[1]", False]),
         (fetching._SELECT_SENT, {"channel": "a", "sender": "s", "client_id": "c"}),
         (fetching._SELECT_PENDING, {"channel": None, "before": 1, "limit": 1}),
+        (fetching._SELECT_NOTIFIABLE, {"after": 1, "before": 2, "limit": 1}),
     ],
 )
 def test_what_is_found_and_what_waits_is_found_by_an_index(
@@ -91,7 +95,35 @@ def test_what_is_found_and_what_waits_is_found_by_an_index(
     plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
     entries = [step for step in plan if step.split()[:2] in (["SEARCH", "e"], ["SCAN", "e"])]
     assert entries
-    assert all("USING INDEX entries_" in step for step in entries)
+    assert all(
+        "INDEX entries_" in step or step == "SEARCH e USING INTEGER PRIMARY KEY (rowid=?)"
+        for step in entries
+    )
+
+
+def test_what_people_wait_to_be_told_of_is_found_in_order_and_not_sorted(
+    connection: sqlite3.Connection,
+) -> None:
+    sql = fetching._SELECT_NOTIFIABLE.partition("found AS")[0].strip().rstrip(",")
+    sql = f"EXPLAIN QUERY PLAN {sql} SELECT * FROM oldest"  # noqa: S608 - the driver's own text
+    values = {"after": 1, "before": 2, "limit": 1}
+    steps = [row[3] for row in connection.execute(sql, values)]
+    assert "SEARCH e USING INDEX entries_notifiable (at>? AND at<?)" in steps
+    assert not [step for step in steps if "TEMP B-TREE" in step]
+
+
+def test_marks_of_many_channels_are_taken_away_by_one_statement_and_an_index(
+    connection: sqlite3.Connection,
+) -> None:
+    seen: list[str] = []
+    connection.set_trace_callback(seen.append)
+    changing.notified(connection, {"a": [1, 2, 3], "b": [1], "nowhere": [7]})
+    assert len(seen) == 1
+    values = ["a", "[3]", *[None] * 18]
+    plan = connection.execute(f"EXPLAIN QUERY PLAN {changing._notified(10)}", values).fetchall()
+    steps = [row[3] for row in plan]
+    assert "SEARCH e USING INDEX entries_by_offset (channel_id=? AND offset=?)" in steps
+    assert not [step for step in steps if step.startswith(("SCAN e", "SCAN c"))]
 
 
 async def test_an_edit_that_came_after_the_delete_has_no_text_before_it_is_folded(

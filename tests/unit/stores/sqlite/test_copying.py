@@ -77,7 +77,8 @@ async def test_a_backup_is_a_single_file_with_everything_and_no_log(copy: Path) 
 
 async def test_rows_and_what_became_of_entries_are_in_a_backup_and_restored(tmp_path: Path) -> None:
     async with opened(tmp_path / "source.db") as store:
-        await store.append([new_entry("a", "1", counts=True), event("a", "2", "edit", 1)])
+        message = new_entry("a", "1", counts=True, notify=True)
+        await store.append([message, event("a", "2", "edit", 1)])
         await store.summarise("a", 1, b"[1]", by=2)
         await store.write([Write(USERS, ("ann",), set={"name": "Ann", "custom": b"{}"})])
         entries, rows = await shown(store, "a"), await store.find(USERS, Span(), limit=9)
@@ -87,6 +88,7 @@ async def test_rows_and_what_became_of_entries_are_in_a_backup_and_restored(tmp_
         assert await shown(store, "a") == entries
         assert list(await store.find(USERS, Span(), limit=9)) == list(rows) != []
         assert len(await store.pending(before_ms=NOW + 1, limit=9)) == 1
+        assert list(await store.notifiable(limit=9)) == entries[:1]
 
 
 async def test_only_its_owner_may_read_a_backup(copy: Path) -> None:

@@ -32,6 +32,7 @@ batches = st.lists(
         st.sampled_from(["1", "2", "3", "4", "5", "6", "7", "8", "%", "\x00"]),
         st.sampled_from([b"", b"x"]),
         st.integers(-40, 40),
+        st.booleans(),
     ),
     max_size=8,
 )
@@ -39,12 +40,14 @@ batches = st.lists(
 
 @dataclass
 class Row:
-    """What the model remembers of an entry. `blank`: a stub that a sweep need not look at."""
+    """What the model remembers of an entry. `blank`: a stub that a sweep need not look at. `waits`:
+    people are to be told of it."""
 
     entry: NewEntry
     offset: int
     stub: bool = False
     blank: bool = False
+    waits: bool = False
 
     def shown(self) -> Entry:
         entry = self.entry
@@ -58,6 +61,7 @@ class Row:
             digest=entry.digest,
             tags=None if self.stub else entry.tags,
             stub=self.stub,
+            notify=self.waits and not self.stub,
         )
 
 
@@ -75,7 +79,7 @@ class Log:
                     return Conflict(row.offset)
                 return Appended(row.offset, row.entry.at, duplicate=True)
         self.head += 1
-        self.rows.append(Row(entry, self.head))
+        self.rows.append(Row(entry, self.head, waits=entry.notify))
         return Appended(self.head, entry.at)
 
     def sweep(self, retention: Retention, now_ms: int, room: int) -> int:
@@ -85,14 +89,18 @@ class Log:
             hidden = retention.hides(row.offset, row.entry.at, self.head, now_ms)
             if not row.stub and not hidden:
                 break
-            goes = row.offset < self.head and now_ms - row.entry.at >= DEDUPE_TTL_MS
+            old = now_ms - row.entry.at >= DEDUPE_TTL_MS
+            goes = row.offset < self.head and old
             if changed == room:
                 break
+            if row.waits and not old:
+                continue
             if goes:
                 self.rows.remove(row)
             elif row.blank:
                 continue
             row.stub = row.blank = True
+            row.waits = False
             changed += 1
         return changed
 
@@ -117,7 +125,7 @@ class LogMachine(RuleBasedStateMachine):
         self.runner.close()
         self.folder.cleanup()
 
-    def entries(self, batch: Sequence[tuple[str, str, str, bytes, int]]) -> list[NewEntry]:
+    def entries(self, batch: Sequence[tuple[str, str, str, bytes, int, bool]]) -> list[NewEntry]:
         return [
             NewEntry(
                 channel,
@@ -127,8 +135,9 @@ class LogMachine(RuleBasedStateMachine):
                 self.now + jitter,
                 digest=digest,
                 tags={"a": "b"} if jitter > 0 else None,
+                notify=notify,
             )
-            for channel, sender, client_id, digest, jitter in batch
+            for channel, sender, client_id, digest, jitter, notify in batch
         ]
 
     @rule(batch=batches)
@@ -224,9 +233,36 @@ class LogMachine(RuleBasedStateMachine):
         for row in self.logs[channel].rows:
             row.stub = True
 
+    @rule(
+        marks=st.dictionaries(channels, st.lists(offsets, max_size=6)),
+        after=st.integers(-60, 60),
+        limit=st.integers(0, 8),
+    )
+    def notified(self, marks: Mapping[str, Sequence[int]], after: int, limit: int) -> None:
+        self.runner.run(self.store.notified(marks))
+        for channel, named in marks.items():
+            for row in self.logs[channel].rows:
+                row.waits &= row.offset not in named
+        after_ms = self.now + after
+        found = self.runner.run(self.store.notifiable(after_ms=after_ms, limit=limit))
+        rows = [row for row in self.waiting() if row.entry.at > after_ms]
+        assert [entry.at for entry in found] == [row.entry.at for row in rows][:limit]
+
     @rule(forward=st.sampled_from([1, 60, 1000, DEDUPE_TTL_MS // 2, 3 * DEDUPE_TTL_MS]))
     def wait(self, forward: int) -> None:
         self.now += forward
+
+    def waiting(self) -> list[Row]:
+        rows = [row for log in self.logs.values() for row in log.rows if row.waits]
+        return sorted(rows, key=lambda row: row.entry.at)
+
+    @invariant()
+    def who_waits_is_found(self) -> None:
+        found = self.runner.run(self.store.notifiable(limit=1_000))
+        waiting = self.waiting()
+        assert [entry.at for entry in found] == [row.entry.at for row in waiting]
+        told = {(entry.channel, entry.offset): entry for entry in found}
+        assert told == {(row.entry.channel, row.offset): row.shown() for row in waiting}
 
     @invariant()
     def no_head_moves_back(self) -> None:

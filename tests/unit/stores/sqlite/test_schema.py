@@ -8,7 +8,7 @@ import pytest
 from realtime.errors import StoreCorrupt, StoreTooNew
 from realtime.model import Entry, Revocation
 from realtime.stores.base import Appended
-from realtime.stores.sqlite import reading, revocations, schema
+from realtime.stores.sqlite import fetching, reading, revocations, schema
 from realtime.stores.sqlite.appending import Appender
 from tests.support.log_entries import NOW, new_entry
 
@@ -90,6 +90,26 @@ def test_a_database_of_the_second_version_keeps_its_entries_which_do_not_count(
     assert plan.results == [Appended(2, NOW, n=1)]
 
 
+def test_a_database_of_the_third_version_keeps_its_entries_of_which_nobody_is_told(
+    connection: sqlite3.Connection,
+) -> None:
+    schema.upgrade(connection, 0, schema.MIGRATIONS[:3])
+    connection.execute("INSERT INTO channels (id, name) VALUES (1, 'a')")
+    connection.execute(
+        "INSERT INTO entries"
+        " (channel_id, offset, sender, client_id, kind, digest, at, ref, data, n, counts)"
+        " VALUES (1, 1, 'user:ann', '1', 'message', x'', 5, 0, x'7b7d', 1, 1)"
+    )
+    schema.upgrade(connection, 3)
+    assert not fetching.notifiable(connection, after_ms=0, before_ms=0, limit=9)
+    plan = Appender(connection).plan([new_entry("a", "2", notify=True)], careful=False)
+    for sql, values in plan.statements:
+        connection.execute(sql, values)
+    (first, second) = reading.read_missed(connection, {"a": 0}, limit=9)
+    assert first == Entry("a", 1, b"{}", 5, sender="user:ann", client_id="1", n=1, counts=True)
+    assert list(fetching.notifiable(connection, after_ms=0, before_ms=0, limit=9)) == [second]
+
+
 def test_a_newer_database_is_refused_with_both_numbers(connection: sqlite3.Connection) -> None:
     schema.upgrade(connection, 0, NEXT)
     with pytest.raises(StoreTooNew) as raised:
@@ -156,6 +176,10 @@ def test_a_missing_epoch_is_damage(connection: sqlite3.Connection) -> None:
         (
             "SELECT offset FROM entries WHERE pending = 1 AND channel_id = 1 ORDER BY offset",
             "entries_pending",
+        ),
+        (
+            "SELECT id FROM entries WHERE notify = 1 AND at > 1 ORDER BY at LIMIT 9",
+            "entries_notifiable",
         ),
     ],
 )
