@@ -22,10 +22,6 @@ from realtime.stores.base import Span, TableStore
 ROOMS_MAX: Final = 50_000
 """Rooms of which a node keeps it; the least recently used go first."""
 
-SURE_S: Final = 60.0
-"""How long after an entry that sets a room to keep less there is one, whatever rows say: they are
-written by whoever appended it, and by a sweep within seconds where that has died."""
-
 ROWS: Final = 512
 """Rooms that a part of a sweep is told of: more than there are channels in one slice."""
 
@@ -40,14 +36,14 @@ class OwnRetentions:
 
     def __init__(self, store: ChatStore, clock: Clock, *, rooms_max: int = ROOMS_MAX) -> None:
         self._store = store
-        self._clock = clock
         self._kept: Kept[Retention] = Kept(clock, kept_max=rooms_max)
         self._any: Kept[bool] = Kept(clock, kept_max=1)
-        self._sure_until = 0.0
+        # An entry has said so here: from then on there are some, whatever rows say of it yet.
+        self._is_sure = False
 
     def known(self, channel: str) -> Retention | None:
         """What the room is set to, if it is at hand; never waits."""
-        if self._is_sure():
+        if self._is_sure:
             return self._kept.get(channel, "")
         kept = self._any.get("", "")
         return EVERYTHING if kept is False else self._kept.get(channel, "")
@@ -61,9 +57,7 @@ class OwnRetentions:
         if known is not None:
             return known
         # Whether an entry came meanwhile is asked last: no row may say yet what it does.
-        if not (
-            self._is_sure() or await self._any.look_up("", "", self._read_any) or self._is_sure()
-        ):
+        if not (self._is_sure or await self._any.look_up("", "", self._read_any) or self._is_sure):
             return EVERYTHING
         return await self._kept.look_up(channel, "", lambda: self._read(channel))
 
@@ -79,15 +73,12 @@ class OwnRetentions:
         """There is an entry about the channel itself, which has passed or is going to."""
         self._kept.forget(entry.channel, "")
         if channel_events.changes_retention(entry):
-            self._sure_until = self._clock.monotonic() + SURE_S
+            self._is_sure = True
 
     def forget(self, channel: str) -> None:
         """Something was missed: read it again when somebody asks."""
         self._any.forget("", "")
         self._kept.forget(channel, "")
-
-    def _is_sure(self) -> bool:
-        return self._clock.monotonic() < self._sure_until
 
     async def _read_any(self) -> bool:
         return bool(await self._store.find(CHANNELS, Span((1,)), by=_BY, limit=1))
