@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from workers.providers.base import Delivered, Failed, Later, Misconfigured, Outcome, Rejected
-from workers.providers.posting import Answer
+from workers.providers.posting import UNREADABLE, Answer
 from workers.providers.retry_after import retry_after_s
 
 QUOTA_WAIT_S: Final = 60.0
@@ -132,12 +132,12 @@ def _bad_request(error: _Error, code: str, *, proven: bool) -> Outcome:
 def _error_of(answer: Answer) -> _Error:
     try:
         return msgspec.json.decode(answer.body, type=_Refusal).error
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return _Error()
 
 
 def _name_of(answer: Answer) -> str:
     try:
         return msgspec.json.decode(answer.body, type=_Accepted).name
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return ""

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from workers.providers.base import Later, Misconfigured
-from workers.providers.posting import Answer, Poster, Unanswered
+from workers.providers.posting import UNREADABLE, Answer, Poster, Unanswered
 from workers.providers.retry_after import retry_after_s
 
 GRANT_TYPE: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -149,7 +149,7 @@ class GoogleToken:
             return _failure_of(answer, now=self._wall())
         try:
             grant = msgspec.json.decode(answer.body, type=_Grant)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return TOKEN_URL_WRONG
         if not _HEADER_SAFE.fullmatch(grant.access_token) or not grant.expires_in > 0:
             return TOKEN_URL_WRONG
@@ -176,7 +176,7 @@ def _failure_of(answer: Answer, *, now: float) -> Later | Misconfigured:
         return Later(f"access token: {answer.status}", after_s)
     try:
         refusal = msgspec.json.decode(answer.body, type=_Refusal)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return TOKEN_URL_WRONG
     if refusal.error in _PASSING:
         return Later(f"access token: {refusal.error}")

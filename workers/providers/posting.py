@@ -20,6 +20,9 @@ KEEP_ALIVE_S: Final = 30.0
 """How long an idle connection is kept: less than services keep theirs, so that a request rarely
 meets one that the other side is just closing."""
 
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading an answer as JSON may raise, whoever wrote it."""
+
 
 class Answer(msgspec.Struct, frozen=True):
     """What a service said. `body` is cut at the poster's limit; `headers` ignore case."""

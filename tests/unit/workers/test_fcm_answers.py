@@ -185,7 +185,15 @@ def test_the_texts_of_an_answer_go_nowhere(status: int, proven: bool) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"[]", b"null", b'{"error": 3}', b'{"error": {"details": 3}}', b"\xff", b"{" * 10_000],
+    [
+        b"[]",
+        b"null",
+        b'{"error": 3}',
+        b'{"error": {"details": 3}}',
+        b'{"error": {"details": [{"@type": ' + b"[" * 10_000,
+        b'{"error": {"status": "\xff"}}',
+        b"\xff",
+    ],
 )
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 429, 503])
 def test_nonsense_in_an_answer_raises_nothing(status: int, body: bytes) -> None:
