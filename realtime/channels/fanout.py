@@ -36,9 +36,11 @@ class Fanout:
     """Collects the frames of one tick; `flush` writes them.
 
     `wake` is called when there is something to do after a while of nothing, and must have `flush`
-    called soon. `slow` gathers the outboxes whose durable lane overflowed; the owner closes them
-    after a flush. `deliveries` and `written_bytes` count what was handed over, `dropped` the
-    ephemeral frames that were not.
+    called soon. `settled` is called in each flush, with its time, once all that was broadcast has
+    been handed over and before any of it is written: what it sends goes out behind that, in the
+    same write; it broadcasts nothing. `slow` gathers the outboxes whose durable lane overflowed;
+    the owner closes them after a flush. `deliveries` and `written_bytes` count what was handed
+    over, `dropped` the ephemeral frames that were not.
     """
 
     __slots__ = (
@@ -50,6 +52,7 @@ class Fanout:
         "dropped",
         "now",
         "paused",
+        "settled",
         "slow",
         "written_bytes",
     )
@@ -61,6 +64,7 @@ class Fanout:
         self._outboxes: list[Outbox] = []
         self.slow: list[Outbox] = []
         self.paused: set[Outbox] = set()
+        self.settled: Callable[[float], None] | None = None
         self.now = 0.0
         self.deliveries = 0
         self.dropped = 0
@@ -124,6 +128,8 @@ class Fanout:
         self._audiences = []
         for audience in audiences:
             self.settle(audience)
+        if self.settled is not None:
+            self.settled(now)
         outboxes = self._outboxes
         self._outboxes = []
         written = 0

@@ -170,6 +170,11 @@ class LiveChannel:
             yield from audience.members.values()  # type: ignore[misc]  # an audience's values are ours
         yield from self._lagging or ()
 
+    def served(self) -> Iterator[Subscription]:
+        """Those who are given what is handed out, and have been since `Subscription.after`."""
+        for _, audience in self._audiences:
+            yield from audience.members.values()  # type: ignore[misc]  # an audience's values are ours
+
     def join(self, subscription: Subscription, fanout: Fanout) -> None:
         """Serve the subscription from now on; its reply must have been sent.
 

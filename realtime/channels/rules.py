@@ -17,7 +17,10 @@ RESOLVED_MAX: Final = 16_384
 
 
 class ChannelRules:
-    """A namespace's options, compiled. One object serves all channels of the namespace."""
+    """A namespace's options, compiled. One object serves all channels of the namespace.
+
+    `push`: members who are away are told of messages.
+    """
 
     __slots__ = (
         "channel_regex",
@@ -30,6 +33,7 @@ class ChannelRules:
         "options",
         "permissions",
         "presence",
+        "push",
         "retention",
         "user_limited",
     )
@@ -43,6 +47,7 @@ class ChannelRules:
         self.presence = options.presence
         self.join_leave = options.join_leave
         self.force_push_join_leave = options.force_push_join_leave
+        self.push = options.chat == "room" and options.push != ""
         self.user_limited = options.user_limited
         self.channel_regex = re.compile(options.channel_regex) if options.channel_regex else None
         self.data_format = options.data_format

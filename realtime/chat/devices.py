@@ -59,6 +59,8 @@ class Devices:
         """Who has no connection, in the order in which they left."""
         self._devices: dict[str, str] = {}
         """The device of a connection, where it has said one."""
+        self._declared: set[str] = set()
+        """Connections that have said what they are: few do."""
 
     def __repr__(self) -> str:
         return f"<Devices {len(self._users)} users, {len(self._leaving)} leaving>"
@@ -71,6 +73,20 @@ class Devices:
     def present(self) -> Iterator[tuple[str, Here]]:
         """Everybody who is here. Nothing may change meanwhile."""
         return ((name, user.here) for name, user in self._users.items())
+
+    def is_foreground(self, user: str, client: str, *, undeclared: bool) -> bool:
+        """Whether a connection is of a device that is being looked at, as far as it has said.
+
+        `undeclared` is the answer for one that has never said what it is.
+        """
+        found = self._users.get(user)
+        if found is None or found.states.get(client) != "active":
+            return False
+        return undeclared or client in self._declared
+
+    def device_of(self, client: str) -> str:
+        """The device of a connection that is here; "" where it has not said one."""
+        return self._devices.get(client, "")
 
     def came(self, user: str, client: str, device: str, now: int) -> bool:
         """A connection has come. Whether the user is something else for it than before."""
@@ -88,6 +104,7 @@ class Devices:
     def went(self, user: str, client: str, now: int) -> bool:
         """A connection is gone. Whether the user is something else for it than before."""
         self._devices.pop(client, None)
+        self._declared.discard(client)
         found = self._users.get(user)
         if found is None or found.states.pop(client, None) is None:
             return False
@@ -103,6 +120,7 @@ class Devices:
         if found is None or client not in found.states:
             return False
         found.states[client] = state
+        self._declared.add(client)
         if device:
             self._devices[client] = device
         return self._settle(found, now)
@@ -115,6 +133,7 @@ class Devices:
         for client in found.states:
             if not device or self._devices.get(client) == device:
                 found.states[client] = state
+                self._declared.add(client)
         return self._settle(found, now)
 
     def expire(self, now: int) -> list[tuple[str, int]]:
@@ -135,6 +154,7 @@ class Devices:
         self._users.clear()
         self._leaving.clear()
         self._devices.clear()
+        self._declared.clear()
         return gone
 
     def _settle(self, user: _User, now: int) -> bool:

@@ -14,7 +14,7 @@ from realtime.chat.drift import DriftCheck
 from realtime.chat.heads import Heads
 from realtime.chat.hints import Hints
 from realtime.chat.marker_hints import MarkerHints
-from realtime.chat.markers import Markers
+from realtime.chat.markers import Markers, Seer, nobody
 from realtime.chat.operations import Perform
 from realtime.chat.overview import Overviews
 from realtime.chat.previews import Preview, preview_of
@@ -49,6 +49,7 @@ class Inbox:
         tiers: Tiers,
         namespaces: Collection[str] = (),
         may: Callable[[], Awaitable[bool]] = always,
+        seer: Seer = nobody,
     ) -> None:
         self._stage = around.stage
         self._tiers = tiers
@@ -62,7 +63,7 @@ class Inbox:
         self.receipts = Receipts(around, rooms, tiers)
         badges = Badges(self.overviews)
         self.marker_hints = MarkerHints(around, self.overviews, badges)
-        self.markers = Markers(around, self.receipts, self.marker_hints)
+        self.markers = Markers(around, self.receipts, self.marker_hints, seer)
         self.check = DriftCheck(around, self.overviews, self.heads, may=may)
         sync = Syncing(around, self.overviews)
         self.operations: Mapping[str, Perform] = {

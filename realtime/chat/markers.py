@@ -7,7 +7,7 @@ the store sees to, and never beyond the end of the log, which is looked up here.
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -47,13 +47,24 @@ MISSED_MAX: Final = 2_000
 
 Marker = Literal["delivered", "read", "unread"]
 
+Seer = Callable[[Caller, Marker], str]
+
+
+def nobody(caller: Caller, marker: Marker) -> str:
+    """Where push has nothing to know."""
+    return ""
+
 
 class _Move:
-    """A marker that is to be moved to `offset` (0: the end), and who waits for it."""
+    """A marker that is to be moved to `offset` (0: the end), and who waits for it.
 
-    __slots__ = ("channel", "done", "marker", "offset", "user")
+    `by` is the device, or the connection, that has seen what is there, where push has to know.
+    """
 
-    def __init__(self, channel: str, user: str, marker: Marker, offset: int) -> None:
+    __slots__ = ("by", "channel", "done", "marker", "offset", "user")
+
+    def __init__(self, channel: str, user: str, marker: Marker, offset: int, by: str) -> None:
+        self.by = by
         self.channel = channel
         self.user = user
         self.marker = marker
@@ -69,9 +80,16 @@ class _Place(msgspec.Struct, frozen=True, gc=False):
 
 
 class Markers:
-    """Moves markers. `run` must be running for anything to be answered."""
+    """Moves markers. `run` must be running for anything to be answered.
 
-    def __init__(self, around: Around, receipts: Receipts, hints: MarkerHints) -> None:
+    `seer` answers what a call that moves one shows to be a device in the foreground; "": none.
+    """
+
+    def __init__(
+        self, around: Around, receipts: Receipts, hints: MarkerHints, seer: Seer = nobody
+    ) -> None:
+        self._stage = around.stage
+        self._seer = seer
         self._store = around.store
         self._clock = around.clock
         self._doorkeeper = around.doorkeeper
@@ -105,7 +123,8 @@ class Markers:
         await self._doorkeeper.admit(caller, channel, "member")
         if len(self._waiting) >= WAITING_MAX:
             raise CommandRefused(INTERNAL)
-        move = _Move(channel, caller.user, marker, offset or 0)
+        by = self._seer(caller, marker) if self._stage.options(channel).push else ""
+        move = _Move(channel, caller.user, marker, offset or 0, by)
         self._waiting.append(move)
         self._wanted.set()
         async with asyncio.timeout(ANSWER_S):
@@ -222,6 +241,9 @@ def _writes(
             highest[f"{name}_n"] = max(place.n, highest.get(f"{name}_n", 0))
         if move.marker == "read":
             fields["unread"] = 0
+        if move.by and place.offset >= highest.get("seen", 0):
+            highest["seen"] = place.offset
+            fields["seen_by"] = move.by
     return [
         Write(MEMBERS, key, set=fields, highest=highest, present=True)
         for key, (fields, highest) in moved.items()

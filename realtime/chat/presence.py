@@ -46,6 +46,9 @@ ROUND_S: Final = 1.0
 GET_VALID_MS: Final = 60_000
 """How long an answer is believed that nobody will take back."""
 
+HTTP: Final = "http"
+"""What has seen something is called where it is no connection, and has not said its device."""
+
 LEAVE_TIMEOUT_S: Final = 5.0
 """How long it may take to write when users were here, when the node stops."""
 
@@ -53,15 +56,18 @@ LEAVE_TIMEOUT_S: Final = 5.0
 class Presence:
     """Performs `presence.*`; `run` must be running for anybody to be told, or to be offline.
 
-    Without `join` there are no other nodes. The hub says who comes and goes: `connected` and
-    `departed`, once each for every connection of a user.
+    `undeclared`: whether a connection that never says what it is counts as of a device in the
+    foreground, for push; to others it is active in any case. Without `join` there are no other
+    nodes. The hub says who comes and goes: `connected` and `departed`, once each for every
+    connection of a user.
     """
 
-    def __init__(self, around: Around, blocks: Blocks) -> None:
+    def __init__(self, around: Around, blocks: Blocks, *, undeclared: bool = True) -> None:
         self._store = around.store
         self._clock = around.clock
         self._blocks = blocks
         self._devices = Devices()
+        self._undeclared = undeclared
         self._last_seen = LastSeen(around.store, around.clock)
         self._whereabouts: Whereabouts = Alone()
         self._watching = Watching(around, self.states)
@@ -97,6 +103,28 @@ class Presence:
         if self._devices.went(caller.user, caller.client, self._clock.wall_ms()):
             self._changed(caller.user)
         self._watching.watches.unwatch((caller.user, caller.client))
+
+    def is_foreground(self, user: str, client: str) -> bool:
+        """Whether a connection is of a device in the foreground. Never waits."""
+        return self._devices.is_foreground(user, client, undeclared=self._undeclared)
+
+    def name_of(self, client: str) -> str:
+        """What a connection is called in notes: the device that it has said, or itself."""
+        return self._devices.device_of(client) or client
+
+    def seer(self, caller: Caller, marker: str) -> str:
+        """Which device, or what else, has seen what a marker is moved past; "" for none.
+
+        Whoever reads sees. But what is only delivered may have gone to a device in the background,
+        or, over HTTP, to the part of an app that wakes up for notifications.
+        """
+        if not caller.client:
+            return (caller.device or HTTP) if marker == "read" else ""
+        if marker == "read" or (
+            marker == "delivered" and self.is_foreground(caller.user, caller.client)
+        ):
+            return self.name_of(caller.client)
+        return ""
 
     # What callers ask for.
 

@@ -6,7 +6,7 @@ then entries are folded by it, and nobody is told of anything.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from typing import Any, Final, Protocol
 
 from realtime.chat.allowances import Allowances
@@ -42,6 +42,7 @@ from realtime.chat.presence import Presence
 from realtime.chat.rpc import Calls
 from realtime.chat.sanctions import Sanctions
 from realtime.chat.scrubs import Scrubs
+from realtime.chat.seen import Seen
 from realtime.chat.table import ALL
 from realtime.chat.tiers import Tiers
 from realtime.chat.typing import Typing
@@ -51,6 +52,8 @@ from realtime.cluster.outage import Outage
 from realtime.cluster.retention import always
 from realtime.errors import CommandRefused, StoreError
 from realtime.model import Entry, NewEntry
+from realtime.push.waking import Wake, Waking, hear, word_to
+from realtime.settings.push_schema import PushSettings
 from realtime.settings.schema import ChannelOptions, Chat, ChatSettings
 
 logger = logging.getLogger(__name__)
@@ -64,13 +67,16 @@ ANSWERS_SWEEP_S: Final = 60.0
 SWEEP_TIMEOUT_S: Final = 30.0
 """How long one of either may take."""
 
+_PUSH: Final = PushSettings()
+
 
 class ChatService:
     """The service of one node.
 
     `namespaces` are all that are configured. `others` are the other nodes, None where there are
     none. `may` says whether this node is the one for checks that one node of all does. Nothing
-    happens before `run`, which must be running for as long as the service is used.
+    happens before `run`, which must be running for as long as the service is used. `wake` is called
+    when there are messages that people may have to be told of, this node's and the others'.
     """
 
     def __init__(
@@ -86,6 +92,8 @@ class ChatService:
         hook: Hook | None = None,
         others: Others | None = None,
         may: Callable[[], Awaitable[bool]] = always,
+        push: PushSettings = _PUSH,
+        wake: Wake | None = None,
     ) -> None:
         allowances = Allowances(settings, clock)
         around = _around(store, stage, memberships, clock, settings, allowances)
@@ -103,7 +111,8 @@ class ChatService:
         )
         self._typing = Typing(around, self._tiers, check=messages.sending.check)
         self._users = Users(around, self._answers)
-        self._presence = Presence(around, blocks)
+        self._presence = Presence(around, blocks, undeclared=push.undeclared == "foreground")
+        self.seen, self._waking = Seen(around), _waking(wake, others)
         self.inbox = Inbox(
             around,
             rooms=rooms,
@@ -111,6 +120,7 @@ class ChatService:
             tiers=self._tiers,
             namespaces=_with("room", namespaces),
             may=may,
+            seer=self._presence.seer,
         )
         self._feeds = Feeds(
             around,
@@ -120,18 +130,13 @@ class ChatService:
             counters=self._counters,
             namespaces=_with("feed", namespaces),
         )
-        eraser = Eraser(
-            store,
-            forget=stage.forget,
-            recount=messages.summaries.recount,
-            feeds=lambda user: [feed_of(name, user) for name in _with("feed", namespaces)],
-        )
+        eraser = _eraser(store, stage, messages, _with("feed", namespaces))
         self.law = Law(store, clock, eraser, sign_out=stage.sign_out, is_alone=others is None)
         self._leftovers = Leftovers(store, stage, clock, may=may)
         if others is not None:
             allowances.join(others)
             self._presence.join(others)
-        self._sending = messages.sending
+        self._stage, self._sending = stage, messages.sending
         rest: tuple[_Performs, ...] = (
             Creating(around, blocks),
             Channels(around, rooms, tier=self._tiers.of),
@@ -159,6 +164,9 @@ class ChatService:
         """See Chat."""
         self.inbox.committed(entry)
         self._typing.committed(entry)
+        # The log of a room is told of by its namespace: what was appended does not say it any more.
+        if entry.kind == "message" and self._stage.options(entry.channel).push:
+            self._waking.called()
 
     def shows_who(self, channel: str) -> bool:
         """See Chat."""
@@ -167,6 +175,14 @@ class ChatService:
     def merges_reactions(self, channel: str) -> bool:
         """See Chat."""
         return self._crowds.merges_reactions(channel)
+
+    def is_foreground(self, user: str, client: str) -> bool:
+        """See Chat."""
+        return self._presence.is_foreground(user, client)
+
+    def seen_by(self, user: str, client: str, channel: str, offset: int) -> None:
+        """See Chat."""
+        self.seen.saw(user, channel, offset, self._presence.name_of(client))
 
     async def truncated(self, channel: str) -> None:
         """See Chat."""
@@ -195,6 +211,7 @@ class ChatService:
             tasks.create_task(self._crowds.run(), name="crowds")
             tasks.create_task(self._users.run(), name="users")
             tasks.create_task(self._presence.run(), name="presence")
+            tasks.create_task(self.seen.run(), name="seen")
             tasks.create_task(self._feeds.run(), name="feeds")
             tasks.create_task(self.law.run(), name="erasures")
             tasks.create_task(self._leftovers.run(), name="leftovers")
@@ -219,6 +236,25 @@ async def _every(seconds: float, sweep: Callable[[], Awaitable[int]], what: str)
             outage.failed(error)
         else:
             outage.ended()
+
+
+def _eraser(store: LawStore, stage: Stage, messages: Messages, feeds: Collection[str]) -> Eraser:
+    return Eraser(
+        store,
+        forget=stage.forget,
+        recount=messages.summaries.recount,
+        feeds=lambda user: [feed_of(name, user) for name in feeds],
+    )
+
+
+def _waking(wake: Wake | None, others: Others | None) -> Waking:
+    """Wakes whoever tells people of messages, here and elsewhere."""
+    wakes = [] if wake is None else [wake]
+    if others is not None:
+        if wake is not None:
+            hear(others.words, wake)
+        wakes.append(word_to(others.words))
+    return Waking(*wakes)
 
 
 class _Performs(Protocol):

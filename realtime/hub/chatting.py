@@ -52,6 +52,20 @@ class Chat(Protocol):
         """
         ...
 
+    def is_foreground(self, user: str, client: str) -> bool:
+        """Whether a user's connection is of a device in the foreground, as far as it has said.
+
+        Not before `connected`, nor after `departed`. Never waits.
+        """
+        ...
+
+    def seen_by(self, user: str, client: str, channel: str, offset: int) -> None:
+        """A connection in the foreground has shown to have the room's messages up to `offset`.
+
+        Never waits. Written soon, but not promised.
+        """
+        ...
+
     async def truncated(self, channel: str) -> None:
         """The history of a chat channel was removed, and is shown nowhere. Raises StoreError."""
         ...
@@ -80,11 +94,11 @@ class Chat(Protocol):
 class ChatSetup:
     """What a hub is given to have chat: the memberships it asks, and how the service is made.
 
+    `narrowed` answers what may be seen of channels by what namespaces say and rooms are set to.
     The service gets the hub as a stage, the other nodes where there may be any, and whom to ask
     whether this node is the one for what only one of all does.
     """
 
     memberships: Memberships
     make: Callable[[Stage, Others | None, IsMine], Chat]
-    `narrowed` answers what may be seen of channels by what namespaces say and rooms are set to.
     narrowed: Callable[[Callable[[str], Retention]], RetentionAfter]

@@ -230,7 +230,7 @@ class Connecting:
         )
         self._responder.reply(client, id, result)
         for item in prepared:
-            self._joining.admit(client, item.subscription)
+            self._joining.admit(client, item)
         if self.chat is not None and client.user:
             self.chat.connected(caller_of(client))
 

@@ -144,7 +144,7 @@ class Connections:
         )
         # The push cannot carry what was recovered (1.5): it follows as publications.
         self._joining.send(client, prepared.entries)
-        self._joining.admit(client, prepared.subscription)
+        self._joining.admit(client, prepared)
 
     def unsubscribe(self, target: Target, channel: str) -> None:
         """End one subscription of each, or all where `channel` is ""."""

@@ -20,6 +20,7 @@ from realtime.channels.rules import Channel
 from realtime.errors import StoreError
 from realtime.hub.holding import Holding
 from realtime.hub.positions import Positions
+from realtime.hub.proof import Proofs
 from realtime.hub.statistics import Statistics
 from realtime.model import NOTHING, Entry
 from realtime.protocol.replies import Info, Join, Leave
@@ -110,6 +111,8 @@ class Delivery:
         self.positions = Positions(store, self._channels, fill=self._fill, spawn=spawn)
         self.members: Members | None = None
         """Who is told of chat channels' entries; None for a hub without chat."""
+        self.proofs: Proofs | None = None
+        """Asks who has what of rooms whose members are notified; None for a hub without chat."""
         self.holding = Holding(fanout)
 
     def __len__(self) -> int:
@@ -310,6 +313,8 @@ class Delivery:
                 live.deliver((entry,), self._fanout)
             if entry.kind != "message":
                 members.passed(live, entry)
+            elif live.rules.push and self.proofs is not None:
+                self.proofs.delivered(live, entry)
 
     def _happened(self, entry: Entry) -> None:
         live = self._channels.get(entry.channel)

@@ -131,10 +131,7 @@ class Hub:
         self.chat = use_cases.make_chat(self._others(), self._is_mine)
         self.watching = self._watching(position_check_s)
         self._retention = RetentionRounds(store, retention=use_cases.retention, clock=clock)
-        now, proofs = self.started_at, use_cases.proofs
-        self._timers = Timers(
-            now=now, responder=self.responder, joining=self.joining, proofs=proofs
-        )
+        self._timers = Timers(self.started_at, self.responder, self.joining, use_cases.proofs)
 
     def _surroundings(
         self,

@@ -34,6 +34,7 @@ from realtime.hub.clock import Clock
 from realtime.hub.delivery import Delivery
 from realtime.hub.grants import Grant, Prepared
 from realtime.hub.payloads import check_format
+from realtime.hub.proof import Proofs
 from realtime.hub.responder import Responder
 from realtime.model import ClientInfo, Entry, Kind, Position
 from realtime.protocol.replies import Publication, SubscribeResult, Unsubscribed, raw
@@ -62,9 +63,11 @@ class Joining:
         clock: Clock,
         expired_close_s: float,
         attendance: Attendance,
+        proofs: Proofs,
         rescheduled: Callable[[Client], None],
     ) -> None:
         self._attendance = attendance
+        self._proofs = proofs
         self._delivery = delivery
         self._fanout = fanout
         self._catching_up = catching_up
@@ -260,16 +263,21 @@ class Joining:
             del client.subscriptions[name]
         self._delivery.detach(subscription.channel)
 
-    def admit(self, client: Client, subscription: Subscription) -> None:
-        """Serve the subscription, whose result was queued just now."""
+    def admit(self, client: Client, prepared: Prepared) -> None:
+        """Serve the subscription, whose result was queued just now, with what it recovers."""
+        subscription = prepared.subscription
         live = subscription.channel
         continuous = True
+        given = prepared.entries
         if live.cursor is not None and subscription.after < live.cursor.position:
             now_ms = self._clock.wall_ms()
             passed = live.cursor.since(subscription.after, live.rules.retention, now_ms)
             continuous = passed is not None
             self.send(client, passed or ())
             subscription.after = live.cursor.position
+            given = passed or given
+        if given and live.rules.push:
+            self._proofs.recovered(client, live.name, given)
         live.join(subscription, self._fanout)
         self._delivery.detach(live)
         self._delivery.heard(live, subscription.after)

@@ -184,14 +184,14 @@ class Subscribing:
         prepared = self._joining.prepare(client, channel, grant, since, reject_unrecovered=reject)
         if isinstance(prepared, Prepared):
             self._responder.reply(client, id, prepared.result)
-            self._joining.admit(client, prepared.subscription)
+            self._joining.admit(client, prepared)
             return None
         return self._finish(client, id, prepared)
 
     async def _finish(self, client: Client, id: int, preparing: Awaitable[Prepared]) -> None:
         prepared = await preparing
         self._responder.reply(client, id, prepared.result)
-        self._joining.admit(client, prepared.subscription)
+        self._joining.admit(client, prepared)
 
     def unsubscribe(self, client: Client, id: int, request: UnsubscribeRequest) -> None:
         """The client wants a channel no longer; also answered where it had none (1.4)."""

@@ -4,6 +4,7 @@ from realtime.channels.wheel import Wheel
 from realtime.errors import Disconnect
 from realtime.hub.client import Client
 from realtime.hub.joining import Joining
+from realtime.hub.proof import Proofs
 from realtime.hub.responder import Responder
 from realtime.protocol.session import PING
 
@@ -11,10 +12,11 @@ from realtime.protocol.session import PING
 class Timers:
     """The wheel that all clients of a node are on, and what is done with those that come up."""
 
-    def __init__(self, *, now: float, responder: Responder, joining: Joining) -> None:
+    def __init__(self, now: float, responder: Responder, joining: Joining, proofs: Proofs) -> None:
         self._wheel = Wheel(now)
         self._responder = responder
         self._joining = joining
+        self._proofs = proofs
 
     def begin(self, client: Client) -> None:
         """A new client: the session's own deadline is all there is yet."""
@@ -36,8 +38,9 @@ class Timers:
             self._wheel.cancel(client)
 
     def cancel(self, client: Client) -> None:
-        """The client is gone."""
+        """The client is about to be gone."""
         self._wheel.cancel(client)
+        self._proofs.left(client)
 
     def clients(self) -> list[Client]:
         """Every client, connected or not: each has a next deadline."""
@@ -48,6 +51,7 @@ class Timers:
         for item in self._wheel.advance(now):
             assert isinstance(item, Client)  # nothing else is put on this wheel
             self._tick(item, now)
+        self._proofs.advance(now)
 
     def _tick(self, client: Client, now: float) -> None:
         due = client.session.tick(now)

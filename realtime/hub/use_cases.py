@@ -10,7 +10,7 @@ from realtime.channels.fanout import Fanout
 from realtime.channels.live import Subscription
 from realtime.channels.rules import RuleBook
 from realtime.chat.others import Others
-from realtime.cluster.retention import unchanging
+from realtime.cluster.retention import RetentionAfter, unchanging
 from realtime.hub.access import Access
 from realtime.hub.attendance import Attendance
 from realtime.hub.audiences import Audiences
@@ -100,6 +100,12 @@ class Surroundings:
     look: Callable[[], Awaitable[None]]
 
 
+def _retention(around: Surroundings) -> RetentionAfter:
+    if around.chat is None:
+        return unchanging(around.rules.retention)
+    return around.chat.narrowed(around.rules.retention)
+
+
 class UseCases:
     """One object of each, made once per node; every one is told only what it needs."""
 
@@ -122,23 +128,12 @@ class UseCases:
             late=lambda entry, outcome: self.publishing.stored(entry, outcome),
         )
         self.delivery = self._make_delivery(around)
-        push = around.settings.push
-        self.proofs = Proofs(
-            fanout=around.fanout,
-            responder=around.responder,
-            clock=around.clock,
-            young_ms=push.ack_wait.ms + push.max_wait.ms,
-            rescheduled=around.rescheduled,
-        )
+        self.proofs = self._make_proofs(around)
         self.attendance = Attendance(around.node, lambda: self.delivery)
         reader = LogReader(around.store, now_ms=around.clock.wall_ms, spawn=around.spawn)
         memberships = around.chat.memberships if around.chat is not None else None
         retaining = Retaining(memberships)
-        self.retention = (
-            unchanging(around.rules.retention)
-            if around.chat is None
-            else around.chat.narrowed(around.rules.retention)
-        )
+        self.retention = _retention(around)
         self.joining = self._make_joining(around, reader, retaining)
         self.reading = self._make_reading(around, reader, retaining)
         self.peers = Peers(
@@ -198,6 +193,16 @@ class UseCases:
             repair_grace_s=around.repair_grace_s,
             spawn=around.spawn,
             insufficient=around.insufficient,
+        )
+
+    @staticmethod
+    def _make_proofs(around: Surroundings) -> Proofs:
+        return Proofs(
+            around.settings.push,
+            fanout=around.fanout,
+            responder=around.responder,
+            clock=around.clock,
+            rescheduled=around.rescheduled,
         )
 
     def _make_joining(

@@ -154,6 +154,33 @@ class Session:
             self.state = state
         return commands
 
+    @property
+    def is_answering(self) -> bool:
+        """Whether each ping has to be answered, now that it is connected."""
+        return self._ping_interval_s > 0
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether a ping has not been answered yet."""
+        return self._pong_due > 0
+
+    def ask(self, now: float) -> bool:
+        """Whether a ping may go out now, beside the regular ones; if so, send it at once.
+
+        A connection keeps order, so the pong shows that the client has what was written before. No
+        ping may therefore be on its way already, or the next pong would answer that one. The next
+        regular ping comes later for it, after this one must have been answered and within an
+        interval; those of clients that are asked together still come one after the other.
+        """
+        interval_s = self._ping_interval_s
+        if interval_s <= 0 or self._pong_due:
+            return False
+        timeout_s = self.timings.pong_timeout_s
+        left = min(max(self._ping_at - now, 0.0) / interval_s, 1.0)
+        self._pong_due = now + timeout_s
+        self._ping_at = now + timeout_s + (interval_s - timeout_s) * left
+        return True
+
     def pong(self) -> None:
         """The transport's own pong frame came, where it is used in place of the protocol's."""
         self._pong_due = 0.0

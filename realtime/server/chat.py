@@ -55,6 +55,7 @@ class ChatParts:
             hook=self._hook,
             others=others,
             may=is_mine,
+            push=settings.push,
         )
         return self._service
 

@@ -64,6 +64,10 @@ class FakeChat:
         """Channels that are too large to be told who is there."""
         self.crowded: set[str] = set()
         """Channels whose reactions are told together."""
+        self.background: set[str] = set()
+        """Connections of devices in the background."""
+        self.seen: list[tuple[str, str, str, int]] = []
+        """User, connection, channel and offset of what was shown to be there."""
         self.failing = False
         self.running = False
         self._clock = clock
@@ -111,6 +115,14 @@ class FakeChat:
     def merges_reactions(self, channel: str) -> bool:
         """See Chat."""
         return channel in self.crowded
+
+    def is_foreground(self, user: str, client: str) -> bool:
+        """See Chat."""
+        return client not in self.background
+
+    def seen_by(self, user: str, client: str, channel: str, offset: int) -> None:
+        """See Chat."""
+        self.seen.append((user, client, channel, offset))
 
     async def truncated(self, channel: str) -> None:
         """See Chat."""
