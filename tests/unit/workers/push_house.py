@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -125,14 +126,19 @@ async def loopback(host: str, port: int) -> Sequence[str]:
 
 @asynccontextmanager
 async def push_house(
-    *, host: str = "127.0.0.1", **arguments: Any
+    *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None, **arguments: Any
 ) -> AsyncIterator[tuple[PushHouse, WebPushProvider]]:
-    """The service, under a name of its own, and a provider that may use it; both are ended."""
+    """The service, under a name of its own, and a provider that may use it; both are ended.
+
+    With `tls` the service has a certificate, which the provider does not know.
+    """
     house = PushHouse()
     application = web.Application()
     application.router.add_post("/{path:.*}", house.on_push)
-    async with TestServer(application, host="127.0.0.1") as server:
-        house.origin = f"http://{host}:{server.port}"
+    server = TestServer(application, host="127.0.0.1")
+    await server.start_server(ssl=tls)
+    async with server:
+        house.origin = f"{'https' if tls else 'http'}://{host}:{server.port}"
         guard = EndpointGuard(own=[house.origin], allow_http=True, resolve=loopback)
         provider = WebPushProvider(
             **{

@@ -3,11 +3,14 @@
 import asyncio
 import logging
 import socket
+import ssl
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+from tests.support.certificates import make_certificate
 from tests.unit.workers.google_house import notice
 from tests.unit.workers.push_house import PRIVATE_KEY, SUBJECT, loopback, push_house, status
 from workers.providers.aes128gcm import BODY_MAX_BYTES
@@ -179,6 +182,25 @@ async def test_a_connection_serves_many() -> None:
         for _ in range(5):
             await webpush.send(house.target(), notice())
         assert len(house.connections) == 1
+
+
+async def test_a_certificate_counts_only_from_a_known_authority(tmp_path: Path) -> None:
+    files = make_certificate(tmp_path)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(files.certificate, files.key)
+    async with push_house(tls=tls) as (house, webpush):
+        outcome = await webpush.send(house.target(), notice())
+        assert outcome == Later("ClientConnectorCertificateError", scope="device")
+        assert house.bodies == []
+        known = ssl.create_default_context(cafile=files.certificate)
+        guard = EndpointGuard(own=[house.origin], tls=known)
+        knowing = WebPushProvider(
+            private_key=PRIVATE_KEY, subject=SUBJECT, guard=guard, wall=house.clock.monotonic
+        )
+        try:
+            assert await knowing.send(house.target(), notice()) == Delivered()
+        finally:
+            await knowing.close()
 
 
 async def test_an_endpoint_that_may_not_be_posted_to_is_parked() -> None:
