@@ -59,9 +59,13 @@ class Notice(msgspec.Struct, frozen=True):
 
 
 class Delivered(msgspec.Struct, frozen=True):
-    """The service has taken it, which does not say that it was shown. `id`: what it calls it."""
+    """The service has taken it, which does not say that it was shown. `id`: what it calls it.
+
+    `environment`: which of APNs' two took it, where the device had not said its own.
+    """
 
     id: str = ""
+    environment: Literal["", "production", "sandbox"] = ""
 
 
 class Rejected(msgspec.Struct, frozen=True):

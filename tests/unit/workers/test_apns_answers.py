@@ -62,15 +62,9 @@ def test_a_delivered_push_has_the_name_that_apns_gives_it() -> None:
     assert judge(200, b"", apns_id="eabeae54") == Delivered("eabeae54")
 
 
-@pytest.mark.parametrize(
-    ("header", "after_s"),
-    [("7", 7.0), ("", 0.0), ("soon", 0.0), ("-1", 0.0), ("²", 0.0), ("9" * 400, 86_400.0)],
-)
-def test_an_answer_may_ask_for_patience(header: str, after_s: float) -> None:
-    for status, scope in ((429, "device"), (503, "provider")):
-        verdict = judge(status, said("Busy"), retry_after=header)
-        assert isinstance(verdict, Later)
-        assert (verdict.after_s, verdict.scope) == (after_s, scope)
+def test_an_answer_may_ask_for_patience() -> None:
+    assert judge(429, said("Busy"), after_s=7) == Later("Busy", 7, scope="device")
+    assert judge(503, said("Busy"), after_s=7) == Later("Busy", 7)
 
 
 def test_words_that_are_none_of_apples_are_not_repeated() -> None:
@@ -78,9 +72,9 @@ def test_words_that_are_none_of_apples_are_not_repeated() -> None:
     assert judge(400, said("x" * 5000)) == Failed("x" * 100)
 
 
-@given(st.integers(200, 599), st.binary(max_size=60), st.text(max_size=5))
+@given(st.integers(200, 599), st.binary(max_size=60))
 def test_only_410_and_what_is_said_of_an_address_may_cost_a_device(
-    status: int, body: bytes, header: str
+    status: int, body: bytes
 ) -> None:
-    verdict = judge(status, body, retry_after=header)
+    verdict = judge(status, body)
     assert not isinstance(verdict, Rejected) or status == 410

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.providers.apns.payload import PAYLOAD_BYTES_MAX, Presentation, encode
+from workers.providers.apns.payload import PAYLOAD_MAX_BYTES, Presentation, encode
 from workers.providers.apns.requests import describe, is_device_token, is_topic
 from workers.providers.base import Notice, Target
 
@@ -22,6 +22,7 @@ NOTICE = Notice(
     data={"channel": "chat:1", "offset": "17"},
     expires=1_800_000_000,
 )
+BESIDE = {"channel": "chat:1", "offset": "17", "id": NOTICE.id, "collapse": NOTICE.collapse}
 TARGET = Target("apns", "token", "AB" * 32)
 PLAIN = Presentation()
 
@@ -30,7 +31,7 @@ def decoded(notice: Notice, presentation: Presentation = PLAIN) -> dict[str, Any
     """The payload as an app reads it."""
     encoded = encode(notice, presentation)
     assert encoded is not None
-    assert len(encoded) <= PAYLOAD_BYTES_MAX
+    assert len(encoded) <= PAYLOAD_MAX_BYTES
     payload: dict[str, Any] = json.loads(encoded)
     return payload
 
@@ -48,14 +49,16 @@ def test_a_notification_has_text_badge_thread_and_sound_and_data_beside() -> Non
             "thread-id": "chat:1",
             "sound": "default",
         },
-        "channel": "chat:1",
-        "offset": "17",
+        **BESIDE,
+        "act": "show",
+        "badge": "3",
     }
 
 
 def test_what_is_not_known_is_left_out() -> None:
     payload = decoded(changed(title="", badge=-1, data={}), Presentation(sound=""))
-    assert payload == {"aps": {"alert": {"body": "Hello"}}}
+    assert payload["aps"] == {"alert": {"body": "Hello"}}
+    assert "badge" not in payload
     assert decoded(changed(badge=0))["aps"]["badge"] == 0
 
 
@@ -68,11 +71,14 @@ def test_a_content_free_notification_is_for_the_apps_extension_to_fill() -> None
 
 def test_a_clear_is_silent_and_says_what_was_read() -> None:
     payload = decoded(changed(act="clear", title="", body="", badge=2))
-    assert payload == {"aps": {"content-available": 1}, "channel": "chat:1", "offset": "17"}
+    aps = {"content-available": 1}
+    assert payload == {"aps": aps, **BESIDE, "act": "clear", "badge": "2"}
 
 
 def test_data_does_not_take_the_place_of_apples_part() -> None:
-    assert decoded(changed(data={"aps": "mine", "a": "b"}))["aps"]["alert"]["title"] == "Ann"
+    payload = decoded(changed(data={"aps": "mine", "act": "mine", "a": "b"}))
+    assert payload["aps"]["alert"]["title"] == "Ann"
+    assert (payload["act"], payload["a"]) == ("show", "b")
 
 
 @given(st.text(max_size=30), st.text(max_size=100), st.integers(0, 200), st.integers(0, 4200))
@@ -81,9 +87,9 @@ def test_every_payload_is_within_the_limit(title: str, body: str, times: int, da
     encoded = encode(notice, PLAIN)
     if encoded is None:
         # Not even the placeholder goes beside so much data.
-        assert data > 3800
+        assert data > 3700
         return
-    assert len(encoded) <= PAYLOAD_BYTES_MAX
+    assert len(encoded) <= PAYLOAD_MAX_BYTES
     alert = json.loads(encoded)["aps"]["alert"]
     assert alert.get("title") or alert["body"]
 
@@ -91,12 +97,12 @@ def test_every_payload_is_within_the_limit(title: str, body: str, times: int, da
 def test_a_long_body_fills_what_there_is() -> None:
     encoded = encode(changed(body="é" * 10_000), PLAIN)
     assert encoded is not None
-    assert PAYLOAD_BYTES_MAX - 1 <= len(encoded) <= PAYLOAD_BYTES_MAX
+    assert PAYLOAD_MAX_BYTES - 1 <= len(encoded) <= PAYLOAD_MAX_BYTES
 
 
 def test_data_that_is_too_much_by_itself_has_no_payload() -> None:
     for act in ("show", "clear"):
-        assert encode(changed(act=act, data={"a": "x" * PAYLOAD_BYTES_MAX}), PLAIN) is None
+        assert encode(changed(act=act, data={"a": "x" * PAYLOAD_MAX_BYTES}), PLAIN) is None
 
 
 def test_a_push_says_when_and_for_which_app_and_what_it_replaces() -> None:

@@ -48,9 +48,6 @@ _ADDRESS_REASON: Final = "BadDeviceToken"
 _PARKING_REASONS: Final = frozenset({"DeviceTokenNotForTopic", "TopicDisallowed"})
 """The address is of another app than we are told, or than our key is for."""
 
-_AFTER_S_MAX: Final = 86_400.0
-"""A day: whatever asks to wait for longer than that is taken to say a day."""
-
 _REASON_CHARACTERS_MAX: Final = 100
 """More than any of Apple's words, and little enough for a log and for a row."""
 
@@ -62,14 +59,14 @@ class _Body(msgspec.Struct):
     timestamp: int = 0
 
 
-def judge(status: int, body: bytes, *, apns_id: str = "", retry_after: str = "") -> Verdict:
-    """What to do about an answer; its headers are `apns_id` and `retry_after`, "" for none."""
+def judge(status: int, body: bytes, *, apns_id: str = "", after_s: float = 0.0) -> Verdict:
+    """What to do about an answer. `after_s`: how long it asks to wait, 0 where it does not say."""
     if status == 200:
         return Delivered(apns_id)
     said = _read(body)
     why = said.reason or f"status {status}"
     if status >= 500:
-        return Later(why, _after_s(retry_after))
+        return Later(why, after_s)
     match status:
         case 400:
             return _judge_bad_request(why)
@@ -82,7 +79,7 @@ def judge(status: int, body: bytes, *, apns_id: str = "", retry_after: str = "")
         case 429 if why == _OVERUSED_REASON:
             return TokenOverused(why)
         case 429:
-            return Later(why, _after_s(retry_after), scope="device")
+            return Later(why, after_s, scope="device")
         case _:
             return Failed(why)
 
@@ -104,10 +101,3 @@ def _read(body: bytes) -> _Body:
     if not (said.reason.isascii() and said.reason.isprintable()):
         return _Body(timestamp=said.timestamp)
     return _Body(said.reason[:_REASON_CHARACTERS_MAX], said.timestamp)
-
-
-def _after_s(retry_after: str) -> float:
-    """Seconds that a header asks to wait, 0 where it says nothing that we understand."""
-    if not (retry_after.isascii() and retry_after.isdecimal()):
-        return 0.0
-    return min(float(retry_after), _AFTER_S_MAX)

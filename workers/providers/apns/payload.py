@@ -8,14 +8,14 @@ import orjson
 from workers.providers.base import Notice
 from workers.truncation import fit
 
-PAYLOAD_BYTES_MAX: Final = 4096
+PAYLOAD_MAX_BYTES: Final = 4096
 """What APNs takes, but for calls and live activities, which are not sent from here."""
 
 _THREAD_KEY: Final = "channel"
 """Which of the app's data names the conversation, by which a phone puts notifications together."""
 
-_RESERVED_KEY: Final = "aps"
-"""Apple's own part of a payload, which an app's data may not take the place of."""
+_APPLES_KEY: Final = "aps"
+"""Apple's own part of a payload, whose place an app's data may not take."""
 
 
 class Presentation(msgspec.Struct, frozen=True):
@@ -31,12 +31,13 @@ class Presentation(msgspec.Struct, frozen=True):
 
 
 def encode(notice: Notice, presentation: Presentation) -> bytes | None:
-    """The payload, at most `PAYLOAD_BYTES_MAX`; None where the app's data alone is too much.
+    """The payload, at most `PAYLOAD_MAX_BYTES`; None where the app's data alone is too much.
 
     A long body is cut, then the title (`workers.truncation`). Where nothing is left of either, it
-    is a content-free notification.
+    is a content-free notification. Beside Apple's part is what the app needs to know: all of the
+    notice's own data, and `act`, `id`, `collapse` and, where there is one, `badge`.
     """
-    data = {key: value for key, value in notice.data.items() if key != _RESERVED_KEY}
+    data = _data(notice)
     if notice.act == "clear":
         # Apple asks that a background push has neither alert nor badge nor sound.
         return _bounded({"aps": {"content-available": 1}, **data})
@@ -48,14 +49,23 @@ def encode(notice: Notice, presentation: Presentation) -> bytes | None:
         notice.title,
         notice.body,
         lambda title, body: len(orjson.dumps(whole(title, body))),
-        PAYLOAD_BYTES_MAX,
+        PAYLOAD_MAX_BYTES,
     )
     return _bounded(whole(title, body))
 
 
+def _data(notice: Notice) -> dict[str, str]:
+    """The same for every provider, so that an app reads it in one way."""
+    data = {**notice.data, "act": notice.act, "id": notice.id, "collapse": notice.collapse}
+    if notice.badge >= 0:
+        data["badge"] = str(notice.badge)
+    data.pop(_APPLES_KEY, None)
+    return data
+
+
 def _bounded(payload: dict[str, Any]) -> bytes | None:
     encoded = orjson.dumps(payload)
-    return encoded if len(encoded) <= PAYLOAD_BYTES_MAX else None
+    return encoded if len(encoded) <= PAYLOAD_MAX_BYTES else None
 
 
 def _shown(notice: Notice, title: str, body: str, presentation: Presentation) -> dict[str, Any]:
