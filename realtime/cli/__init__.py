@@ -12,6 +12,7 @@ from realtime import __version__
 from realtime.cli import (
     ban,
     config,
+    fakepush,
     health,
     import_file,
     revoke,
@@ -87,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         store,
         import_file,
         health,
+        fakepush,
     ):
         command.add(commands)
     return parser

@@ -1,13 +1,19 @@
 """What a sender to the fake push services signs and sends, written without any of our providers."""
 
+import base64
 import functools
 import json
+import os
 import time
 from collections.abc import Mapping
 from typing import Any, Final
 
 import aiohttp
 import jwt
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from workers.fakepush import FakePush
 
@@ -94,3 +100,44 @@ async def send_fcm(
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     async with client.post(fake.fcm_url + path, data=raw, headers=headers) as answer:
         return answer.status, answer.headers, await answer.json()
+
+
+def seal(text: bytes, p256dh: str, auth: str, *, size: int = 4_096) -> bytes:
+    """Encrypt for a subscription (RFC 8291), in one record of `size`."""
+    theirs = b64decode(p256dh)
+    key = ec.generate_private_key(ec.SECP256R1())
+    ours = key.public_key().public_bytes(
+        serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
+    )
+    point = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), theirs)
+    shared = key.exchange(ec.ECDH(), point)
+    secret = _hkdf(b64decode(auth), shared, b"WebPush: info\0" + theirs + ours, 32)
+    salt = os.urandom(16)
+    content_key = _hkdf(salt, secret, b"Content-Encoding: aes128gcm\0", 16)
+    nonce = _hkdf(salt, secret, b"Content-Encoding: nonce\0", 12)
+    sealed = AESGCM(content_key).encrypt(nonce, text + b"\2", None)
+    return salt + size.to_bytes(4, "big") + bytes([len(ours)]) + ours + sealed
+
+
+def vapid(key: ec.EllipticCurvePrivateKey, origin: str, **changed: Any) -> str:
+    """An authorization for Web Push; `changed` are claims, and `k`."""
+    public = key.public_key().public_bytes(
+        serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
+    )
+    k = changed.pop("k", base64.urlsafe_b64encode(public).rstrip(b"=").decode())
+    claims = {
+        "aud": origin,
+        "exp": int(time.time()) + 3_600,
+        "sub": "mailto:me@example.com",
+        **changed,
+    }
+    return f"vapid t={jwt.encode(claims, key, algorithm='ES256')}, k={k}"
+
+
+def b64decode(text: str) -> bytes:
+    """Read base64url without padding."""
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def _hkdf(salt: bytes, secret: bytes, info: bytes, length: int) -> bytes:
+    return HKDF(hashes.SHA256(), length, salt, info).derive(secret)

@@ -11,12 +11,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+CA_NAME: Final = "fakepush-ca.pem"
+SERVER_NAME: Final = "fakepush-server.pem"
+
 _LIFE: Final = datetime.timedelta(days=7)
 _EARLIER: Final = datetime.timedelta(days=1)
 
 
 def write_certificates(directory: Path, host: str) -> tuple[Path, Path]:
-    """Write `ca.pem` and `server.pem` (certificate and key, mode 600); answer both paths.
+    """Write `CA_NAME` and `SERVER_NAME` (certificate and key, mode 600); answer both paths.
 
     Good for localhost, 127.0.0.1, ::1 and `host`, for seven days.
     """
@@ -40,7 +43,7 @@ def write_certificates(directory: Path, host: str) -> tuple[Path, Path]:
         .add_extension(issuer, critical=False)
         .sign(authority_key, hashes.SHA256())
     )
-    ca, server = directory / "ca.pem", directory / "server.pem"
+    ca, server = directory / CA_NAME, directory / SERVER_NAME
     ca.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
     server.touch(mode=0o600)
     server.write_bytes(

@@ -16,6 +16,8 @@ DEVICES_MAX: Final = 200_000
 
 NAME_MAX: Final = 64
 
+_APNS_BYTES: Final = 32
+
 _UNCOMPRESSED: Final = serialization.PublicFormat.UncompressedPoint
 
 
@@ -118,14 +120,15 @@ class Devices:
     def find(self, service: Service, key: str) -> Device | None:
         """The device of a token, an installation id, or the last part of a subscription's URL.
 
-        A token that is made of an outcome's name needs no making: "dead-1" for FCM, and the same
-        in hex for APNs.
+        A token that is made of an outcome's name needs no making: "dead-1" for FCM, and for APNs
+        the same in hex, filled up with zeros if you like.
         """
         device = self._by_address.get((service, key))
         if device is None and service != "webpush":
             name = key if service == "fcm" else _from_hex(key)
-            if outcome_named(name) is not None and name not in self.by_id:
-                return self._made_of_name(service, name)
+            if outcome_named(name) is not None:
+                found = self.by_id.get(name) or self._made_of_name(service, name)
+                return found if found is not None and found.provider == service else None
         return device
 
     def clear(self) -> None:
@@ -144,7 +147,9 @@ class Devices:
     @staticmethod
     def _key(asked: DeviceAsked, id: str) -> str:
         if asked.provider == "apns":
-            return asked.name.encode().hex() or secrets.token_hex(32)
+            # As long as the real ones are, which a sender may insist on.
+            name = asked.name.encode() or secrets.token_bytes(_APNS_BYTES)
+            return name.ljust(_APNS_BYTES, b"\0").hex()
         if asked.provider == "fcm" and not asked.name:
             # As long as the real ones are.
             return encode(secrets.token_bytes(16)) if asked.kind == "fid" else _long_token()
@@ -157,6 +162,6 @@ def _long_token() -> str:
 
 def _from_hex(key: str) -> str:
     try:
-        return bytes.fromhex(key).decode("ascii")
+        return bytes.fromhex(key).rstrip(b"\0").decode("ascii")
     except ValueError:
         return ""

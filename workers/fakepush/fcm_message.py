@@ -157,28 +157,30 @@ def read_body(raw: bytes) -> Body:
 
 
 def read_push(message: Message, id: str) -> Push:
-    """What the phone does with it: an Android phone, or an iPhone where there is a part for it."""
+    """What the phone does with it: an Android phone, or an iPhone where there is a part for it.
+
+    A message of data alone shows nothing by itself; the app shows one whose `act` is "show".
+    """
     android = message.android
     shown = None if android is None else android.notification
     apns = message.apns
     aps = {} if apns is None else _dictionary(apns.payload.get("aps"))
     notification = message.notification
     data = {**message.data, **(android.data if android is not None else {})}
-    tag = "" if shown is None else shown.tag
-    if not tag and apns is not None:
-        tag = apns.headers.get("apns-collapse-id", "")
+    act, named = data.get("act"), data.get("collapse", "")
+    tag = (shown and shown.tag) or (apns and apns.headers.get("apns-collapse-id"))
     return Push(
         id=id,
-        collapse=tag,
-        shows=notification is not None or shown is not None or "alert" in aps,
-        clears=data.get("collapse", "") if data.get("act") == "clear" else "",
+        collapse=tag or (named if act == "show" else ""),
+        shows=bool(notification or shown or "alert" in aps or act == "show"),
+        clears=named if act == "clear" else "",
         title=_text(
             notification and notification.title, shown and (shown.title or shown.title_loc_key)
         ),
         body=_text(
             notification and notification.body, shown and (shown.body or shown.body_loc_key)
         ),
-        badge=_badge(shown, aps),
+        badge=_badge(shown, aps, data.get("badge", "")),
         headers={} if android is None else {"priority": android.priority, "ttl": android.ttl},
         payload=msgspec.to_builtins(message),
     )
@@ -207,10 +209,12 @@ def _said(part: object) -> object:
     return {key: value for key, value in made.items() if value not in ("", [], {}, False, -1)}
 
 
-def _badge(shown: AndroidNotification | None, aps: Mapping[str, Any]) -> int:
-    badge = aps.get("badge", -1)
+def _badge(shown: AndroidNotification | None, aps: Mapping[str, Any], data: str) -> int:
     if shown is not None and shown.notification_count >= 0:
         return shown.notification_count
+    if data.isdecimal():
+        return int(data)
+    badge = aps.get("badge", -1)
     return badge if isinstance(badge, int) else -1
 
 

@@ -206,7 +206,9 @@ class Inspect:
         for service in ("fcm", "apns", "webpush"):
             found = found or devices.find(service, name.rpartition("/push/")[2])
         if found is None:
-            raise web.HTTPNotFound(text='{"error":"no such device"}')
+            raise web.HTTPNotFound(
+                text='{"error":"no such device"}', content_type="application/json"
+            )
         return found
 
     def _logged(self, limit: int) -> dict[str, Any]:
@@ -258,7 +260,7 @@ def _number(request: web.Request, name: str, default: float, most: float) -> flo
 
 def _bad(why: str) -> web.HTTPBadRequest:
     return web.HTTPBadRequest(
-        body=msgspec.json.encode({"error": why}), content_type="application/json"
+        text=msgspec.json.encode({"error": why}).decode(), content_type="application/json"
     )
 
 

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from workers.fakepush.apns import ApnsHost
 from workers.fakepush.apns_connection import ApnsConnection
-from workers.fakepush.certificates import server_context, write_certificates
+from workers.fakepush.certificates import CA_NAME, server_context, write_certificates
 from workers.fakepush.credentials import TOPIC, make_vapid_key
 from workers.fakepush.google import TOKEN_PATH, Google
 from workers.fakepush.inspecting import Inspect
@@ -27,6 +27,9 @@ BODY_MAX_BYTES: Final = 65_536
 BACKLOG: Final = 1_024
 CLOSE_TIMEOUT_S: Final = 0.5
 """How long requests that are open at the end may take; then they are cancelled."""
+
+_ACCOUNT: Final = "fakepush-account.json"
+_KEY: Final = "fakepush-apns.p8"
 
 VAPID_SUBJECT: Final = "mailto:fakepush@example.com"
 
@@ -49,10 +52,9 @@ class Ports(NamedTuple):
 class FakePush:
     """The fake world, from `start` to `close`, or as an async context manager.
 
-    Files (`ca.pem`, `service-account.json`, `apns.p8`, `server.pem`) go to `directory`, which must
-    exist; without one they are in a temporary folder that `close` removes. Making one takes about
-    0.1 s, for an RSA key. `pushes_max` and `requests_max` are what is kept to be inspected. With
-    `webpush_tls` subscriptions are https, by the authority in `ca_file`.
+    Its files, which all begin with "fakepush-", go to `directory`, which must exist; without one
+    they are in a temporary folder that `close` removes. `pushes_max` and `requests_max` are what is
+    kept to be inspected. With `webpush_tls` subscriptions are https, by the authority in `ca_file`.
     """
 
     def __init__(
@@ -97,8 +99,9 @@ class FakePush:
             self.ports = Ports(*(bound.getsockname()[1] for bound in sockets))
             self.directory = self._folder(stack)
             _, server = write_certificates(self.directory, self._host)
+            (self.directory / _ACCOUNT).unlink(missing_ok=True)
+            _write(self.directory / _KEY, self.world.apns_key.pem())
             self.world.place(token_uri=self.token_url, origin=self.webpush_origin)
-            self.write_credentials()
             tls = server_context(server, "http/1.1") if self._webpush_tls else None
             inspecting = Inspect(self).routes()
             await self._serve(sockets[0], inspecting, stack)
@@ -116,11 +119,8 @@ class FakePush:
 
     def write_credentials(self) -> None:
         """Write the files anew, after the world has made other credentials."""
-        account, key = self.credentials_file, self.key_file
-        for path in (account, key):
-            path.touch(mode=0o600)
-        account.write_text(json.dumps(dict(self.world.account.told()), indent=2) + "\n")
-        key.write_text(self.world.apns_key.pem())
+        _write(self.directory / _ACCOUNT, json.dumps(dict(self.world.account.told()), indent=2))
+        _write(self.directory / _KEY, self.world.apns_key.pem())
 
     def go_away(self, environment: str) -> None:
         """Have an APNs host send GOAWAY to whoever is connected; what is open is finished."""
@@ -167,22 +167,27 @@ class FakePush:
     @property
     def ca_file(self) -> Path:
         """The authority that has signed the certificate, PEM."""
-        return self.directory / "ca.pem"
+        return self.directory / CA_NAME
 
     @property
     def credentials_file(self) -> Path:
-        """The service account for FCM, JSON."""
-        return self.directory / "service-account.json"
+        """The service account for FCM, JSON; written when it is first asked for."""
+        path = self.directory / _ACCOUNT
+        if not path.exists():
+            self.write_credentials()
+        return path
 
     @property
     def key_file(self) -> Path:
         """The signing key for APNs, .p8."""
-        return self.directory / "apns.p8"
+        return self.directory / _KEY
 
     def settings(self) -> dict[str, dict[str, object]]:
         """Settings of a hub that sends to this world, by section."""
         key = self.world.apns_key
         return {
+            # Shorter than the defaults: in a test somebody waits for it.
+            "push": {"ack_wait": "1s", "retry_min": "1s", "pause": "1s"},
             "fcm": {
                 "base_url": self.fcm_url,
                 "token_url": self.token_url,
@@ -270,3 +275,8 @@ class FakePush:
             await server.wait_closed()
 
         stack.push_async_callback(end)
+
+
+def _write(path: Path, secret: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(secret)

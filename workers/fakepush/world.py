@@ -33,8 +33,9 @@ class World:
         self.devices = Devices(app=TOPIC)
         self.phones = Phones(pushes_max)
         self.journal = Journal(requests_max)
-        self.account = ServiceAccount("")
-        self.access_tokens = AccessTokens(self.account)
+        self._token_uri = ""
+        self._account: ServiceAccount | None = None
+        self._access_tokens: AccessTokens | None = None
         self.apns_key = ApnsKey()
         self.provider_tokens = ProviderTokens(self.apns_key)
 
@@ -43,7 +44,7 @@ class World:
 
     def place(self, *, token_uri: str, origin: str) -> None:
         """Say where it is found, before anybody asks for credentials or devices."""
-        self.account.token_uri = token_uri
+        self._token_uri = token_uri
         self.devices.origin = origin
 
     def rule(self, changed: Mapping[str, object]) -> Rules:
@@ -101,11 +102,23 @@ class World:
         """Let a push arrive."""
         self.phones.deliver(device.phone, push, self.clock.now_ms())
 
+    @property
+    def account(self) -> ServiceAccount:
+        """The service account; made when it is first needed, which takes about 0.1 s."""
+        return self._account or self.new_service_account()
+
+    @property
+    def access_tokens(self) -> AccessTokens:
+        """Those of the account."""
+        if self._access_tokens is None:
+            self._access_tokens = AccessTokens(self.account)
+        return self._access_tokens
+
     def new_service_account(self) -> ServiceAccount:
         """Make another in place of the one that was: what it signed is refused from now on."""
-        self.account = ServiceAccount(self.account.token_uri)
-        self.access_tokens = AccessTokens(self.account)
-        return self.account
+        self._account = ServiceAccount(self._token_uri)
+        self._access_tokens = None
+        return self._account
 
     def new_apns_key(self) -> ApnsKey:
         """The same for APNs."""
