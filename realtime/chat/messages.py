@@ -80,7 +80,7 @@ class Messages:
         data = self._contents.read(params.data, options)
         if params.also_to_channel and params.reply_to is None:
             raise invalid("also_to_channel")
-        entry = self._entry(caller, params, data)
+        entry = self._entry(caller, params, data, notify=options.push != "")
         written = await self._ledger.attempt(entry, self._allowed(caller, params, entry))
         return Sent(written.offset, written.at, written.n, written.duplicate)
 
@@ -107,7 +107,7 @@ class Messages:
             admit=self._rights.to("delete", caller, params.channel),
         )
 
-    def _entry(self, caller: Caller, params: Send, data: bytes) -> NewEntry:
+    def _entry(self, caller: Caller, params: Send, data: bytes, *, notify: bool) -> NewEntry:
         """The message, as far as it can be told without looking anything up."""
         tags = {"client_id": params.client_id} | mention_tag(params.mentions)
         command = [data]
@@ -128,6 +128,7 @@ class Messages:
             tags=tags,
             counts=params.reply_to is None or params.also_to_channel,
             pending=params.reply_to is not None or bool(params.mentions),
+            notify=notify,
         )
 
     async def _allowed(self, caller: Caller, params: Send, entry: NewEntry) -> NewEntry:

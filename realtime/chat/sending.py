@@ -93,6 +93,7 @@ class Sending:
         """
         self._allowances.spend(caller.user, "sends")
         client_id = given_client_id(data)
+        options = self._doorkeeper.options(channel, "room")
         entry = NewEntry(
             channel,
             caller.sender,
@@ -102,8 +103,8 @@ class Sending:
             digest=digest("message", 0, data) if client_id else b"",
             info=caller.info,
             counts=True,
+            notify=options.push != "",
         )
-        options = self._doorkeeper.options(channel, "room")
         standing = self._memberships.known(channel, caller.user)
         room = self._rooms.known(channel)
         # What a member may in a room that is as it was needs no second thought, but for what is

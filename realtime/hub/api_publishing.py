@@ -115,6 +115,7 @@ class ApiPublishing:
                 tags=call.tags,
                 counts=channel.rules.chat != "",
                 pending=mentioned,
+                notify=channel.rules.push,
             )
         )
         if not isinstance(outcome, Appended):

@@ -1,6 +1,7 @@
 """Calls by name and plain publishes into rooms: what the hub hands to chat, and answers."""
 
 import asyncio
+import dataclasses
 import json
 from typing import Final
 
@@ -11,7 +12,7 @@ from realtime.errors import LOCKED, CallRefused, CommandRefused
 from realtime.hub.client import UNANSWERED_MAX
 from realtime.protocol.calls import BroadcastCall, HistoryRemoveCall, PublishCall, RpcCall
 from realtime.settings.schema import ChannelOptions
-from tests.support.chat_hub import chat_node, chat_settings
+from tests.support.chat_hub import ROOM, chat_node, chat_settings
 from tests.support.hub import ALL_HISTORY, running, settled
 from tests.support.peer import MESSAGES
 
@@ -298,3 +299,15 @@ async def test_chat_is_told_where_a_history_is_removed_from_its_channels() -> No
         for channel in ("room:1", "log:1"):
             await chat.node.api.history_remove(HistoryRemoveCall(channel=channel))
         assert chat.chat.truncations == ["room:1"]
+
+
+async def test_what_the_backend_publishes_into_rooms_with_push_is_marked_for_it() -> None:
+    loud = dataclasses.replace(ROOM, push="mentions")
+    async with chat_node(chat_settings({"loud": loud})) as chat:
+        for channel in ("room:1", "loud:1"):
+            await chat.node.api.publish(PublishCall(channel=channel, data=RAW(b'"hi"')))
+        entries = await chat.node.store.missed({"loud:1": 0, "room:1": 0}, limit=10)
+        assert [(entry.channel, entry.notify) for entry in entries] == [
+            ("loud:1", True),
+            ("room:1", False),
+        ]
