@@ -163,6 +163,7 @@ class Node:
             "suspect channels": delivery.positions._suspects,
             "bytes of tails": delivery._budget.used,
             "clients on the wheel": [item for slot in hub._timers._wheel._slots for item in slot],
+            "clients that owe an answer": len(hub._timers._proofs),
             "paused outboxes": fanout.paused,
             "slow outboxes": fanout.slow,
             "outboxes with frames": fanout._outboxes,
