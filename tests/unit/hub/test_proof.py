@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
 
 import pytest
@@ -11,10 +11,10 @@ from realtime.channels.live import LiveChannel, Subscription, Wire
 from realtime.protocol.unidirectional import UnidirectionalJsonCodec
 from realtime.settings.schema import ClientSettings, Settings
 from tests.support.chat_hub import ROOM, ChatNode, chat_node, chat_settings
-from tests.support.hub import settled
+from tests.support.hub import settled, until
 from tests.support.peer import Peer
 
-PING: Final[Mapping[str, object]] = {}
+PING: Final[dict[str, Any]] = {}
 LOUD: Final = dataclasses.replace(ROOM, push="all")
 YOUNG_S: Final = 35
 """Five seconds to show that one has it, and thirty in which messages may be gathered."""
@@ -261,7 +261,7 @@ async def test_a_client_that_only_listens_is_not_asked(chat: ChatNode) -> None:
     peer = chat.node.peer(wire=bare)
     request = {"token": chat.node.token("alice"), "subs": {"loud:1": {}}}
     peer.send_bytes(json.dumps(request).encode())
-    await settled()
+    await until(lambda: peer.transport.documents)
     await chat.say("hello", channel="loud:1")
     await tick(chat, 2)
     assert peer.transport.documents[-1]["channel"] == "loud:1"
