@@ -12,6 +12,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+import msgspec
+
 from realtime.chat.hiding import hide
 from realtime.chat.ports import ChatStore, Clock, Stage
 from realtime.chat.retention import retention_at
@@ -59,8 +61,20 @@ _TABLES: Final[tuple[tuple[Table[Any], tuple[str, ...]], ...]] = (
 """With the order in which rows of a channel are by the offset of their message."""
 
 
+class _Lap(msgspec.Struct):
+    """A way through channels: those whose first fields in the order `by` are `equal`."""
+
+    by: tuple[str, ...] = ()
+    equal: tuple[int, ...] = ()
+    after: str = ""
+
+
 class Leftovers:
-    """Goes through all chat channels, again and again. `may` see `RetentionRounds`."""
+    """Goes through all chat channels, again and again. `may` see `RetentionRounds`.
+
+    And beside that through those that keep less than their namespaces, which may be few among very
+    many. Each lap has its own bounds.
+    """
 
     def __init__(
         self,
@@ -74,7 +88,7 @@ class Leftovers:
         self._stage = stage
         self._clock = clock
         self._may = may
-        self._after = ""
+        self._laps = (_Lap(), _Lap(("keeps_less", "channel"), (1,)))
         self._outage = Outage(logger, "rows of what retention has taken")
 
     async def run(self) -> None:
@@ -91,8 +105,12 @@ class Leftovers:
                 self._outage.ended()
 
     async def round(self) -> int:
-        """The next channels; answers how many rows were removed. Raises StoreError."""
-        rows = await self._store.find(CHANNELS, Span(after=self._after), limit=ROWS)
+        """The next channels of each lap; answers how many rows were removed. Raises StoreError."""
+        return sum([await self._go_on(lap) for lap in self._laps])
+
+    async def _go_on(self, lap: _Lap) -> int:
+        span = Span(lap.equal, after=lap.after)
+        rows = await self._store.find(CHANNELS, span, by=lap.by, limit=ROWS)
         removed = looked = 0
         # After the last one of all comes the first one again.
         following = rows[-1].channel if len(rows) == ROWS else ""
@@ -104,9 +122,9 @@ class Leftovers:
                 break
             removed += await self.clear(row, retention)
             looked += 1
-            self._after = row.channel
+            lap.after = row.channel
         else:
-            self._after = following
+            lap.after = following
         return removed
 
     async def clear(self, row: ChannelRow, retention: Retention) -> int:

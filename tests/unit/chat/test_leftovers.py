@@ -8,7 +8,7 @@ from realtime.chat import leftovers
 from realtime.chat.leftovers import Leftovers
 from realtime.model import NewEntry
 from realtime.rows import CHANNELS, MENTIONS, PINS, REACTIONS, REFERENCES
-from realtime.stores.base import Span, Write
+from realtime.stores.base import Span, Value, Write
 from tests.support.chat import ROOM, ChatParts, chat_parts
 
 SHORT = dataclasses.replace(ROOM, history_size=3)
@@ -67,6 +67,23 @@ async def test_where_nothing_is_to_be_seen_any_more_everything_goes() -> None:
         await fill(parts)
         assert await Leftovers(parts.store, parts.stage, parts.clock).round() == 24
         assert await left(parts) == [set()] * 4
+
+
+async def test_rooms_that_keep_less_need_not_wait_for_all_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(leftovers, "ROWS", 2)
+    async with chat_parts(room=ROOM) as parts:
+        for name in ("room:a", "room:b", "room:c", "room:d", "room:e"):
+            await parts.store.append([NewEntry(name, "u:ada", str(n), b"{}", 1) for n in range(3)])
+            row: dict[str, Value] = {"kind": "room"}
+            if name != "room:a":
+                row |= {"keeps_less": 1, "settings": b'{"history_size":1}'}
+            mentions = [Write(MENTIONS, ("bob", name, offset)) for offset in (1, 2, 3)]
+            await parts.store.write([Write(CHANNELS, (name,), set=row), *mentions])
+        found = Leftovers(parts.store, parts.stage, parts.clock)
+        assert [await found.round() for _ in range(3)] == [4, 4, 0]
+        assert {row.hidden for row in await parts.store.find(CHANNELS, Span(), limit=9)} == {0, 2}
 
 
 async def test_a_round_passes_what_is_kept_for_good_and_each_channel_has_its_turn(
