@@ -7,7 +7,7 @@ import msgspec
 from realtime.chat.doorkeeper import Doorkeeper
 from realtime.chat.ledger import Ledger
 from realtime.chat.operations import Spent
-from realtime.chat.ports import ChatStore, Clock, Memberships, Stage
+from realtime.chat.ports import ChatStore, Clock, Memberships, Rules, Stage
 from realtime.settings.schema import ChatSettings
 
 
@@ -16,6 +16,25 @@ class Allowances(Protocol):
 
     def spend(self, user: str, what: Spent, cost: float = 1.0) -> None:
         """Count one call. Raises CallRefused (111, with `retry_after`); then nothing is counted."""
+        ...
+
+
+class Sight(Protocol):
+    """What is needed to look at what users' channels are to them; `Around` is one."""
+
+    @property
+    def store(self) -> ChatStore:
+        """Where it is."""
+        ...
+
+    @property
+    def stage(self) -> Rules:
+        """What holds for whom."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """The time."""
         ...
 
 

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from realtime.chat.around import Around
+from realtime.chat.around import Sight
 from realtime.chat.floors import Floor, below, first_kept, known_floor
 from realtime.chat.retention import retention_at
 from realtime.chat.standing import standing_of
@@ -76,7 +76,7 @@ class Overviews:
 
     def __init__(
         self,
-        around: Around,
+        around: Sight,
         namespaces: Collection[str] = (),
         *,
         overdue: Callable[[Entry], None] = lambda _: None,

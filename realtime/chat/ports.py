@@ -13,7 +13,23 @@ class ChatStore(LogStore, ChangeStore, TableStore, Protocol):
     """Logs and tables of one store."""
 
 
-class Stage(Protocol):
+class Rules(Protocol):
+    """What the app's settings and bans say, wherever that is asked."""
+
+    def banned(self, user: str, channel: str) -> bool:
+        """Whether the app has banned the user from the channel, or from all there is. Never waits.
+
+        For bans of the revocations log, which every node knows of within 2 s: over any role, an
+        admin's too. Costs next to nothing for whoever has none.
+        """
+        ...
+
+    def options(self, channel: str) -> ChannelOptions:
+        """The options of the channel's namespace. Raises CommandRefused (102, 107)."""
+        ...
+
+
+class Stage(Rules, Protocol):
     """Where entries and events are brought before those who are there. All nodes hear of them."""
 
     async def append(self, entry: NewEntry) -> Appended | Conflict:
@@ -58,18 +74,6 @@ class Stage(Protocol):
 
         For what was taken out of a log other than by its own events. Raises CommandRefused (100).
         """
-        ...
-
-    def banned(self, user: str, channel: str) -> bool:
-        """Whether the app has banned the user from the channel, or from all there is. Never waits.
-
-        For bans of the revocations log, which every node knows of within 2 s: over any role, an
-        admin's too. Costs next to nothing for whoever has none.
-        """
-        ...
-
-    def options(self, channel: str) -> ChannelOptions:
-        """The options of the channel's namespace. Raises CommandRefused (102, 107)."""
         ...
 
     def subscribers(self, channel: str) -> int:

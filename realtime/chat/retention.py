@@ -1,7 +1,7 @@
 """How much of a channel's log chat may look at: by its namespace, and by its own settings. Pure."""
 
 from realtime.chat.channel_events import SettingsChange, own_retention
-from realtime.chat.ports import Stage
+from realtime.chat.ports import Rules
 from realtime.chat.refusals import invalid
 from realtime.errors import CommandRefused
 from realtime.model import EVERYTHING, Retention
@@ -14,14 +14,14 @@ def retention_of(options: ChannelOptions) -> Retention:
     return Retention(options.history_size, options.history_ttl_ms)
 
 
-def retention_at(stage: Stage, row: ChannelRow) -> Retention:
+def retention_at(rules: Rules, row: ChannelRow) -> Retention:
     """What may be seen of a channel; all of it where its namespace is not configured.
 
     For work in the background: the namespace may be configured again, and what was taken for
     hidden meanwhile would be lost for good.
     """
     try:
-        options = stage.options(row.channel)
+        options = rules.options(row.channel)
     except CommandRefused:
         return EVERYTHING
     return retention_of(options).within(own_retention(row))
