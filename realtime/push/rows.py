@@ -43,15 +43,20 @@ class DeviceRow(msgspec.Struct, frozen=True):
 
 
 class JobRow(msgspec.Struct, frozen=True):
-    """What a user is to be told of a channel, at most one at a time.
+    """What a user is to be told of a channel, at most one at a time. See `realtime.push.jobs`.
 
     `state`: "due", or "done": then it only remembers what was settled, and is swept in time.
-    `lane` is 0 for channels of few members, 1 for large ones, which wait for their turn. A claim
-    puts a token of the claimer's in `lease` and the end of the lease in `due_at`; `leased` is what
-    `offset` was then. `offset` is the newest entry that the user is to be told of, `first_at` when
-    the first of those it stands for was made. `pushed`: entries up to this one are settled, whether
-    sent or dropped. `shown`: up to this one something was sent that may still be visible, 0 for
-    nothing. `tries`: attempts since it was last settled. `at` is when it was.
+    `lane` is 0 for channels of few members, 1 for large ones, which wait for their turn. `due_at`:
+    when it is to be looked at; of a leased one the end of the lease, of a done one when it was
+    settled. `lease` is the token of a claim, "" for none. `offset` is the newest entry that the
+    user is to be told of, `first_at` when the first of those it stands for was made, `wait_until`
+    as long as the newest has time to be seen.
+
+    `pushed`: entries up to this one are settled, whether sent or dropped. `shown`: up to this one
+    something was sent that may still be visible, 0 for nothing. `visible`: 1 while there is such a
+    one, or one is being sent. `read`: how far the user has read, where something is visible.
+    `again`: 1 where that was said since it was claimed, so settling it is not the end of it.
+    `tries`: attempts since it was last settled. `at` is when that was.
     """
 
     user: str
@@ -60,11 +65,14 @@ class JobRow(msgspec.Struct, frozen=True):
     lane: int = 0
     due_at: int = 0
     lease: str = ""
-    leased: int = 0
     offset: int = 0
     first_at: int = 0
+    wait_until: int = 0
     pushed: int = 0
     shown: int = 0
+    visible: int = 0
+    read: int = 0
+    again: int = 0
     tries: int = 0
     at: int = 0
 
