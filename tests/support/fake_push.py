@@ -102,8 +102,10 @@ async def send_fcm(
         return answer.status, answer.headers, await answer.json()
 
 
-def seal(text: bytes, p256dh: str, auth: str, *, size: int = 4_096) -> bytes:
-    """Encrypt for a subscription (RFC 8291), in one record of `size`."""
+def seal(
+    text: bytes, p256dh: str, auth: str, *, size: int = 4_096, padding: bytes = b"\2"
+) -> bytes:
+    """Encrypt for a subscription (RFC 8291), in one record of `size`, which ends in `padding`."""
     theirs = b64decode(p256dh)
     key = ec.generate_private_key(ec.SECP256R1())
     ours = key.public_key().public_bytes(
@@ -115,7 +117,7 @@ def seal(text: bytes, p256dh: str, auth: str, *, size: int = 4_096) -> bytes:
     salt = os.urandom(16)
     content_key = _hkdf(salt, secret, b"Content-Encoding: aes128gcm\0", 16)
     nonce = _hkdf(salt, secret, b"Content-Encoding: nonce\0", 12)
-    sealed = AESGCM(content_key).encrypt(nonce, text + b"\2", None)
+    sealed = AESGCM(content_key).encrypt(nonce, text + padding, None)
     return salt + size.to_bytes(4, "big") + bytes([len(ours)]) + ours + sealed
 
 

@@ -114,6 +114,9 @@ def read_notice(headers: Mapping[str, str], body: bytes, id: str) -> Push | Refu
     title, text = ("", alert) if isinstance(alert, str) else _texts(alert)
     clears = payload.get("collapse") if payload.get("act") == "clear" else None
     badge = aps.get("badge", -1)
+    if kind == "background" and str(payload.get("badge", "")).isdecimal():
+        # Apple allows no other place for it in a push that is not seen.
+        badge = int(payload["badge"])
     return Push(
         id=id,
         collapse=headers.get("apns-collapse-id", ""),

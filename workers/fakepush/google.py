@@ -13,6 +13,7 @@ from workers.fakepush.fcm_message import Message, WrongMessage, read_body, read_
 from workers.fakepush.google_errors import (
     BAD_TOKEN,
     OTHER_PROJECT,
+    TOKEN_REFUSALS,
     UNAUTHENTICATED,
     GoogleError,
     invalid,
@@ -44,6 +45,9 @@ class Google:
         form = await request.post()
         grant, assertion = form.get("grant_type"), form.get("assertion")
         world = self._world
+        outcome = world.scripts.take("oauth", "") or OK
+        if outcome.what in TOKEN_REFUSALS:
+            return self._refuse_token(*TOKEN_REFUSALS[outcome.what], outcome)
         life_s = world.rules.access_token_life_s
         try:
             if grant != _GRANT:
@@ -52,10 +56,11 @@ class Google:
                 raise OAuthError("invalid_request", "Missing required parameter: assertion")
             token = world.access_tokens.exchange(assertion, now=world.clock.now(), life_s=life_s)
         except OAuthError as error:
-            self._log("oauth", 400, error.description)
-            told = {"error": error.code, "error_description": error.description}
-            return _json(400, told)
-        self._log("oauth", 200)
+            return self._refuse_token(400, error.code, error.description)
+        status = 0 if outcome.what in UNANSWERED else 200
+        self._log("oauth", status, "" if outcome.what == "ok" else outcome.what)
+        if outcome.what != "ok":
+            await hold(request, outcome, world)
         given = {"access_token": token, "expires_in": life_s, "token_type": "Bearer"}
         return _json(200, given)
 
@@ -89,6 +94,13 @@ class Google:
             await hold(request, outcome, world)
         return _json(200, {"name": name})
 
+    def _refuse_token(
+        self, status: int, code: str, description: str, outcome: Outcome = OK
+    ) -> web.Response:
+        self._log("oauth", status, description)
+        answer = _json(status, {"error": code, "error_description": description})
+        return _told_when(answer, outcome)
+
     def _device(self, message: Message) -> Device | None:
         device = self._world.devices.find("fcm", message.token or message.fid)
         if device is None or device.outcome is not None:
@@ -100,10 +112,7 @@ class Google:
         self, error: GoogleError, outcome: Outcome = OK, device: Device | None = None
     ) -> web.Response:
         self._log("fcm", error.code, error.word, device)
-        answer = _json(error.code, error.body)
-        if outcome.retry_after_s is not None and error.code in (429, 503):
-            answer.headers["Retry-After"] = str(outcome.retry_after_s)
-        return answer
+        return _told_when(_json(error.code, error.body), outcome)
 
     def _log(
         self,
@@ -119,6 +128,12 @@ class Google:
             why=why,
             device="" if device is None else device.id,
         )
+
+
+def _told_when(answer: web.Response, outcome: Outcome) -> web.Response:
+    if outcome.retry_after_s is not None and answer.status in (429, 503):
+        answer.headers["Retry-After"] = str(outcome.retry_after_s)
+    return answer
 
 
 def _json(status: int, told: object) -> web.Response:

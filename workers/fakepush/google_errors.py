@@ -104,6 +104,15 @@ REFUSALS: Final[Mapping[What, GoogleError]] = {
 """What a scripted outcome is answered with; `bad_payload` and `too_large` name a field."""
 
 
+TOKEN_REFUSALS: Final[Mapping[What, tuple[int, str, str]]] = {
+    "wrong_credentials": (400, "invalid_grant", "Invalid JWT Signature."),
+    "busy": (429, "rate_limit_exceeded", "Too many requests."),
+    "unavailable": (503, "temporarily_unavailable", "The service is currently unavailable."),
+    "internal_error": (500, "internal_failure", "Internal error encountered."),
+}
+"""The same of the token endpoint: status, code and description. Other outcomes are no refusals."""
+
+
 def invalid(field: str, description: str) -> GoogleError:
     """A payload that is wrong: where, and how."""
     violation = {"field": field, "description": description}

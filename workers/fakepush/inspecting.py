@@ -6,7 +6,8 @@ GET    /credentials          service account and APNs key
 POST   /credentials          {provider}: make another; what was before is refused from now on
 DELETE /access_tokens        let what the token endpoint has given be worth nothing
 POST   /devices              {provider, name?, environment?, app?, kind?, count?}: make devices
-POST   /outcomes             {device or service, what, times?, retry_after_s?, since_ms?, delay_s?}
+POST   /outcomes             {device or service, what, times?, retry_after_s?, since_ms?, delay_s?}:
+                             what becomes of requests; "oauth" is the token endpoint
 DELETE /outcomes             forget all scripts
 POST   /go_away              {environment}: GOAWAY on every connection of an APNs host
 GET    /phones               how much each has, and what is visible
@@ -19,6 +20,7 @@ GET    /requests/wait        ?count=&timeout_s=: the same, once there were that 
 GET    /rules                the limits, and the clock
 PATCH  /rules                {skew_s?, apns_streams_max?, ...}: change some
 POST   /reset                forget all but the credentials
+GET    /help                 this
 """
 
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
@@ -27,7 +29,7 @@ import msgspec
 from aiohttp import web
 
 from workers.fakepush.devices import Device, DeviceAsked
-from workers.fakepush.outcomes import Outcome, Service
+from workers.fakepush.outcomes import Outcome, Scripted
 
 if TYPE_CHECKING:
     from workers.fakepush.server import FakePush
@@ -44,7 +46,7 @@ class OutcomeAsked(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """An outcome, and whose: a device's, by its id or its address, or a service's."""
 
     device: str = ""
-    service: Service | None = None
+    service: Scripted | None = None
 
 
 class CredentialsAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,6 +78,7 @@ class Inspect:
         """What aiohttp is to serve."""
         return [
             web.get("/", self._overview),
+            web.get("/help", self._help),
             web.get("/settings.toml", self._toml),
             web.get("/credentials", self._credentials),
             web.post("/credentials", self._new_credentials),
@@ -98,6 +101,9 @@ class Inspect:
 
     async def _overview(self, request: web.Request) -> web.Response:
         return _json({"inspect_url": self._fake.inspect_url, "settings": self._fake.settings()})
+
+    async def _help(self, request: web.Request) -> web.Response:
+        return web.Response(text=__doc__)
 
     async def _toml(self, request: web.Request) -> web.Response:
         return web.Response(text=self._fake.settings_toml(), content_type="application/toml")
@@ -134,7 +140,8 @@ class Inspect:
         if bool(asked.device) == bool(asked.service):
             raise _bad("expected either a device or a service")
         outcome = Outcome(**{field: getattr(asked, field) for field in Outcome.__struct_fields__})
-        service, id = asked.service, ""
+        service: Scripted | None = asked.service
+        id = ""
         if asked.device:
             device = self._device(asked.device)
             service, id = device.provider, device.id

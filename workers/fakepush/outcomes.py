@@ -6,6 +6,8 @@ from typing import Annotated, Final, Literal, get_args
 import msgspec
 
 Service = Literal["fcm", "apns", "webpush"]
+Scripted = Literal["fcm", "apns", "webpush", "oauth"]
+"""What can have a script: the services, and the endpoint that gives FCM's access tokens."""
 
 What = Literal[
     "ok",
@@ -70,14 +72,14 @@ class Scripts:
     """The outcomes that are still to come. A service's own come before those of its devices."""
 
     def __init__(self) -> None:
-        self._queues: dict[tuple[Service, str], deque[Outcome]] = {}
-        self._used: dict[tuple[Service, str], int] = {}
+        self._queues: dict[tuple[Scripted, str], deque[Outcome]] = {}
+        self._used: dict[tuple[Scripted, str], int] = {}
         self._scripted = 0
 
     def __repr__(self) -> str:
         return f"<Scripts {self._scripted}>"
 
-    def add(self, service: Service, device: str, outcome: Outcome) -> None:
+    def add(self, service: Scripted, device: str, outcome: Outcome) -> None:
         """Let this follow what was scripted before; `device` is its id, "" for the service.
 
         What was to last for ever ends here. Raises OverflowError above `SCRIPTED_MAX`.
@@ -98,7 +100,7 @@ class Scripts:
         self._used.clear()
         self._scripted = 0
 
-    def take(self, service: Service, device: str) -> Outcome | None:
+    def take(self, service: Scripted, device: str) -> Outcome | None:
         """The outcome of one more request; None where nobody has said."""
         if not self._queues:
             return None
@@ -108,7 +110,7 @@ class Scripts:
             return outcome if own is None else own
         return outcome
 
-    def _next(self, key: tuple[Service, str]) -> Outcome | None:
+    def _next(self, key: tuple[Scripted, str]) -> Outcome | None:
         queue = self._queues.get(key)
         if queue is None:
             return None

@@ -9,7 +9,7 @@ from workers.fakepush.access_tokens import AccessTokens
 from workers.fakepush.credentials import TOPIC, ApnsKey, ServiceAccount
 from workers.fakepush.devices import Device, DeviceAsked, Devices
 from workers.fakepush.journal import Journal
-from workers.fakepush.outcomes import OK, Outcome, Scripts, Service, What
+from workers.fakepush.outcomes import OK, Outcome, Scripted, Scripts, Service, What
 from workers.fakepush.phones import Phones, Push
 from workers.fakepush.provider_tokens import ProviderTokens
 from workers.fakepush.rules import Rules, WorldClock
@@ -68,7 +68,7 @@ class World:
 
     def script(
         self,
-        target: Device | Service,
+        target: Device | Scripted,
         what: What,
         *,
         times: int = 0,
@@ -80,7 +80,8 @@ class World:
 
         The rest is as in `Outcome`. Raises OverflowError where too much is scripted.
         """
-        service, id = (target.provider, target.id) if isinstance(target, Device) else (target, "")
+        service: Scripted = target.provider if isinstance(target, Device) else target
+        id = target.id if isinstance(target, Device) else ""
         outcome = Outcome(
             what=what,
             times=times,

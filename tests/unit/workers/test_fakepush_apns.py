@@ -119,9 +119,9 @@ async def test_a_background_push_shows_nothing_and_may_clear(
     await client.send(device.address, apns_headers(fake, apns_collapse_id="one"), alert())
     await client.send(device.address, apns_headers(fake, apns_collapse_id="two"), alert())
     headers = apns_headers(fake, apns_push_type="background", apns_priority="5")
-    clear = {"aps": {"content-available": 1}, "act": "clear", "collapse": "one"}
+    clear = {"aps": {"content-available": 1}, "act": "clear", "collapse": "one", "badge": "1"}
     assert (await client.send(device.address, headers, clear)).status == 200
-    assert list(device.phone.visible) == ["two"]
+    assert (list(device.phone.visible), device.phone.badge) == (["two"], 1)
     assert (device.phone.count.value, device.phone.cleared) == (3, 1)
 
 

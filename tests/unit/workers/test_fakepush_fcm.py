@@ -129,6 +129,33 @@ async def test_an_account_that_was_replaced_gets_no_token(
     assert (await exchange(client, fake, assertion(fake)))[0] == 200
 
 
+@pytest.mark.parametrize(
+    ("what", "status", "code"),
+    [
+        ("wrong_credentials", 400, "invalid_grant"),
+        ("busy", 429, "rate_limit_exceeded"),
+        ("unavailable", 503, "temporarily_unavailable"),
+        ("internal_error", 500, "internal_failure"),
+    ],
+)
+async def test_the_token_endpoint_has_a_script_of_its_own(
+    fake: FakePush, client: aiohttp.ClientSession, what: Any, status: int, code: str
+) -> None:
+    fake.world.script("oauth", what, times=1)
+    got, told = await exchange(client, fake, assertion(fake))
+    assert (got, told["error"]) == (status, code)
+    assert (await exchange(client, fake, assertion(fake)))[0] == 200
+
+
+async def test_a_token_may_be_given_and_not_arrive(
+    fake: FakePush, client: aiohttp.ClientSession
+) -> None:
+    fake.world.script("oauth", "drop", times=1)
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await exchange(client, fake, assertion(fake))
+    assert fake.world.access_tokens.issued == 1
+
+
 # Sending.
 
 

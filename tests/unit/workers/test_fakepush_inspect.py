@@ -277,6 +277,11 @@ async def test_its_settings_are_good_for_a_hub(
     assert told["settings"]["fcm"]["credentials_file"] == settings.fcm.credentials_file
 
 
+async def test_it_explains_itself(inspector: Inspector) -> None:
+    told = await inspector.good("GET", "/help")
+    assert "POST   /outcomes" in told
+
+
 async def test_its_temporary_folder_is_gone_at_the_end() -> None:
     async with FakePush() as fake:
         folder = fake.directory

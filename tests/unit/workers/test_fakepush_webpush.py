@@ -276,6 +276,29 @@ def test_what_is_cut_short_is_refused(length: int) -> None:
         open_body(body, rfc_private(), b64decode(RFC_PUBLIC), b64decode(RFC_AUTH))
 
 
+@pytest.mark.parametrize(
+    ("size", "padding", "opened"),
+    [
+        (4_096, b"\2\0\0\0", True),
+        # 6 bytes of text, 1 of padding and 16 of tag.
+        (23, b"\2", True),
+        (22, b"\2", False),
+        (17, b"\2", False),
+        # A record that is not the last one, and none at all.
+        (4_096, b"\1", False),
+        (4_096, b"", False),
+    ],
+)
+def test_it_is_one_record_that_ends_as_it_should(size: int, padding: bytes, opened: bool) -> None:
+    body = seal(b"secret", RFC_PUBLIC, RFC_AUTH, size=size, padding=padding)
+    keys = rfc_private(), b64decode(RFC_PUBLIC), b64decode(RFC_AUTH)
+    if opened:
+        assert open_body(body, *keys) == b"secret"
+    else:
+        with pytest.raises(CannotOpen, match="record"):
+            open_body(body, *keys)
+
+
 def test_another_auth_secret_does_not_open_it() -> None:
     with pytest.raises(CannotOpen):
         open_body(b64decode(RFC_BODY), rfc_private(), b64decode(RFC_PUBLIC), os.urandom(16))
