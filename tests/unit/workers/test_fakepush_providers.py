@@ -42,7 +42,7 @@ def target(device: Device) -> Target:
     told = device.told()
     return Target(
         device.provider,
-        device.kind,  # type: ignore[arg-type]  # one of the three
+        device.kind,
         told["address"],
         p256dh=told["p256dh"],
         auth=told["auth"],
