@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from realtime.brokers.base import Broker, BusMessage, ignore
+from realtime.brokers.base import Broker, BusMessage, ControlReceiver, ignore
 from realtime.cluster.clock import Clock
 from realtime.cluster.lease import new_node_id
 from realtime.cluster.retention import RetentionAfter
@@ -25,7 +25,7 @@ class UpkeepWorker:
     """One worker. The store must be open, and is closed by who opened it; the broker is run here.
 
     `name` and `version` are what `info` shows. `node` is the id of its lease, and new; the broker
-    may need it. `read_epoch` as in `realtime.cluster.lease`.
+    may need it. `read_epoch` as in `realtime.cluster.lease`. `control` hears what hubs say to all.
     """
 
     def __init__(
@@ -39,8 +39,10 @@ class UpkeepWorker:
         version: str,
         node: str | None = None,
         read_epoch: Callable[[], Awaitable[str]] | None = None,
+        control: ControlReceiver = ignore,
     ) -> None:
         self._broker = broker
+        self._control = control
         self._clock = clock
         self._epoch = store.epoch
         self._began = clock.monotonic()
@@ -66,7 +68,7 @@ class UpkeepWorker:
         """
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._broker.run(ignore), name="broker")
+                tasks.create_task(self._broker.run(ignore, control=self._control), name="broker")
                 tasks.create_task(self.upkeep.run(), name="upkeep")
         finally:
             await self.upkeep.depart()

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from realtime.brokers.base import BusMessage
+from realtime.brokers.base import BusMessage, ControlMessage, ControlReceiver, ignore
 from realtime.brokers.memory import MemoryBroker, MemoryBus
 from realtime.cluster import retention, sweeping
 from realtime.cluster.membership import BEAT_S, LEASE_S
@@ -28,7 +28,7 @@ def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 class Scene:
     """One worker, and a bus with a hub's ear on it."""
 
-    def __init__(self) -> None:
+    def __init__(self, control: ControlReceiver = ignore) -> None:
         self.cluster = MemoryCluster()
         self.clock = FakeClock()
         self.clock.seconds = (NOW + DEDUPE_TTL_MS) / 1000 + 60
@@ -45,6 +45,7 @@ class Scene:
             name="worker-1",
             version="1.2.3",
             node="w1",
+            control=control,
         )
 
     @contextlib.asynccontextmanager
@@ -148,3 +149,12 @@ async def test_a_farewell_while_the_store_and_the_bus_hang_is_bounded(
         scene.store.hold("of_node")
         monkeypatch.setattr(scene.broker, "close", hang)
     assert list(scene.cluster.leases) == ["w1"], "survivors will find it dead"
+
+
+async def test_what_hubs_say_to_all_is_heard() -> None:
+    heard: list[ControlMessage] = []
+    scene = Scene(heard.append)
+    async with scene.running():
+        word = ControlMessage("hub", "push_wake")
+        scene.ear.control(word)
+        assert heard == [word]
