@@ -85,6 +85,7 @@ class ServedConnection(asyncio.Protocol):
         self.broken = ""
         self.begun: dict[int, Mapping[str, str]] = {}
         """The headers of streams whose body has not come whole."""
+        self._held: bytearray | None = None
         self._bodies: dict[int, bytearray] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -93,8 +94,7 @@ class ServedConnection(asyncio.Protocol):
         self.server.connections.append(self)
         self.server.changed.set()
         if self.server.greets:
-            self.h2.initiate_connection()
-            self.flush()
+            self.greet()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over."""
@@ -117,9 +117,13 @@ class ServedConnection(asyncio.Protocol):
 
     def flush(self) -> None:
         """Send what there is."""
-        assert self.transport is not None
         if data := self.h2.data_to_send():
-            self.transport.write(data)
+            self._write(data)
+
+    def greet(self) -> None:
+        """Say how much is taken at once."""
+        self.h2.initiate_connection()
+        self.flush()
 
     def allow(self, streams_max: int) -> None:
         """Take so many streams at once from now on."""
@@ -138,14 +142,35 @@ class ServedConnection(asyncio.Protocol):
         frame = GoAwayFrame(0)
         frame.last_stream_id = last
         frame.additional_data = b'{"reason":"Shutdown"}'
-        assert self.transport is not None
         self.flush()
-        self.transport.write(frame.serialize())
+        self._write(frame.serialize())
+
+    def break_protocol(self) -> None:
+        """Send a PING of one byte."""
+        self.flush()
+        self._write(b"\x00\x00\x01\x06\x00\x00\x00\x00\x00x")
+
+    @contextmanager
+    def in_one_piece(self) -> Iterator[None]:
+        """Send at once, at the end, what is sent meanwhile."""
+        self._held = bytearray()
+        try:
+            yield
+        finally:
+            held, self._held = bytes(self._held), None
+            self._write(held)
 
     def abort(self) -> None:
         """Be gone."""
         assert self.transport is not None
         self.transport.abort()
+
+    def _write(self, data: bytes) -> None:
+        assert self.transport is not None
+        if self._held is None:
+            self.transport.write(data)
+        else:
+            self._held += data
 
     def _take(self, event: events.Event) -> None:
         match event:

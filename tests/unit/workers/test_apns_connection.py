@@ -108,6 +108,22 @@ async def test_after_a_goaway_what_was_taken_is_answered_and_the_rest_is_sent_an
     assert len(server.connections) == 2
 
 
+async def test_servers_that_go_one_after_the_other_cost_no_patience(world: ApnsWorld) -> None:
+    """Each has taken something, so there is nothing wrong with the service."""
+    server = world.production
+    async with world.provider() as provider, asyncio.TaskGroup() as tasks:
+        with server.keeping() as kept:
+            sending = Sending(provider, range(4), tasks)
+            for seen, last in ((4, 0), (7, 4), (9, 7)):
+                await server.until(partial(has, kept, seen))
+                kept[last].served.goaway(kept[last].stream)
+            await server.until(lambda: len(kept) == 10)
+            for asked in (kept[0], kept[4], kept[7], kept[9]):
+                asked.answer()
+            assert await sending.outcomes() == [DELIVERED] * 4
+    assert len(server.connections) == 4
+
+
 async def test_pushes_that_waited_for_a_stream_go_to_the_next_connection(world: ApnsWorld) -> None:
     server = world.production
     server.streams_max = 1
@@ -254,11 +270,17 @@ async def test_an_answer_before_the_push_was_heard_counts(world: ApnsWorld) -> N
 
 
 async def test_a_connection_that_has_carried_its_share_is_replaced(world: ApnsWorld) -> None:
+    server = world.production
     limits = ConnectionLimits(streams_max=10)
     async with world.provider(limits=limits) as provider, asyncio.TaskGroup() as tasks:
-        sending = Sending(provider, range(35), tasks)
-        assert await sending.outcomes() == [DELIVERED] * 35
-    assert len(world.production.connections) == 4
+        with server.keeping() as kept:
+            sending = Sending(provider, range(35), tasks)
+            # Nothing has been answered yet: it is no fault of the service.
+            await server.until(lambda: len(kept) == 35)
+            for asked in kept:
+                asked.answer()
+            assert await sending.outcomes() == [DELIVERED] * 35
+    assert len(server.connections) == 4
 
 
 async def test_closing_gives_up_what_is_under_way_at_once(world: ApnsWorld) -> None:

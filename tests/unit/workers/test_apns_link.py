@@ -57,7 +57,13 @@ async def test_a_service_that_is_out_of_order_is_asked_on_new_connections_and_ev
         world.clock.advance(1.5)
         for _ in range(3):
             assert await provider.send(target(), NOTICE) == DELIVERED
-    assert len(server.connections) == 5
+        assert len(server.connections) == 5
+        # Should it happen again, the waits begin anew.
+        server.answer = lambda asked: asked.answer(503, "ServiceUnavailable")
+        for _ in range(3):
+            assert await provider.send(target(), NOTICE) == refused
+        outcome = await provider.send(target(), NOTICE)
+        assert outcome == Later("the service is out of order", 0.75)
 
 
 async def test_what_is_open_beside_a_503_is_still_answered(world: ApnsWorld) -> None:
@@ -124,8 +130,7 @@ async def test_a_server_that_does_not_greet_is_not_waited_for(world: ApnsWorld) 
 
 async def test_a_server_that_breaks_the_protocol_is_left(world: ApnsWorld) -> None:
     def answer(asked: Asked) -> None:
-        assert asked.served.transport is not None
-        asked.served.transport.write(b"\x00\x00\x01\x06\x00\x00\x00\x00\x00x")
+        asked.served.break_protocol()
 
     server = world.production
     server.answer = answer
@@ -135,3 +140,31 @@ async def test_a_server_that_breaks_the_protocol_is_left(world: ApnsWorld) -> No
         await server.until(server.connections[0].lost.is_set)
         server.answer = lambda asked: asked.answer()
         assert await provider.send(target(), NOTICE) == DELIVERED
+
+
+async def test_an_answer_before_a_server_broke_the_protocol_counts(world: ApnsWorld) -> None:
+    server = world.production
+    async with world.provider() as provider, asyncio.TaskGroup() as tasks:
+        with server.keeping() as kept:
+            sending = Sending(provider, range(2), tasks)
+            await server.until(lambda: len(kept) == 2)
+            with kept[0].served.in_one_piece():
+                kept[0].answer()
+                kept[0].served.goaway(kept[1].stream)
+                kept[0].served.break_protocol()
+            first, second = await sending.outcomes()
+    assert first == DELIVERED
+    assert isinstance(second, Later)
+
+
+async def test_a_connection_that_comes_after_the_end_is_not_kept(world: ApnsWorld) -> None:
+    server = world.production
+    server.greets = False
+    async with world.provider() as provider, asyncio.TaskGroup() as tasks:
+        sending = Sending(provider, [1], tasks)
+        await server.until(lambda: len(server.connections) == 1)
+        await provider.close()
+        assert await sending.outcomes() == [Later("closed")]
+        server.connections[0].greet()
+        await server.until(server.connections[0].lost.is_set)
+    assert server.asked == []

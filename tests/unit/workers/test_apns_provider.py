@@ -153,6 +153,18 @@ async def test_an_expired_token_is_renewed_once_for_everybody(world: ApnsWorld) 
     assert len(tokens) == 2
 
 
+async def test_a_token_that_was_good_may_expire_again_soon(world: ApnsWorld) -> None:
+    def answer(asked: Asked) -> None:
+        """Each token is good for one push."""
+        used = sum(each.token == asked.token for each in world.production.asked)
+        asked.answer(*(() if used == 1 else (403, "ExpiredProviderToken")))
+
+    world.production.answer = answer
+    async with world.provider() as provider:
+        for _ in range(4):
+            assert await provider.send(target(), NOTICE) == Delivered(NOTICE.id)
+
+
 @pytest.mark.parametrize(
     "reason", ["ExpiredProviderToken", "InvalidProviderToken", "MissingProviderToken"]
 )

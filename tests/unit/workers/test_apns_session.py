@@ -188,3 +188,13 @@ def test_a_session_tells_how_it_is_and_nothing_of_what_it_carries() -> None:
     assert repr(pair.session) == "<Session new open=0 queued=1>"
     pair.exchange()
     assert repr(pair.session) == "<Session ready open=1 queued=0>"
+
+
+def test_the_token_is_packed_once_and_addresses_are_not_remembered() -> None:
+    pair = Pair()
+    for place in range(3):
+        pair.session.submit({**HEADERS, ":path": f"/3/device/{place}", "apns-id": "id"}, b"")
+    pair.exchange()
+    names = [name for name, _ in pair.server.decoder.header_table.dynamic_entries]
+    assert names.count(b"authorization") == 1
+    assert not {b":path", b"apns-id"} & set(names)
