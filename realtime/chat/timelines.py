@@ -25,7 +25,11 @@ from realtime.chat.places import (
 )
 from realtime.chat.ports import ChatStore, Clock
 from realtime.rows import POSTS, TIMELINE, PostRow
-from realtime.stores.base import SPANS_MAX, Span
+from realtime.stores.base import Span
+
+SPOTS_MAX: Final = 512
+"""Feeds and single posts that one read of a page looks at. A store takes more of them at once, but
+the time that it takes grows with them."""
 
 WAITING_MAX: Final = 1_000
 """Posts of all feeds that may wait to be copied before pages do without copies."""
@@ -71,7 +75,7 @@ class Timelines:
     ) -> Slice:
         """At most `wanted` posts, made at `since_ms` or later, with places before that one.
 
-        Two reads, or fewer. `wanted` is at most half of SPANS_MAX. Raises StoreError.
+        Two reads, or fewer. `wanted` is at most half of SPOTS_MAX. Raises StoreError.
         """
         if not follows.feeds:
             return Slice(())
@@ -79,12 +83,12 @@ class Timelines:
         bottom = first_at(namespace, since_ms) if since_ms > 0 else begin_of(namespace)
         before = before or end_of(namespace)
         copies = _Copies(bottom, used=False)
-        if self._has_copies(follows, before, SPANS_MAX - wanted):
+        if self._has_copies(follows, before, SPOTS_MAX - wanted):
             copies = await self._copies(follows, bottom, before, wanted)
         merging = [(NEVER, feed) for feed in follows.feeds]
         if copies.used:
             merging = _uncovered(follows, copies.low)
-        room = SPANS_MAX - len(copies.posts)
+        room = SPOTS_MAX - len(copies.posts)
         if copies.used and len(merging) > room:
             # Down to where no more feeds have to be merged than one read can.
             covered_from, _ = merging[room]
@@ -131,7 +135,7 @@ class Timelines:
             return _Copies(newest[-1][0], newest, stale)
         if len(found) < limit:
             return _Copies(bottom, newest, stale)
-        if len(follows.feeds) <= SPANS_MAX:
+        if len(follows.feeds) <= SPOTS_MAX:
             # Too much else is in between. The feeds have everything, and that is one read too.
             return _Copies(bottom, stale=stale, used=False)
         return _Copies(found[-1].place, newest, stale)
@@ -141,10 +145,10 @@ class Timelines:
     ) -> tuple[Sequence[PostRow], str]:
         """The newest posts of the spans, and from which place on none is missing."""
         rows: dict[str, PostRow] = {}
-        for start in range(0, len(spans), SPANS_MAX):
+        for start in range(0, len(spans), SPOTS_MAX):
             found = await self._store.find(
                 POSTS,
-                *spans[start : start + SPANS_MAX],
+                *spans[start : start + SPOTS_MAX],
                 by=("channel", "place"),
                 limit=limit,
                 backwards=True,

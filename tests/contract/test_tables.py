@@ -133,6 +133,11 @@ async def test_as_many_keys_are_asked_for_as_may_be(store: TabledStore) -> None:
         await store.get(USERS, [*keys, ("one more",)])
 
 
+def test_what_one_call_has_read_one_call_can_change() -> None:
+    """Those who change what they have read rely on it."""
+    assert SPANS_MAX <= WRITES_MAX
+
+
 @pytest.mark.parametrize("key", [(), ("a",), ("a", "b", "c")])
 async def test_a_key_has_all_of_its_parts(store: TabledStore, key: Key) -> None:
     with pytest.raises(ValueError, match="a key has"):

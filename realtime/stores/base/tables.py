@@ -10,12 +10,13 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 
-SPANS_MAX: Final = 512
-"""The most spans that one `find` may look through, and keys that one `get` may ask for: 500, as for
-`LogStore.missed`, and a few beside them."""
+SPANS_MAX: Final = 1_000
+"""The most spans that one `find` may look through, and keys that one `get` may ask for: as many as
+one `write` may name, so that what was read by one call can be changed by one."""
 
 WRITES_MAX: Final = 1_000
-"""The most writes of one `write`."""
+"""The most writes of one `write`. On SQLite they take 20 ms of the writer, in which appends wait;
+twice as many at once would take twice as long."""
 
 Row = TypeVar("Row", bound=msgspec.Struct)
 Value = str | int | bytes

@@ -13,6 +13,9 @@ from realtime.stores.mongo.pace import either
 _CURSOR_ROWS: Final = 1_000
 """Documents of one answer of the server; more come by and by, so that none is huge."""
 
+_BRANCHES_MAX: Final = 500
+"""Spans of one query; more are as many queries at a time as it takes."""
+
 
 async def get(database: Database, table: Table[Row], keys: Sequence[Key]) -> Sequence[Row]:
     """The rows with these keys. Raises PyMongoError; ValueError, TypeError for other keys."""
@@ -64,7 +67,7 @@ async def find(
     if equal and not by:
         answers = await over(branches, lambda branch: query([branch]))
     else:
-        answers = await database.pace.ask(branches, query, most=SPANS_MAX)
+        answers = await database.pace.ask(branches, query, most=_BRANCHES_MAX)
     if len(answers) == 1:
         return [layout.row(document) for document in answers[0]]
     return _merged(layout, answers, order, backwards=backwards)[:limit]

@@ -9,7 +9,7 @@ from realtime.stores.base import SPANS_MAX, Key, Row, Span, Table, Value
 from realtime.stores.sqlite import layout
 from realtime.stores.sqlite.layout import Layout, quoted
 
-_SHAPES: Final = (1, 10, 100, SPANS_MAX)
+_SHAPES: Final = (1, 10, 100, 512, SPANS_MAX)
 
 _MANY_SPANS: Final = 10
 """Spans from which on it pays to look at a few rows of each first, where they are merged."""
