@@ -23,8 +23,9 @@ from realtime.chat.parameters import Parameters
 from realtime.chat.retention import check_retention
 from realtime.errors import CommandRefused
 from realtime.model import EVERYTHING, Entry, NewEntry, Retention
-from realtime.rows import ChannelRow
+from realtime.rows import CHANNELS, ChannelRow
 from realtime.settings.durations import Duration
+from realtime.stores.base import Write
 from tests.support.chat import ROOM
 from tests.support.chat_rooms import Rooms, rooms_of, why
 
@@ -216,3 +217,14 @@ async def test_the_row_says_at_once_where_the_log_begins() -> None:
         await set_to(rooms, channel, history_size=None)
         row = await rooms.channel(channel)
         assert (row.hidden, row.hidden_n, row.keeps_less) == (4, 3, 0)
+
+
+@pytest.mark.parametrize(("size", "stays"), [(3, False), (4, True)])
+async def test_no_preview_of_what_is_hidden_is_kept(size: int, stays: bool) -> None:
+    async with rooms_of() as rooms:
+        channel = await make(rooms)
+        await say(rooms, channel, 5)
+        last = {"last": b'{"offset":4}', "last_offset": 4}
+        await rooms.parts.store.write([Write(CHANNELS, (channel,), set=last)])
+        await set_to(rooms, channel, history_size=size)
+        assert bool((await rooms.channel(channel)).last) is stays
