@@ -25,7 +25,7 @@ from realtime.errors import CommandRefused
 from realtime.model import EVERYTHING, Entry, NewEntry, Retention
 from realtime.rows import CHANNELS, ChannelRow
 from realtime.settings.durations import Duration
-from realtime.stores.base import Write
+from realtime.stores.base import Value, Write
 from tests.support.chat import ROOM
 from tests.support.chat_rooms import Rooms, rooms_of, why
 
@@ -224,7 +224,7 @@ async def test_no_preview_of_what_is_hidden_is_kept(size: int, stays: bool) -> N
     async with rooms_of() as rooms:
         channel = await make(rooms)
         await say(rooms, channel, 5)
-        last = {"last": b'{"offset":4}', "last_offset": 4}
+        last: dict[str, Value] = {"last": b'{"offset":4}', "last_offset": 4}
         await rooms.parts.store.write([Write(CHANNELS, (channel,), set=last)])
         await set_to(rooms, channel, history_size=size)
         assert bool((await rooms.channel(channel)).last) is stays
