@@ -8,8 +8,9 @@ import msgspec
 from realtime.chat.calls.messages import MessageView, Reaction
 from realtime.model import Entry
 
-_USER: Final = "u:"
-_decode_mentions: Final = msgspec.json.Decoder(tuple[str, ...]).decode
+# Read by push as well, and part of the view all the same.
+from realtime.naming import mentions_of as mentions_of
+from realtime.naming import user_of as user_of
 
 
 class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -26,22 +27,6 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
 
 _NOTHING: Final = Summary()
 _decode_summary: Final = msgspec.json.Decoder(Summary).decode
-
-
-def user_of(entry: Entry) -> str:
-    """The user who made an entry; "" for a guest, an API key, and who has been erased."""
-    return entry.sender.removeprefix(_USER) if entry.sender.startswith(_USER) else ""
-
-
-def mentions_of(entry: Entry) -> tuple[str, ...]:
-    """Whom a message mentions now. Nobody, where what its tag says is not ours."""
-    text = (entry.tags or {}).get("mentions")
-    if not text or entry.deleted_at or entry.stub:
-        return ()
-    try:
-        return _decode_mentions(text)
-    except msgspec.DecodeError:
-        return ()
 
 
 def is_in_channel(entry: Entry) -> bool:
