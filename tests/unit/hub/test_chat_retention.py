@@ -7,6 +7,9 @@ import msgspec
 import pytest
 
 from realtime.errors import StoreUnavailable
+from realtime.model import EVERYTHING
+from realtime.rows import CHANNELS
+from realtime.stores.base import Value, Write
 from tests.support.chat_hub import ChatNode, chat_node, two_chat_nodes
 from tests.support.hub import settled, until
 from tests.support.peer import Peer, offsets
@@ -119,3 +122,18 @@ async def test_a_read_that_was_begun_before_is_no_answer_to_who_asks_after() -> 
             hold.release()
         assert before.result() in ([1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 6])
         assert after.result() == [5, 6]
+
+
+async def test_a_hub_that_sweeps_takes_what_rooms_are_set_to_hide() -> None:
+    async with chat_node() as chat:
+        await chat.say(1, 2, 3)
+        await chat.say(1, 2, 3, channel="room:2")
+        store = chat.memberships.retentions._store
+        row: dict[str, Value] = {"keeps_less": 1, "settings": b'{"history_size":1}'}
+        await store.write([Write(CHANNELS, ("room:1",), set=row)])
+        assert await chat.node.hub._retention.sweep() == 2
+        left = [
+            await store.read(name, limit=9, retention=EVERYTHING, now_ms=0)
+            for name in ("room:1", "room:2")
+        ]
+        assert [len(page.entries) for page in left] == [1, 3]
