@@ -38,7 +38,7 @@ INTERVAL_S: Final = 1.0
 """The least time between two looks through the subscribers of a channel, and between two extra
 pings of a connection, in seconds."""
 
-EMULATED_INTERVAL_S: Final = 3.0
+EMULATED_INTERVAL_S: Final = 2.0
 """The same between two pings of a client that answers by a request of its own (protocol 7)."""
 
 _USERS: Final = "u:"

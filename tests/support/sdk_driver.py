@@ -57,6 +57,11 @@ class SdkDriver:
     def __repr__(self) -> str:
         return f"<SdkDriver pid={self._process.pid} of {len(self._heard)} clients>"
 
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
     def attach(self, heard: Heard) -> int:
         """A number for a new client; `heard` is called in another thread with each of its lines,
         and with None when the process has ended."""
@@ -133,6 +138,11 @@ class DrivenSdk(SdkClient):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._number} of {self._driver!r}>"
+
+    @property
+    def pid(self) -> int:
+        """Of the process that it runs in."""
+        return self._driver.pid
 
     async def opened(self, **options: Any) -> None:
         """Make the client in the driver."""

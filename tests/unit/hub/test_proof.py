@@ -279,7 +279,7 @@ async def test_a_client_that_answers_in_requests_is_asked_less_often(chat: ChatN
         await chat.say("hello", channel="loud:1")
         await tick(chat)
         answer(peer)
-    assert pings(peer) == 2
+    assert pings(peer) == 3
     assert chat.chat.seen[0] == ("alice", peer.id, "loud:1", 3)
 
 
