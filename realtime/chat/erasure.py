@@ -20,6 +20,8 @@ from realtime.chat.traces import cleared, without
 from realtime.chat.walking import LawStore, channels_with, distinct, rows, sent_by
 from realtime.errors import StoreUnavailable
 from realtime.model import EVERYTHING, Entry
+from realtime.push.removing import remove_all
+from realtime.push.rows import DEAD, DEVICES, JOBS, TRAIL
 from realtime.rows import (
     ANSWERS,
     AUDIT,
@@ -111,6 +113,7 @@ class Eraser:
             self._moderation,
             self._relations,
             self._memberships,
+            self._push,
             self._profile,
         )
 
@@ -323,6 +326,28 @@ class Eraser:
         async for page in rows(self._store, MEMBERS, (erasing.user,), by):
             await self._remove(MEMBERS, page, erasing.report)
             await save()
+
+    async def _push(self, erasing: Erasing, save: Save) -> None:
+        """After the memberships: nobody who is in no channel is told of anything any more."""
+        user, store, report = erasing.user, self._store, erasing.report
+        tables: tuple[tuple[Table[Any], tuple[str, ...]], ...] = (
+            (DEVICES, ()),
+            (JOBS, ()),
+            (DEAD, ("user", "place")),
+            (TRAIL, ()),
+        )
+        # What the user has set for all devices is a row of theirs, but no device.
+        own = len(await store.get(DEVICES, [(user, "")]))
+        for table, by in tables:
+            removed = await remove_all(store, table, Span((user,)), by=by)
+            if removed:
+                report.count(table, removed)
+            if table is DEVICES:
+                report.devices += removed - own
+            elif table is JOBS:
+                report.jobs += removed
+            elif table is DEAD:
+                report.dead_letters += removed
 
     async def _profile(self, erasing: Erasing, save: Save) -> None:
         user = erasing.user

@@ -2,15 +2,20 @@
 
 One line is one thing, with its `type`. What others have said of the user, or to the user, is
 theirs; that the user was mentioned or reported, where and when, is told.
+
+A device is told without its address and keys. They are no use to the user, whose device has them,
+but to whoever gets hold of the file, as admins may who make one: it is enough to know them, and
+somebody else's key, to tell a device things. `digest` says of an address whether it is the one.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from realtime.chat.walking import LawStore, channels_with, distinct, rows, sent_by
 from realtime.model import Entry
+from realtime.push.rows import DEAD, DEVICES, JOBS, TRAIL
 from realtime.rows import (
     AUDIT,
     BLOCKS,
@@ -33,6 +38,11 @@ async def export_user(store: LawStore, user: str, *, now_ms: int) -> AsyncIterat
     yield _line("export", {"format": FORMAT, "user": user, "at": now_ms})
     for profile in await store.get(USERS, [(user,)]):
         yield _line("user", _shown(profile))
+    for wishes in await store.get(DEVICES, [(user, "")]):
+        yield _line("push_settings", _shown(wishes))
+    async for devices in rows(store, DEVICES, (user,)):
+        for device in devices:
+            yield _line("push_device", _without_secrets(device))
     async for memberships in rows(store, MEMBERS, (user,), ("user", "channel")):
         for member in memberships:
             yield _line("membership", _shown(member))
@@ -49,8 +59,11 @@ async def export_user(store: LawStore, user: str, *, now_ms: int) -> AsyncIterat
         ("reported", REPORTS, (user,), ("about", "place"), ""),
         ("act", AUDIT, (user,), ("by", "place"), ""),
         ("acted_upon", AUDIT, (user,), ("target", "place"), ""),
+        ("push_job", JOBS, (user,), (), ""),
+        ("push_dead", DEAD, (user,), ("user", "place"), ""),
+        ("push_trail", TRAIL, (user,), (), ""),
     ):
-        show = _about if type_ == "reported" else _shown
+        show = _SHOWN.get(type_, _shown)
         async for found in _all(store, table, equal, by, after):
             yield _line(type_, show(found))
 
@@ -60,7 +73,7 @@ async def _all(
 ) -> AsyncIterator[msgspec.Struct]:
     """Rows one by one; where a channel has many of them, channel by channel."""
     order = by or table.key
-    if order[len(equal)] == "channel":
+    if "channel" in order[len(equal) : -1]:
         async for channel in distinct(store, table, equal, by):
             async for page in rows(store, table, (*equal, channel), by, after=-1):
                 for row in page:
@@ -82,12 +95,25 @@ def _shown(row: msgspec.Struct) -> dict[str, Any]:
     return shown
 
 
+def _without_secrets(row: msgspec.Struct) -> dict[str, Any]:
+    """A device, or a job, without what nobody else is to know, nor the user needs to."""
+    secret = ("address", "p256dh", "auth", "lease")
+    return {key: value for key, value in _shown(row).items() if key not in secret}
+
+
 def _about(row: msgspec.Struct) -> dict[str, Any]:
     """A report without who made it."""
     shown = _shown(row)
     return {
         key: shown[key] for key in ("channel", "offset", "reason", "at", "state") if key in shown
     }
+
+
+_SHOWN: Final[Mapping[str, Callable[[msgspec.Struct], dict[str, Any]]]] = {
+    "reported": _about,
+    "push_job": _without_secrets,
+}
+"""How some types are shown; all others as they are."""
 
 
 def _entry(entry: Entry) -> dict[str, Any]:

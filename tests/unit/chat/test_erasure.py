@@ -14,6 +14,7 @@ from realtime.chat.export import export_user
 from realtime.chat.law import Law
 from realtime.errors import CommandRefused, StoreUnavailable
 from realtime.model import ClientInfo, NewEntry, Retention, Revocation
+from realtime.push.rows import DEAD, DEVICES, JOBS, TRAIL
 from realtime.rows import (
     ANSWERS,
     AUDIT,
@@ -31,12 +32,13 @@ from realtime.rows import (
     TIMELINE,
     USERS,
 )
-from realtime.stores.base import Span, Write
+from realtime.stores.base import Span, Table, Write
 from realtime.stores.sqlite import SQLiteStore
 from tests.support.chat import caller, chat_parts
 
 USER = "ada-who-is-planted"
 TEXT = "a text that is planted"
+ADDRESS = "an-address-that-is-planted"
 ALL = Retention(-1, 0)
 
 
@@ -122,6 +124,17 @@ async def plant(store: SQLiteStore) -> None:
             Write(TIMELINE, (USER, "p2"), set={"channel": "feed:b", "offset": 1}),
             Write(ANSWERS, (USER, "c1"), set={"answer": b"{}"}),
             Write(HERE, (USER, "node"), set={}),
+            Write(DEVICES, (USER, ""), set={"level": "mentions", "quiet": b'{"zone":"UTC"}'}),
+            Write(DEVICES, (USER, "phone"), set={"address": ADDRESS, "locale": "de"}),
+            Write(DEVICES, (USER, "browser"), set={"address": ADDRESS, "auth": ADDRESS}),
+            Write(DEVICES, ("bob", "phone"), set={"address": "bob's"}),
+            Write(JOBS, (USER, "chat:one"), set={"state": "due", "offset": 3, "lease": "mine"}),
+            Write(JOBS, ("bob", "chat:one"), set={"state": "due", "offset": 2}),
+            Write(DEAD, ("d1",), set={"user": USER, "device": "phone", "why": "BadTopic"}),
+            Write(DEAD, ("d2",), set={"user": "bob"}),
+            Write(TRAIL, (USER, "chat:one", 3, ""), set={"reason": "waiting"}),
+            Write(TRAIL, (USER, "chat:one", 3, "phone"), set={"reason": "refused"}),
+            Write(TRAIL, ("bob", "chat:one", 2, ""), set={"reason": "read"}),
         ]
     )
 
@@ -191,7 +204,7 @@ def traces(path: Path) -> Sequence[str]:
     return [
         file.name
         for file in path.parent.iterdir()
-        for planted in (USER, TEXT)
+        for planted in (USER, TEXT, ADDRESS)
         if planted.encode() in file.read_bytes()
     ]
 
@@ -208,6 +221,9 @@ async def test_nothing_is_left_of_a_user_and_everything_of_the_others(path: Path
     assert erasing.report.entries == {"message": 4, "edit": 1, "reaction": 1}
     assert erasing.report.traces == 4
     assert erasing.report.revocations == 1
+    report = erasing.report
+    assert (report.devices, report.jobs, report.dead_letters) == (2, 1, 1)
+    assert [report.rows[table.name] for table in (DEVICES, JOBS, DEAD, TRAIL)] == [3, 1, 1, 2]
     assert work.forgotten == {"chat:one", "feed:b", "feed:h", "room:plain"}
     assert work.recounted == {("chat:one", 3), ("chat:one", 4)}
     page = await store.read("chat:one", limit=100, retention=ALL, now_ms=0)
@@ -226,6 +242,9 @@ async def test_nothing_is_left_of_a_user_and_everything_of_the_others(path: Path
     assert (bob.role, bob.invited_by) == ("member", "")
     assert [row.place for row in await store.find(POSTS, Span(), limit=9)] == ["p2"]
     assert [row.blocked for row in await store.find(BLOCKS, Span(), limit=9)] == ["bob"]
+    tables: tuple[Table[Any], ...] = (DEVICES, JOBS, DEAD, TRAIL)
+    for table in tables:
+        assert [row.user for row in await store.find(table, Span(), limit=9)] == ["bob"]
     (feed,) = (await store.read("feed:b", limit=9, retention=ALL, now_ms=0)).entries
     assert json.loads(feed.data) == {"post": "mine"}
     await store.close()
@@ -276,11 +295,26 @@ async def test_an_export_has_everything_of_the_user_and_nothing_of_who_reported_
         "reported": 1,
         "act": 1,
         "acted_upon": 1,
+        "push_settings": 1,
+        "push_device": 2,
+        "push_job": 1,
+        "push_dead": 1,
+        "push_trail": 2,
     }
     entries = [line for line in lines if line["type"] == "entry"]
     assert {line["channel"] for line in entries} == {"chat:one", "room:plain", "feed:h"}
     assert entries[0]["data"] == {"text": TEXT}
     assert "bob" not in json.dumps(next(line for line in lines if line["type"] == "reported"))
+    assert next(line for line in lines if line["type"] == "push_settings") == {
+        "type": "push_settings",
+        "user": USER,
+        "level": "mentions",
+        "quiet": {"zone": "UTC"},
+    }
+    devices = [line for line in lines if line["type"] == "push_device"]
+    assert devices[1] == {"type": "push_device", "user": USER, "device": "phone", "locale": "de"}
+    assert ADDRESS not in json.dumps(lines)
+    assert "lease" not in next(line for line in lines if line["type"] == "push_job")
     await store.close()
 
 
