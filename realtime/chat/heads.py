@@ -25,8 +25,9 @@ from realtime.chat.ports import ChatStore
 from realtime.chat.previews import Preview, preview_of
 from realtime.chat.views import user_of
 from realtime.cluster.outage import Outage
-from realtime.errors import StoreError
+from realtime.errors import CommandRefused, StoreError
 from realtime.model import EVERYTHING, Entry
+from realtime.push.jobs import clear_due
 from realtime.rows import CHANNELS, MEMBERS
 from realtime.stores.base import WRITES_MAX, Value, Write
 
@@ -64,6 +65,7 @@ class Heads:
 
     def __init__(self, around: Around) -> None:
         self._store = around.store
+        self._stage = around.stage
         self._clock = around.clock
         # What was noted since the last round, and what the last round has left to ripen.
         self._noted: dict[str, _Note] = {}
@@ -179,26 +181,37 @@ class Heads:
         now_ms = self._clock.wall_ms()
         sent = list(self._sent.items())
         for page in _pages(sent):
-            await self._write(
-                [
-                    Write(
-                        MEMBERS,
-                        key,
-                        highest={
-                            "delivered": offset,
-                            "delivered_n": n,
-                            "read": offset,
-                            "read_n": n,
-                            "changed_at": now_ms,
-                        },
-                        present=True,
-                    )
-                    for key, (offset, n) in page
-                ]
-            )
+            writes = [
+                Write(
+                    MEMBERS,
+                    key,
+                    highest={
+                        "delivered": offset,
+                        "delivered_n": n,
+                        "read": offset,
+                        "read_n": n,
+                        "changed_at": now_ms,
+                    },
+                    present=True,
+                )
+                for key, (offset, n) in page
+            ]
+            # Who answers on one device has read what the others show.
+            writes += [
+                clear_due(user, channel, offset, now_ms)
+                for (channel, user), (offset, _) in page
+                if self._pushes(channel)
+            ]
+            await self._write(writes)
             for key, place in page:
                 if self._sent.get(key) == place:
                     del self._sent[key]
+
+    def _pushes(self, channel: str) -> bool:
+        try:
+            return bool(self._stage.options(channel).push)
+        except CommandRefused:
+            return False  # of a namespace that is no more
 
     async def _write_heads(self, notes: dict[str, _Note]) -> None:
         now_ms = self._clock.wall_ms()
@@ -270,5 +283,6 @@ def _head_writes(channel: str, note: _Note, now_ms: int) -> list[Write]:
 
 
 def _pages(items: list[_Item]) -> Iterable[list[_Item]]:
+    """As many as go into one call, with two writes for each."""
     half = WRITES_MAX // 2
     return (items[start : start + half] for start in range(0, len(items), half))

@@ -7,7 +7,7 @@ the store sees to, and never beyond the end of the log, which is looked up here.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -22,8 +22,9 @@ from realtime.chat.ports import ChatStore, Clock
 from realtime.chat.receipts import Receipts
 from realtime.errors import INTERNAL, CommandRefused, StoreError
 from realtime.model import EVERYTHING
+from realtime.push.jobs import cancel, clear_due
 from realtime.rows import CHANNELS, MEMBERS
-from realtime.stores.base import Value, Write
+from realtime.stores.base import WRITES_MAX, Value, Write
 
 logger = logging.getLogger(__name__)
 
@@ -58,12 +59,16 @@ def nobody(caller: Caller, marker: Marker) -> str:
 class _Move:
     """A marker that is to be moved to `offset` (0: the end), and who waits for it.
 
-    `by` is the device, or the connection, that has seen what is there, where push has to know.
+    `pushes`: the channel is one with push, which has to know. `by` is then the device, or the
+    connection, that has seen what is there.
     """
 
-    __slots__ = ("by", "channel", "done", "marker", "offset", "user")
+    __slots__ = ("by", "channel", "done", "marker", "offset", "pushes", "user")
 
-    def __init__(self, channel: str, user: str, marker: Marker, offset: int, by: str) -> None:
+    def __init__(
+        self, channel: str, user: str, marker: Marker, offset: int, *, pushes: bool, by: str
+    ) -> None:
+        self.pushes = pushes
         self.by = by
         self.channel = channel
         self.user = user
@@ -123,8 +128,9 @@ class Markers:
         await self._doorkeeper.admit(caller, channel, "member")
         if len(self._waiting) >= WAITING_MAX:
             raise CommandRefused(INTERNAL)
-        by = self._seer(caller, marker) if self._stage.options(channel).push else ""
-        move = _Move(channel, caller.user, marker, offset or 0, by)
+        pushes = bool(self._stage.options(channel).push)
+        by = self._seer(caller, marker) if pushes else ""
+        move = _Move(channel, caller.user, marker, offset or 0, pushes=pushes, by=by)
         self._waiting.append(move)
         self._wanted.set()
         async with asyncio.timeout(ANSWER_S):
@@ -151,7 +157,8 @@ class Markers:
                 places = await _Places(self._store).of(
                     {(move.channel, move.offset) for move in group}
                 )
-                await self._store.write(_writes(group, places, self._clock))
+                for writes in _calls(_moves(group, places, self._clock)):
+                    await self._store.write(writes)
         except (StoreError, TimeoutError) as error:
             _refuse(group, error)
         except BaseException as error:  # the boundary of one group: nobody waits for ever
@@ -222,15 +229,28 @@ class _Places:
         return _Place(floor.offset, floor.n)
 
 
-def _writes(
+class _Moved(msgspec.Struct, gc=False):
+    """What is written of one member, whatever they asked for in this group.
+
+    `told`: up to where push has nothing more to tell.
+    """
+
+    set: dict[str, Value]
+    highest: dict[str, int]
+    told: int = 0
+
+
+def _moves(
     group: Sequence[_Move], places: Mapping[tuple[str, int], _Place], clock: Clock
-) -> list[Write]:
-    """One write for each member, whatever they asked for in this group."""
+) -> Iterator[list[Write]]:
+    """The writes of each member: the row first."""
     now_ms = clock.wall_ms()
-    moved: dict[tuple[str, str], tuple[dict[str, Value], dict[str, int]]] = {}
+    moved: dict[tuple[str, str], _Moved] = {}
+    reads: dict[tuple[str, str], int] = {}
     for move in group:
-        place = places[move.channel, move.offset]
-        fields, highest = moved.setdefault((move.channel, move.user), ({}, {"changed_at": now_ms}))
+        place, key = places[move.channel, move.offset], (move.channel, move.user)
+        member = moved.setdefault(key, _Moved({}, {"changed_at": now_ms}))
+        fields, highest = member.set, member.highest
         if move.marker == "unread":
             # The end of an empty log is 0, which would say that it is not marked.
             fields["unread"] = max(place.offset, 1)
@@ -241,13 +261,33 @@ def _writes(
             highest[f"{name}_n"] = max(place.n, highest.get(f"{name}_n", 0))
         if move.marker == "read":
             fields["unread"] = 0
+            if move.pushes:
+                reads[key] = max(place.offset, reads.get(key, 0))
         if move.by and place.offset >= highest.get("seen", 0):
             highest["seen"] = place.offset
             fields["seen_by"] = move.by
-    return [
-        Write(MEMBERS, key, set=fields, highest=highest, present=True)
-        for key, (fields, highest) in moved.items()
-    ]
+        if move.by or (move.pushes and move.marker == "read"):
+            member.told = max(member.told, place.offset)
+    for (channel, user), member in moved.items():
+        key = (channel, user)
+        writes = [Write(MEMBERS, key, set=member.set, highest=member.highest, present=True)]
+        if member.told:
+            writes.append(cancel(user, channel, member.told, now_ms))
+        if reads.get(key):
+            # What other devices show is not needed any more either.
+            writes.append(clear_due(user, channel, reads[key], now_ms))
+        yield writes
+
+
+def _calls(members: Iterable[list[Write]]) -> Iterator[list[Write]]:
+    """The writes of as many members as go into one call; one as a rule."""
+    call: list[Write] = []
+    for writes in members:
+        if len(call) + len(writes) > WRITES_MAX:
+            yield call
+            call = []
+        call += writes
+    yield call
 
 
 def _refuse(group: Sequence[_Move], error: Exception) -> None:
