@@ -1,0 +1,190 @@
+"""Why a user was told of a message, or was not: one answer, of all that is still known.
+
+What was decided is in the trail. What is not there was not decided yet, or needed no decision: the
+user has seen it, or never was to be told. Then the same facts say why.
+"""
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import msgspec
+
+from realtime.model import Entry
+from realtime.naming import user_of
+from realtime.push.decision import IN_ROOM, is_recipient
+from realtime.push.reasons import OF_THE_MESSAGE, SENTENCES, Reason, sentence
+from realtime.push.rows import DEVICES, JOBS, DeviceRow, JobRow, TrailRow
+from realtime.push.trail import TOLD, Trail
+from realtime.rows import BLOCKS, CHANNELS, MEMBERS, MemberRow
+from realtime.stores.base import ChangeStore, TableStore
+
+_OPEN: Final[frozenset[str]] = frozenset({"waiting", "quiet_hours"})
+"""Reasons of what is not decided for good."""
+
+_BEST: Final = ("sent_again", "sent", "waiting", "refused", "address_dead")
+"""What is said of a message that fared differently on several devices: the first of these."""
+
+
+class ExplainStore(ChangeStore, TableStore, Protocol):
+    """Logs and rows."""
+
+
+class OnDevice(msgspec.Struct, frozen=True):
+    """How a message fared on one device. `at` is in milliseconds since 1970."""
+
+    device: str
+    reason: Reason
+    sentence: str
+    detail: str = ""
+    tries: int = 0
+    at: int = 0
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """Why. `detail` is what the sentence has in brackets; `at`, when it was decided, 0 for not."""
+
+    reason: Reason
+    sentence: str
+    detail: str = ""
+    at: int = 0
+    devices: tuple[OnDevice, ...] = ()
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is known. `trail` as `Trail.of` has it; `kind` is the channel's, `level` its
+    namespace's; `blocked`: the user and the sender block each other, or one the other."""
+
+    user: str
+    offset: int
+    entry: Entry | None = None
+    member: MemberRow | None = None
+    job: JobRow | None = None
+    trail: Sequence[TrailRow] = ()
+    own: DeviceRow | None = None
+    blocked: bool = False
+    kind: str = "room"
+    level: str = "all"
+
+
+async def explain(
+    store: ExplainStore, user: str, channel: str, offset: int, *, level: str
+) -> Explanation:
+    """Why `user` was told of this message or was not. `level` is the namespace's.
+
+    Seven reads. Raises StoreError. Whoever asks must be let by whoever calls this.
+    """
+    found = await store.fetch({channel: (offset,)}, stubs=True)
+    entry = found[0] if found else None
+    members = await store.get(MEMBERS, [(channel, user)])
+    channels = await store.get(CHANNELS, [(channel,)])
+    jobs = await store.get(JOBS, [(user, channel)])
+    own = await store.get(DEVICES, [(user, "")])
+    sender = user_of(entry) if entry is not None else ""
+    blocks = await store.get(BLOCKS, [(user, sender), (sender, user)]) if sender else ()
+    # The trail last: what is decided meanwhile is in it, or still in the job that was read.
+    trail = await Trail(store).of(user, channel, offset)
+    return why(
+        Known(
+            user=user,
+            offset=offset,
+            entry=entry,
+            member=members[0] if members else None,
+            job=jobs[0] if jobs else None,
+            trail=trail,
+            own=own[0] if own else None,
+            blocked=bool(blocks),
+            kind=channels[0].kind if channels else "room",
+            level=level,
+        )
+    )
+
+
+def why(known: Known) -> Explanation:
+    """The explanation. Pure."""
+    if known.entry is not None and user_of(known.entry) == known.user:
+        return _explanation("own_message")
+    return _decided(known) or _undecided(known)
+
+
+def _explanation(
+    reason: Reason, detail: str = "", at: int = 0, rows: Sequence[TrailRow] = ()
+) -> Explanation:
+    devices = tuple(
+        OnDevice(
+            row.device,
+            _reason(row),
+            sentence(_reason(row), row.detail),
+            row.detail,
+            row.tries,
+            row.at,
+        )
+        for row in rows
+        if row.device
+    )
+    return Explanation(reason, sentence(reason, detail), detail, at, devices)
+
+
+def _reason(row: TrailRow) -> Reason:
+    """A word of a later version is not known."""
+    return next((reason for reason in SENTENCES if reason == row.reason), "unknown")
+
+
+# By the trail.
+
+
+def _decided(known: Known) -> Explanation | None:
+    """What the trail says; None for nothing."""
+    offset = known.offset
+    exact = [row for row in known.trail if row.offset == offset]
+    after = min((row.offset for row in known.trail if row.offset > offset), default=0)
+    standing = [row for row in known.trail if row.offset == after]
+    own, later = _verdict(exact), _verdict(standing)
+    if own is not None and (own.reason not in _OPEN or later is None):
+        return _explanation(_reason(own), own.detail, own.at, exact)
+    if later is None or later.reason in OF_THE_MESSAGE:
+        return _explanation(_reason(own), own.detail, own.at, exact) if own is not None else None
+    if later.reason in TOLD:
+        # One that was being tried has given way; of one that was not, the later one tells as well.
+        tried = any(row.tries for row in exact)
+        return _explanation(
+            "superseded" if tried else "merged", f"by {after}", later.at, exact or standing
+        )
+    return _explanation(_reason(later), later.detail, later.at, standing)
+
+
+def _verdict(rows: Sequence[TrailRow]) -> TrailRow | None:
+    """What is said of all devices together."""
+    for row in rows:
+        if not row.device and row.reason not in _OPEN:
+            return row
+    for reason in _BEST:
+        for row in rows:
+            if row.device and row.reason == reason:
+                return row
+    return rows[0] if rows else None
+
+
+# By what is known beside it.
+
+
+def _undecided(known: Known) -> Explanation:
+    job, entry, member = known.job, known.entry, known.member
+    if job is not None and job.state == "due" and job.pushed < known.offset <= job.offset:
+        return _explanation("waiting", f"until {job.due_at}")
+    if entry is None or entry.stub:
+        return _explanation("unknown")
+    if entry.notify:
+        return _explanation("waiting", "nobody was looked for yet")
+    if member is None or member.role not in IN_ROOM or entry.at < member.joined_at:
+        return _explanation("not_a_member")
+    if known.blocked:
+        return _explanation("blocked")
+    if entry.deleted_at:
+        return _explanation("deleted")
+    if not is_recipient(entry, member, level=known.level, kind=known.kind, own=known.own):
+        return _explanation("never_recipient")
+    if member.seen >= entry.offset:
+        return _explanation("seen", member.seen_by)
+    if member.read >= entry.offset:
+        return _explanation("read")
+    return _explanation("unknown")

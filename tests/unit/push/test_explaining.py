@@ -1,0 +1,124 @@
+"""Why a user was told of a message or was not: each reason of the list, as it is answered."""
+
+from typing import Any, Final, get_args
+
+import pytest
+
+from realtime.model import Entry
+from realtime.push.explaining import Explanation, Known, why
+from realtime.push.reasons import Reason, sentence
+from realtime.push.rows import DeviceRow, JobRow, TrailRow
+from realtime.rows import MemberRow
+
+
+def known(entry: Entry | None = None, **fields: Any) -> Known:
+    """What is known of Bob and message 7."""
+    message = Entry("room", 7, b"{}", 50, sender="u:ann") if entry is None else entry
+    return Known(
+        **{
+            "user": "bob",
+            "offset": 7,
+            "entry": message,
+            "member": MemberRow("room", "bob", role="member"),
+            **fields,
+        }
+    )
+
+
+def message(**fields: Any) -> Entry:
+    """Message 7."""
+    return Entry("room", 7, b"{}", 50, **{"sender": "u:ann", **fields})
+
+
+def row(reason: str, device: str = "", offset: int = 7, **fields: Any) -> TrailRow:
+    """A row of the trail."""
+    return TrailRow("bob", "room", offset, device, reason, **{"since": 6, "at": 90, **fields})
+
+
+def member(**fields: Any) -> MemberRow:
+    """Bob in the room."""
+    return MemberRow("room", "bob", **{"role": "member", **fields})
+
+
+SETTLED: Final = JobRow("bob", "room", state="done", offset=7, pushed=7)
+
+CASES: Final[list[tuple[Reason, str, Known]]] = [
+    ("own_message", "", known(message(sender="u:bob"))),
+    # As it was decided.
+    ("seen", "tablet", known(trail=[row("seen", detail="tablet")])),
+    ("read", "", known(trail=[row("read")])),
+    ("muted", "the channel", known(trail=[row("muted", detail="the channel")])),
+    ("blocked", "", known(trail=[row("blocked")])),
+    ("not_a_member", "", known(trail=[row("not_a_member")])),
+    ("deleted", "", known(trail=[row("deleted")])),
+    ("expired", "", known(trail=[row("expired")])),
+    ("never_recipient", "", known(trail=[row("never_recipient")])),
+    ("no_device", "", known(trail=[row("no_device")])),
+    ("quiet_hours", "until 900", known(trail=[row("quiet_hours", detail="until 900")])),
+    ("waiting", "until 900", known(trail=[row("waiting", detail="until 900")])),
+    ("sent", "", known(trail=[row("sent", "phone")])),
+    ("sent_again", "", known(trail=[row("sent", "phone"), row("sent_again", "tablet")])),
+    ("sent", "", known(trail=[row("refused", "phone"), row("sent", "tablet")])),
+    ("refused", "BadTopic", known(trail=[row("refused", "phone", detail="BadTopic")])),
+    ("address_dead", "410", known(trail=[row("address_dead", "phone", detail="410")])),
+    ("waiting", "503", known(trail=[row("address_dead", "a"), row("waiting", "b", detail="503")])),
+    # By what became of a later one.
+    ("merged", "by 9", known(trail=[row("sent", "phone", 9)])),
+    ("merged", "by 9", known(trail=[row("quiet_hours"), row("sent", "phone", 9)])),
+    ("merged", "by 8", known(trail=[row("sent", "a", 9), row("sent_again", "a", 8)])),
+    (
+        "superseded",
+        "by 9",
+        known(trail=[row("waiting", "phone", tries=2), row("sent", "phone", 9)]),
+    ),
+    ("seen", "tv", known(trail=[row("seen", offset=9, detail="tv")])),
+    ("no_device", "", known(trail=[row("waiting"), row("no_device", offset=9)])),
+    # One that was deleted says nothing of the one before it.
+    ("read", "", known(trail=[row("deleted", offset=9)], member=member(read=7))),
+    # Not decided, or nobody had to.
+    ("waiting", "until 900", known(job=JobRow("bob", "room", "due", due_at=900, offset=8))),
+    ("waiting", "nobody was looked for yet", known(message(notify=True))),
+    ("not_a_member", "", known(member=None)),
+    ("not_a_member", "", known(member=member(role=""))),
+    ("not_a_member", "", known(member=member(joined_at=51))),
+    ("blocked", "", known(blocked=True)),
+    ("deleted", "", known(message(deleted_at=60))),
+    ("never_recipient", "", known(level="mentions")),
+    ("never_recipient", "", known(own=DeviceRow("bob", "", level="none"))),
+    ("never_recipient", "", known(message(kind="edit"))),
+    ("seen", "tv", known(job=SETTLED, member=member(seen=7, seen_by="tv"))),
+    ("read", "", known(member=member(read=9))),
+    ("unknown", "", known(job=SETTLED)),
+    ("unknown", "", known(message(stub=True))),
+    ("unknown", "", known(trail=[row("a later version's")])),
+]
+
+
+@pytest.mark.parametrize(("reason", "detail", "facts"), CASES)
+def test_one_answer_says_why(reason: Reason, detail: str, facts: Known) -> None:
+    answer = why(facts)
+    assert (answer.reason, answer.detail) == (reason, detail)
+    assert answer.sentence == sentence(reason, detail)
+
+
+def test_there_is_a_case_for_every_reason() -> None:
+    assert {reason for reason, _, _ in CASES} == set(get_args(Reason))
+
+
+def test_nothing_is_known_of_what_is_not_there() -> None:
+    nothing = Known(user="bob", offset=7)
+    assert why(nothing) == Explanation("unknown", sentence("unknown"))
+
+
+def test_an_answer_has_each_device() -> None:
+    trail = [
+        row("refused", "phone", detail="BadTopic", tries=1),
+        row("sent", "tablet", tries=3, at=95),
+    ]
+    answer = why(known(trail=trail))
+    assert [(each.device, each.reason, each.tries) for each in answer.devices] == [
+        ("phone", "refused", 1),
+        ("tablet", "sent", 3),
+    ]
+    assert answer.devices[0].sentence == "The service will not take it. (BadTopic)"
+    assert answer.at == 95
