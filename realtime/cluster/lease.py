@@ -315,7 +315,7 @@ class LeaseKeeper:
                 if not self._is_registered and not self._is_in_doubt:
                     return
                 while page := await self._presence.of_node(self._node, limit=DEPART_PAGE):
-                    await self._presence.change(put=(), remove=page)
+                    await self._presence.change_presence(put=(), remove=page)
                 await self._store.depart(self._node)
                 self._is_registered = self._is_in_doubt = False
         except (StoreError, TimeoutError) as error:

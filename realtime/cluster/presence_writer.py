@@ -174,7 +174,7 @@ class PresenceWriter:
             self._renewing -= len(keys)
         changes = self._in_doubt.values()
         async with asyncio.timeout(CALL_TIMEOUT_S):
-            await self._store.change(
+            await self._store.change_presence(
                 put=[_named(change.entry, node) for change in changes if change.is_present],
                 remove=[_named(change.entry, node) for change in changes if not change.is_present],
             )
@@ -188,7 +188,7 @@ class PresenceWriter:
                 page = await self._store.of_node(former, limit=FORMER_PAGE)
                 if not page:
                     break
-                await self._store.change(put=(), remove=page)
+                await self._store.change_presence(put=(), remove=page)
         self._former.pop(former, None)
 
     def _add(self, key: Key, change: _Change) -> None:

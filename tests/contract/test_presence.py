@@ -25,7 +25,7 @@ def ordered(entries: Iterable[PresenceEntry]) -> list[PresenceEntry]:
 
 async def put(store: PresenceStore, *entries: PresenceEntry) -> None:
     """Put entries and remove none."""
-    await store.change(put=entries, remove=())
+    await store.change_presence(put=entries, remove=())
 
 
 async def present(store: PresenceStore, channel: str) -> Sequence[PresenceEntry]:
@@ -50,10 +50,10 @@ async def test_a_change_puts_and_removes_in_one_go(shared_stores: SharedStoreFac
     store = await shared_stores()
     first, second = entry("n1", "a", "c1"), entry("n1", "a", "c2")
     await put(store, first)
-    await store.change(put=[second], remove=[first])
+    await store.change_presence(put=[second], remove=[first])
     assert await present(store, "a") == [second]
-    await store.change(put=[], remove=[])
-    await store.change(put=[], remove=[second, entry("n1", "a", "never there")])
+    await store.change_presence(put=[], remove=[])
+    await store.change_presence(put=[], remove=[second, entry("n1", "a", "never there")])
     assert await present(store, "a") == []
 
 
@@ -62,7 +62,7 @@ async def test_a_change_may_be_repeated(shared_stores: SharedStoreFactory) -> No
     gone, here = entry("n1", "a", "c1"), entry("n1", "a", "c2")
     await put(store, gone)
     for _ in range(3):
-        await store.change(put=[here], remove=[gone])
+        await store.change_presence(put=[here], remove=[gone])
     assert await present(store, "a") == [here]
 
 
@@ -87,7 +87,7 @@ async def test_an_entry_that_came_back_on_another_node_survives_the_old_one_s_re
     before, after = entry("n1", "a", "c1"), entry("n2", "a", "c1")
     await put(old, before)
     await put(new, after)
-    await old.change(put=(), remove=[before])
+    await old.change_presence(put=(), remove=[before])
     assert list(await old.take_away([before])) == []
     assert await present(new, "a") == [after]
 
@@ -100,7 +100,7 @@ async def test_as_many_changes_as_are_allowed_fit_in_one_call(
     old = [entry("n1", "a", f"old{number}") for number in range(half)]
     new = [entry("n1", "a", f"new{number}") for number in range(half)]
     await put(store, *old)
-    await store.change(put=new, remove=old)
+    await store.change_presence(put=new, remove=old)
     assert await present(store, "a") == ordered(new)
 
 
@@ -179,7 +179,7 @@ async def test_channels_clients_users_and_nodes_are_opaque_text(
         assert await present(store, item.channel) == [item]
         assert list(await store.of_node(item.node, limit=10)) == [item]
     removed, taken = entries[::2], entries[1::2]
-    await store.change(put=(), remove=removed)
+    await store.change_presence(put=(), remove=removed)
     assert ordered(await store.take_away(entries)) == ordered(taken)
     for item in entries:
         assert await present(store, item.channel) == []

@@ -186,7 +186,7 @@ class MemoryNodes:
 
     # Presence.
 
-    async def change(
+    async def change_presence(
         self, *, put: Sequence[PresenceEntry], remove: Sequence[PresenceEntry]
     ) -> None:
         """See base."""

@@ -114,7 +114,7 @@ class PresenceStore(Protocol):
     leaves out entries of nodes that it knows to be dead. Writes are not awaited by any client.
     """
 
-    async def change(
+    async def change_presence(
         self, *, put: Sequence[PresenceEntry], remove: Sequence[PresenceEntry]
     ) -> None:
         """Put entries, in the place of those with the same channel and client, and remove others.

@@ -43,7 +43,7 @@ class EntryChanges(Calling):
             )
         )
 
-    async def change_entries(self, changes: Sequence[Change]) -> Sequence[bool]:
+    async def change(self, changes: Sequence[Change]) -> Sequence[bool]:
         """See base, `ChangeStore.change`."""
         return await self._call(
             lambda database: changing.change(database, changes, for_s=self._write_for_s)

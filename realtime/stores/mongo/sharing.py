@@ -51,7 +51,7 @@ class SharedRecords(Calling):
     async def change_presence(
         self, *, put: Sequence[PresenceEntry], remove: Sequence[PresenceEntry]
     ) -> None:
-        """See base, `PresenceStore.change`."""
+        """See base."""
         await self._call(
             lambda database: presence.change(database.presence, put=put, remove=remove)
         )

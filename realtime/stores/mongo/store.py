@@ -3,19 +3,17 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import overload
 
 import msgspec
 
 from realtime.errors import StoreCorrupt, StoreUnavailable
-from realtime.model import Change, Entry, NewEntry, Retention, Revocation
+from realtime.model import Entry, NewEntry, Retention, Revocation
 from realtime.stores.base import (
     Appended,
     Conflict,
     Grouping,
     Key,
     Page,
-    PresenceEntry,
     Row,
     Swept,
     Table,
@@ -271,29 +269,6 @@ class MongoStore(EntryChanges, Tables, PersonalData, SharedRecords):
                 database, retention, now_ms=now_ms, after=after, limit=limit
             )
         )
-
-    @overload
-    async def change(self, changes: Sequence[Change]) -> Sequence[bool]:
-        """See base, `ChangeStore`."""
-
-    @overload
-    async def change(
-        self, *, put: Sequence[PresenceEntry], remove: Sequence[PresenceEntry]
-    ) -> None:
-        """See base, `PresenceStore`."""
-
-    async def change(
-        self,
-        changes: Sequence[Change] | None = None,
-        *,
-        put: Sequence[PresenceEntry] = (),
-        remove: Sequence[PresenceEntry] = (),
-    ) -> Sequence[bool] | None:
-        """See base. Two contracts have a method of this name."""
-        if changes is not None:
-            return await self.change_entries(changes)
-        await self.change_presence(put=put, remove=remove)
-        return None
 
     # What must survive a restart beside it
 

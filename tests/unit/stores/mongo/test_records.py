@@ -242,13 +242,13 @@ async def test_what_a_call_has_removed_it_answers_though_the_rest_failed(
 
 async def test_more_changes_than_one_call_may_make_are_refused(mongo_store: MongoStore) -> None:
     with pytest.raises(ValueError, match="1001 changes, at most 1000"):
-        await mongo_store.change(put=[entry(number) for number in range(1001)], remove=())
+        await mongo_store.change_presence(put=[entry(number) for number in range(1001)], remove=())
 
 
 async def test_an_entry_that_makes_no_sense_is_named(
     mongo_store: MongoStore, database: Database
 ) -> None:
-    await mongo_store.change(put=[entry(1)], remove=())
+    await mongo_store.change_presence(put=[entry(1)], remove=())
     await database.presence.update_many({}, {"$set": {"info": b"\xff"}})
     with pytest.raises(StoreCorrupt, match="presence: "):
         await mongo_store.present("a", limit=1)

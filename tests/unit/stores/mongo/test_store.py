@@ -71,7 +71,7 @@ async def do_everything(store: MongoStore) -> None:
     await store.holder("$task")
     await store.release("$task", "m")
     entry = PresenceEntry("$n", "$c", info)
-    await store.change(put=[entry], remove=[PresenceEntry("$n", "d", info)])
+    await store.change_presence(put=[entry], remove=[PresenceEntry("$n", "d", info)])
     await store.present("$c", limit=5)
     await store.of_node("$n", limit=5)
     await store.take_away([entry])
@@ -341,7 +341,7 @@ async def test_operators_in_place_of_texts_reach_nobody(
     await mongo_store.append([new_entry("a", "1")])
     await mongo_store.register("n", NodeInfo("n", "1"))
     info = ClientInfo("ann", "c")
-    await mongo_store.change(put=[PresenceEntry("n", "a", info)], remove=())
+    await mongo_store.change_presence(put=[PresenceEntry("n", "a", info)], remove=())
     with pytest.raises(TypeError):
         await shown(mongo_store, value)
     with pytest.raises(TypeError):
