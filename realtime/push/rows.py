@@ -113,7 +113,10 @@ class TrailRow(msgspec.Struct, frozen=True):
 
 
 DEVICES: Final = Table(
-    "push_devices", DeviceRow, key=("user", "device"), indexes=(("digest", "user"),)
+    "push_devices",
+    DeviceRow,
+    key=("user", "device"),
+    indexes=(("digest", "user"), ("provider", "registered_at")),
 )
 JOBS: Final = Table(
     "push_jobs",

@@ -58,6 +58,9 @@ class PushSettings:
     """up to this, for as long as the message is worth it."""
     pause: Duration = _MINUTE
     """How long nothing is sent by a provider that refuses our credentials, before the next try."""
+    metrics_port: Annotated[int, Range(0, 65_535)] | None = None
+    """Port of `realtime worker` for /metrics and /health, at `server.host`; not set: none. A
+    process that does everything shows them with its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

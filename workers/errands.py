@@ -1,0 +1,317 @@
+"""One notification: whom it goes to, what it says, and what becomes of it.
+
+An attempt is written down before the provider is called, and what the provider says is what the
+trail says then. That an attempt was written down keeps nobody from trying again; that a device has
+it does, where others are still to be told.
+"""
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from realtime.backoff import HALF, wait_s
+from realtime.chat.ports import Clock
+from realtime.push.dead_letters import place_of
+from realtime.push.decision import Clear, Drop, Send, Wait
+from realtime.push.jobs import LARGE, Postponed, Settled
+from realtime.push.reasons import Reason
+from realtime.push.rows import DeadRow, DeviceRow, JobRow, TrailRow
+from realtime.push.trail import Trail, trail_row
+from realtime.settings.push_schema import PushSettings
+from workers.badges import Badges
+from workers.cases import TRYING, Case
+from workers.gate import Gate
+from workers.providers.base import (
+    Delivered,
+    Failed,
+    Later,
+    Misconfigured,
+    Notice,
+    Outcome,
+    ProviderName,
+    Rejected,
+    Target,
+)
+from workers.results import Result, Results
+from workers.texts import Said, text_of, title_and_body
+
+NO_BADGE: Final = -1
+"""Leaves the number on the icon as it is."""
+
+NO_PROVIDER: Final = "not configured"
+"""Why a device gets nothing whose provider this worker has not."""
+
+DETAIL_MAX: Final = 200
+"""Characters of what a service says that are kept."""
+
+CLEAR_TTL_S: Final = 3_600
+"""How long it is worth taking something away, in seconds."""
+
+_NOTICES: Final = uuid.UUID("6e2f5c0a-8d55-4c43-9a51-0f5a1c1f0d3b")
+"""What the ids of notices are derived from, so that a second try has the same."""
+
+
+class Errand(msgspec.Struct, frozen=True):
+    """A job of which devices are to be told, or from which something is to be taken away."""
+
+    case: Case
+    devices: tuple[DeviceRow, ...]
+    badge: int = NO_BADGE
+
+
+class Errands:
+    """Begins and runs them. `gates` are the providers that there are; `random` is below 1."""
+
+    def __init__(
+        self,
+        gates: Mapping[ProviderName, Gate],
+        *,
+        trail: Trail,
+        badges: Badges,
+        results: Results,
+        settings: PushSettings,
+        clock: Clock,
+        random: Callable[[], float],
+    ) -> None:
+        self._gates: Mapping[str, Gate] = {str(name): gate for name, gate in gates.items()}
+        self._trail = trail
+        self._badges = badges
+        self._results = results
+        self._settings = settings
+        self._clock = clock
+        self._random = random
+
+    async def begin(self, cases: Sequence[Case], lane: int) -> Sequence[Errand]:
+        """Those that something is to be done for, their attempts written; the others are settled.
+
+        Raises StoreError.
+        """
+        now_ms = self._clock.wall_ms()
+        errands = []
+        for case in cases:
+            match case.decision:
+                case Send() | Clear() if case.decision.devices:
+                    errands.append(Errand(case, case.decision.devices))
+                case _:
+                    self._results.add(_needless(case, now_ms))
+        if errands and lane != LARGE:
+            badges = await self._badges.of({errand.case.job.user for errand in errands})
+            errands = [
+                msgspec.structs.replace(errand, badge=badges.get(errand.case.job.user, NO_BADGE))
+                for errand in errands
+            ]
+        await self._trail.record(
+            [
+                _row(errand.case, device.device, "waiting", now_ms, TRYING)
+                for errand in errands
+                if isinstance(errand.case.decision, Send)
+                for device in errand.devices
+            ]
+        )
+        return errands
+
+    async def run(self, errand: Errand) -> Result:
+        """Tell all devices, at once, and say what is to be written of it."""
+        if len(errand.devices) == 1:
+            outcomes = [await self._tell(errand, errand.devices[0])]
+        else:
+            async with asyncio.TaskGroup() as tasks:
+                running = [
+                    tasks.create_task(self._tell(errand, device), name="notification")
+                    for device in errand.devices
+                ]
+            outcomes = [task.result() for task in running]
+        now_ms = self._clock.wall_ms()
+        if isinstance(errand.case.decision, Clear):
+            return _cleared(errand, outcomes, now_ms)
+        return self._concluded(errand, outcomes, now_ms)
+
+    async def _tell(self, errand: Errand, device: DeviceRow) -> Outcome:
+        gate = self._gates.get(device.provider)
+        if gate is None:
+            return Failed(NO_PROVIDER)
+        return await gate.send(_target(device), self._notice(errand, device))
+
+    def _notice(self, errand: Errand, device: DeviceRow) -> Notice:
+        case = errand.case
+        job = case.job
+        collapse = collapse_id(job.user, job.channel)
+        decision = case.decision
+        if not isinstance(decision, Send):
+            now_s = self._clock.wall_ms() // 1_000
+            data = {"type": "read", "channel": job.channel, "offset": str(job.shown)}
+            id = _id(job, job.shown, device, "clear")
+            expires = now_s + CLEAR_TTL_S
+            return Notice("clear", id, collapse, "", "", errand.badge, data, expires, False)
+        entry, member = decision.entry, case.facts.member
+        said = Said(
+            case.facts.kind,
+            case.name,
+            case.title,
+            text_of(entry.data),
+            max(1, entry.n - (member.read_n if member is not None else 0)),
+        )
+        title, body = ("", "")
+        if case.options is not None:
+            title, body = title_and_body(said, case.options, device.locale)
+        data = {"type": "message", "channel": job.channel, "offset": str(entry.offset)}
+        expires = (entry.at + self._settings.ttl.ms) // 1_000
+        id = _id(job, entry.offset, device, "show")
+        return Notice("show", id, collapse, title, body, errand.badge, data, expires)
+
+    def _concluded(self, errand: Errand, outcomes: Sequence[Outcome], now_ms: int) -> Result:
+        case = errand.case
+        trail: list[TrailRow] = []
+        dead: list[DeadRow] = []
+        gone: list[DeviceRow] = []
+        parked: dict[tuple[str, str], tuple[DeviceRow, str]] = {}
+        waits: list[float] = []
+        found: dict[tuple[str, str], tuple[DeviceRow, str]] = {}
+        showing: int | None = None
+        for device, outcome in zip(errand.devices, outcomes, strict=True):
+            reason, detail = _said(outcome, again=device.device in case.doubtful)
+            trail.append(_row(case, device.device, reason, now_ms, detail))
+            match outcome:
+                case Delivered():
+                    showing = _offset(case)
+                    if outcome.environment:
+                        found[device.user, device.device] = device, outcome.environment
+                case Rejected(parked=True):
+                    parked[device.user, device.device] = device, outcome.why
+                case Rejected():
+                    # It may be of an address that has come back since.
+                    if not outcome.since or device.registered_at <= outcome.since:
+                        gone.append(device)
+                case Failed():
+                    dead.append(_dead(case, device, outcome.why, now_ms))
+                case Later():
+                    waits.append(outcome.after_s)
+                case Misconfigured():
+                    waits.append(self._settings.pause.ms / 1_000)
+        if waits:
+            end: Settled | Postponed = Postponed(
+                case.job, now_ms + self._wait_ms(case.job, max(waits)), showing=showing
+            )
+        else:
+            end = Settled(case.job, showing)
+        return Result(end, tuple(trail), tuple(dead), tuple(gone), parked, found)
+
+    def _wait_ms(self, job: JobRow, after_s: float) -> int:
+        """At least as long as was asked for, and spread, so that not all come back together."""
+        backoff_s = wait_s(
+            job.tries + 1,
+            min_s=self._settings.retry_min.ms / 1_000,
+            max_s=self._settings.retry_max.ms / 1_000,
+            spread=HALF,
+            random=self._random,
+        )
+        spread_s = after_s * 0.1 * self._random()
+        return int(1_000 * max(backoff_s, after_s + spread_s))
+
+
+def collapse_id(user: str, channel: str) -> str:
+    """What all notifications of a channel to a user have in common: 32 hex digits."""
+    text = f"{len(user)} {user} {channel}"
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _id(job: JobRow, offset: int, device: DeviceRow, act: str) -> str:
+    name = f"{act} {offset} {job.channel} {len(job.user)} {job.user} {device.device}"
+    return str(uuid.uuid5(_NOTICES, name.encode("utf-8", "surrogatepass").hex()))
+
+
+def _target(device: DeviceRow) -> Target:
+    # A row has what an operation has checked (`realtime.chat.push_devices`).
+    return msgspec.convert(
+        {
+            "provider": device.provider,
+            "kind": device.kind,
+            "address": device.address,
+            "p256dh": device.p256dh,
+            "auth": device.auth,
+            "app": device.app,
+            "environment": device.environment,
+        },
+        Target,
+    )
+
+
+def _needless(case: Case, now_ms: int) -> Result:
+    """What becomes of a job that nobody is called for."""
+    job = case.job
+    match case.decision:
+        case Drop(reason, detail):
+            return Result(Settled(job), (_row(case, "", reason, now_ms, detail),))
+        case Wait(reason, until_ms, settled):
+            row = _row(case, "", reason, now_ms, f"until {until_ms}")
+            return Result(Postponed(job, until_ms, tried=False, settled=settled), (row,))
+        case Clear(_, drop):
+            # No device can take anything away.
+            return Result(Settled(job, 0), _dropped(case, drop, now_ms))
+        case _:
+            # Nothing is new, or all devices have it already.
+            has_it = isinstance(case.decision, Send)
+            return Result(Settled(job, _offset(case) if has_it else None))
+
+
+def _cleared(errand: Errand, outcomes: Iterable[Outcome], now_ms: int) -> Result:
+    """Taking away is tried once: where it fails the app does it when it is opened."""
+    decision = errand.case.decision
+    drop = decision.drop if isinstance(decision, Clear) else None
+    return Result(
+        Settled(errand.case.job, 0),
+        _dropped(errand.case, drop, now_ms),
+        gone=tuple(
+            device
+            for device, outcome in zip(errand.devices, outcomes, strict=True)
+            if isinstance(outcome, Rejected) and not outcome.parked and not outcome.since
+        ),
+    )
+
+
+def _dropped(case: Case, drop: Drop | None, now_ms: int) -> tuple[TrailRow, ...]:
+    return () if drop is None else (_row(case, "", drop.reason, now_ms, drop.detail),)
+
+
+def _said(outcome: Outcome, *, again: bool) -> tuple[Reason, str]:
+    match outcome:
+        case Delivered():
+            return ("sent_again" if again else "sent"), outcome.id
+        case Rejected():
+            return "address_dead", outcome.why
+        case Failed():
+            return "refused", outcome.why
+        case Later() | Misconfigured():
+            return "waiting", outcome.why
+
+
+def _offset(case: Case) -> int | None:
+    """The entry that is told of."""
+    return case.decision.entry.offset if isinstance(case.decision, Send) else None
+
+
+def _row(case: Case, device: str, reason: Reason, now_ms: int, detail: str) -> TrailRow:
+    # Looking is no try: only what concerns a device was one.
+    tries = case.job.tries + 1 if device else 0
+    text = detail[:DETAIL_MAX]
+    return trail_row(case.job, reason, now_ms, device=device, detail=text, tries=tries)
+
+
+def _dead(case: Case, device: DeviceRow, why: str, now_ms: int) -> DeadRow:
+    job = case.job
+    entry = case.decision.entry if isinstance(case.decision, Send) else None
+    at_ms = entry.at if entry is not None else now_ms
+    return DeadRow(
+        place_of(at_ms, job.user, job.channel, job.offset, device.device),
+        user=job.user,
+        channel=job.channel,
+        offset=job.offset,
+        device=device.device,
+        provider=device.provider,
+        why=why[:DETAIL_MAX],
+        at=now_ms,
+    )

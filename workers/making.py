@@ -1,0 +1,156 @@
+"""The providers that the settings name. Reads their keys: once, at the start."""
+
+import random
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from realtime.chat.ports import Clock
+from realtime.errors import SettingsError
+from realtime.settings.schema import Settings
+from realtime.settings.secret import Secret
+from workers.gate import Gate, Told
+from workers.providers.apns.key import ProviderKey
+from workers.providers.apns.provider import ApnsProvider
+from workers.providers.apns.tokens import SharedToken
+from workers.providers.base import Provider, ProviderName
+from workers.providers.endpoint_guard import EndpointGuard
+from workers.providers.fcm import TOKEN_URI, FcmProvider
+from workers.providers.webpush import WebPushProvider
+
+KEY_MAX_BYTES: Final = 65_536
+"""The longest file of a key."""
+
+
+class _ServiceAccount(msgspec.Struct):
+    """What is read of the JSON of a service account."""
+
+    project_id: str
+    client_email: str
+    private_key: str
+    private_key_id: str
+    token_uri: str = TOKEN_URI
+
+
+def make_gates(
+    settings: Settings,
+    *,
+    clock: Clock,
+    workers: Callable[[], int],
+    tell: Told,
+    shared: SharedToken | None = None,
+) -> Mapping[ProviderName, Gate]:
+    """Those that are set, each behind its gate. Raises SettingsError, naming all that is wrong."""
+    rates = {
+        "fcm": settings.fcm.rate,
+        "apns": settings.apns.rate,
+        "webpush": settings.webpush.rate,
+    }
+    gates: dict[ProviderName, Gate] = {}
+    problems: list[str] = []
+    for make in (_fcm, lambda s, c: _apns(s, c, shared), _webpush):
+        try:
+            provider = make(settings, clock)
+        except SettingsError as error:
+            problems += error.problems
+            continue
+        if provider is not None:
+            gates[provider.name] = Gate(
+                provider,
+                per_s=rates[provider.name],
+                pause_s=settings.push.pause.ms / 1_000,
+                clock=clock,
+                random=random.random,
+                workers=workers,
+                tell=tell,
+            )
+    if problems:
+        raise SettingsError(problems)
+    return gates
+
+
+def _fcm(settings: Settings, clock: Clock) -> Provider | None:
+    fcm = settings.fcm
+    if fcm.credentials_file is None:
+        return None
+    try:
+        account = msgspec.json.decode(
+            _read("fcm.credentials_file", fcm.credentials_file), type=_ServiceAccount
+        )
+        return FcmProvider(
+            project=account.project_id,
+            client_email=account.client_email,
+            private_key=account.private_key,
+            key_id=account.private_key_id,
+            token_uri=account.token_uri,
+            base_url=fcm.base_url,
+            token_url=fcm.token_url or "",
+            concurrency=fcm.concurrency,
+            wall=_wall(clock),
+            monotonic=clock.monotonic,
+        )
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
+        # Without the cause, which may quote what it has read.
+        raise SettingsError(
+            ["fcm.credentials_file: expected the JSON file of a service account's key"]
+        ) from None
+
+
+def _apns(settings: Settings, clock: Clock, shared: SharedToken | None) -> Provider | None:
+    apns = settings.apns
+    if apns.key_file is None or apns.key_id is None or apns.team_id is None or apns.topic is None:
+        return None
+    pem = _read("apns.key_file", apns.key_file).decode("utf-8", "replace")
+    try:
+        key = ProviderKey(Secret(pem), key_id=apns.key_id, team_id=apns.team_id)
+    except ValueError as error:
+        raise SettingsError([f"apns.key_file: {error}"]) from None
+    try:
+        return ApnsProvider(
+            key,
+            topic=apns.topic,
+            clock=clock,
+            random=random.random,
+            shared=shared,
+            environment=apns.environment,
+            production_url=apns.production_url,
+            sandbox_url=apns.sandbox_url,
+            ca_file=apns.ca_file,
+            concurrency=apns.concurrency,
+        )
+    except (ValueError, OSError) as error:
+        raise SettingsError([f"apns: {error}"]) from None
+
+
+def _webpush(settings: Settings, clock: Clock) -> Provider | None:
+    webpush = settings.webpush
+    if webpush.vapid_private_key is None or webpush.vapid_subject is None:
+        return None
+    try:
+        return WebPushProvider(
+            private_key=webpush.vapid_private_key.reveal(),
+            subject=webpush.vapid_subject,
+            guard=EndpointGuard(own=webpush.origins, allow_http=True),
+            concurrency=webpush.concurrency,
+            wall=_wall(clock),
+            monotonic=clock.monotonic,
+        )
+    except ValueError as error:
+        raise SettingsError([f"webpush: {error}"]) from None
+
+
+def _wall(clock: Clock) -> Callable[[], float]:
+    return lambda: clock.wall_ms() / 1_000
+
+
+def _read(setting: str, path: str) -> bytes:
+    try:
+        with Path(path).open("rb") as file:
+            found = file.read(KEY_MAX_BYTES + 1)
+    except OSError as error:
+        raise SettingsError([f"{setting}: {error.strerror or 'cannot be read'}"]) from None
+    if len(found) > KEY_MAX_BYTES:
+        raise SettingsError([f"{setting}: expected a file of at most {KEY_MAX_BYTES} bytes"])
+    return found

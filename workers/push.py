@@ -1,0 +1,220 @@
+"""The push worker: what it is made of, its background work, and how it stops.
+
+Any number of them may work on one store. In a process that does everything it runs beside the hub.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Final
+
+from prometheus_client.core import Metric
+
+from realtime.chat.ports import Clock
+from realtime.cluster.outage import Outage
+from realtime.errors import CommandRefused, StoreError
+from realtime.model import Entry
+from realtime.push.jobs import Backlog, Jobs
+from realtime.push.trail import Trail
+from realtime.settings.push_schema import PushSettings
+from realtime.settings.schema import ChannelOptions
+from workers.badges import Badges
+from workers.bans import Bans
+from workers.cases import Cases
+from workers.dispatching import Dispatcher, Whereabouts
+from workers.errands import Errands
+from workers.forgetting import Forgetting
+from workers.gate import Gate
+from workers.metrics import push_metrics
+from workers.ports import PushStore
+from workers.providers.base import ProviderName
+from workers.results import Results
+from workers.sending import Sender
+
+logger = logging.getLogger(__name__)
+
+POLL_S: Final = 1.0
+"""How often it is looked for entries that nobody has told of, in seconds."""
+
+LOOK_S: Final = 5.0
+"""How often it is looked how much is due, in seconds."""
+
+ROUND_TIMEOUT_S: Final = 60.0
+"""How long one round of dispatching may take, in seconds."""
+
+DRAIN_S: Final = 10.0
+"""How long what is begun may take when the worker is told to stop, in seconds."""
+
+CLOSE_S: Final = 3.0
+"""How long letting go of the providers' connections may take, in seconds."""
+
+
+class PushWorker:
+    """One worker. The store must be open, and is closed by who opened it.
+
+    `options` answers a channel's options. Raises CommandRefused where its namespace is not
+    configured. `is_mine` as for `Dispatcher`.
+    """
+
+    def __init__(
+        self,
+        store: PushStore,
+        gates: Mapping[ProviderName, Gate],
+        *,
+        options: Callable[[str], ChannelOptions],
+        whereabouts: Whereabouts,
+        settings: PushSettings,
+        clock: Clock,
+        is_mine: Callable[[Entry], bool] = lambda _: True,
+    ) -> None:
+        self.gates = gates
+        self.jobs = Jobs(store)
+        self._bans = Bans(store, clock)
+        rules = _Rules(options, self._bans)
+        self.dispatcher = Dispatcher(
+            store,
+            self.jobs,
+            options=rules.known,
+            whereabouts=whereabouts,
+            settings=settings,
+            clock=clock,
+            is_mine=is_mine,
+        )
+        self.results = Results(store, self.jobs, clock)
+        trail = Trail(store)
+        self.errands = Errands(
+            gates,
+            trail=trail,
+            badges=Badges(store, rules, clock),
+            results=self.results,
+            settings=settings,
+            clock=clock,
+            random=random.random,
+        )
+        self.sender = Sender(
+            self.jobs,
+            cases=Cases(store, options=rules.known, bans=self._bans, settings=settings),
+            errands=self.errands,
+            results=self.results,
+            settings=settings,
+            clock=clock,
+        )
+        self._forgetting = Forgetting(store, self.jobs, trail, settings=settings, clock=clock)
+        self._clock = clock
+        self._backlog = Backlog(0, 0)
+        self._wanted = asyncio.Event()
+        self._outage = Outage(logger, "messages that phones are to be told of")
+
+    def __repr__(self) -> str:
+        return f"<PushWorker {', '.join(self.gates) or 'without providers'}>"
+
+    def metrics(self) -> Iterator[Metric]:
+        """What was counted until now, for Prometheus."""
+        backlog = self._backlog
+        age_ms = self._clock.wall_ms() - backlog.oldest_at if backlog.due else 0
+        return push_metrics(
+            dispatched=self.dispatcher.dispatched,
+            raised=self.dispatcher.raised,
+            decided=self.results.decided,
+            due=backlog.due,
+            oldest_due_s=max(0, age_ms) / 1_000,
+            gates=self.gates.items(),
+        )
+
+    def wake(self) -> None:
+        """There may be something to do: a hint. Never waits."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Work until cancelled; then finish what is begun, for DRAIN_S at most, and let go.
+
+        Raises what a part died of.
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for gate in self.gates.values():
+                    tasks.create_task(gate.provider.run(), name=gate.provider.name)
+                tasks.create_task(self.results.run(), name="results")
+                tasks.create_task(self.sender.run(), name="sender")
+                tasks.create_task(self._forgetting.run(), name="forgetting")
+                tasks.create_task(self._look_for_ever(), name="backlog")
+                try:
+                    await self._dispatch_for_ever()
+                except asyncio.CancelledError:
+                    await self._drain()
+                    raise
+        finally:
+            await self._close()
+
+    async def _dispatch_for_ever(self) -> None:
+        while True:
+            self._wanted.clear()
+            is_more = await self._dispatch()
+            if not is_more:
+                try:
+                    async with asyncio.timeout(POLL_S):
+                        await self._wanted.wait()
+                except TimeoutError:
+                    continue
+
+    async def _dispatch(self) -> bool:
+        """Whether there is more to do at once."""
+        before = self.dispatcher.raised
+        is_more = False
+        try:
+            async with asyncio.timeout(ROUND_TIMEOUT_S):
+                is_more = await self.dispatcher.round()
+        except (StoreError, TimeoutError) as error:
+            self._outage.failed(error)
+        else:
+            self._outage.ended()
+        if self.dispatcher.raised > before:
+            self.sender.wake()
+        return is_more
+
+    async def _look_for_ever(self) -> None:
+        """How much is due, for the metrics."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            try:
+                async with asyncio.timeout(ROUND_TIMEOUT_S):
+                    self._backlog = await self.jobs.backlog(self._clock.wall_ms())
+            except (StoreError, TimeoutError):
+                continue  # those who work on them say so
+
+    async def _drain(self) -> None:
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                await self.sender.drain()
+        except TimeoutError:
+            logger.warning("notifications that were begun are left to others")
+        except StoreError as error:
+            logger.warning("what became of notifications is not written: %s", error)
+
+    async def _close(self) -> None:
+        for gate in self.gates.values():
+            await _bounded(gate.provider.close(), gate.provider.name)
+
+
+async def _bounded(closing: Awaitable[None], what: str) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await closing
+    except TimeoutError:
+        logger.warning("%s did not let go in time", what)
+
+
+class _Rules:
+    """What the settings and the app's bans say. See `realtime.chat.ports.Rules`."""
+
+    def __init__(self, options: Callable[[str], ChannelOptions], bans: Bans) -> None:
+        self.options = options
+        self.banned = bans.banned
+
+    def known(self, channel: str) -> ChannelOptions | None:
+        """The channel's options, None where its namespace is configured no more."""
+        try:
+            return self.options(channel)
+        except CommandRefused:
+            return None

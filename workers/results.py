@@ -1,0 +1,139 @@
+"""What became of jobs, gathered and written for many of them at once.
+
+It is written soon after it is known, and not for each job: a worker that dies between a provider's
+answer and the write sends the same again, in the place of what it sent before.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from realtime.chat.ports import Clock
+from realtime.cluster.outage import Outage
+from realtime.errors import StoreError
+from realtime.push.dead_letters import DeadLetters
+from realtime.push.jobs import Jobs, Postponed, Settled
+from realtime.push.rows import DEVICES, DeadRow, DeviceRow, TrailRow
+from realtime.push.trail import Trail
+from realtime.stores.base import WRITES_MAX, Removal, TableStore, Write
+
+logger = logging.getLogger(__name__)
+
+ROUND_S: Final = 0.2
+"""How long results are gathered, in seconds."""
+
+WAITING_MAX: Final = 20_000
+"""Results that may wait for the store; above that nothing more is begun."""
+
+CALL_TIMEOUT_S: Final = 10.0
+"""How long the store may take."""
+
+RETRY_S: Final = 0.5
+"""Between tries while the store is away, in seconds."""
+
+
+class Result(msgspec.Struct, frozen=True):
+    """One job's: settled or postponed; what is to be said of it, and what follows for devices."""
+
+    end: Settled | Postponed
+    trail: tuple[TrailRow, ...] = ()
+    dead: tuple[DeadRow, ...] = ()
+    gone: tuple[DeviceRow, ...] = ()
+    """Devices to be forgotten, as they were when they were sent to."""
+    parked: Mapping[tuple[str, str], tuple[DeviceRow, str]] = {}
+    """Devices that are sent nothing until they register again, and why."""
+    found: Mapping[tuple[str, str], tuple[DeviceRow, str]] = {}
+    """Devices of which it is known now in which environment they are."""
+
+
+class Results:
+    """Writes them; `run` must be running for that."""
+
+    def __init__(self, store: TableStore, jobs: Jobs, clock: Clock) -> None:
+        self._store = store
+        self._jobs = jobs
+        self._trail = Trail(store)
+        self._dead = DeadLetters(store)
+        self._clock = clock
+        self._waiting: list[Result] = []
+        self._outage = Outage(logger, "what became of notifications")
+        self._wanted = asyncio.Event()
+        self.decided: dict[str, int] = {}
+        """How often each reason was given."""
+
+    def __len__(self) -> int:
+        """Results that wait."""
+        return len(self._waiting)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more should be begun."""
+        return len(self._waiting) >= WAITING_MAX
+
+    def add(self, result: Result) -> None:
+        """Have it written. Never waits."""
+        self._waiting.append(result)
+        self._wanted.set()
+        for row in result.trail:
+            self.decided[row.reason] = self.decided.get(row.reason, 0) + 1
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            await self._wanted.wait()
+            await asyncio.sleep(ROUND_S)
+            try:
+                await self.write()
+            except (StoreError, TimeoutError) as error:
+                self._outage.failed(error)
+                await asyncio.sleep(RETRY_S)
+            else:
+                self._outage.ended()
+
+    async def write(self) -> None:
+        """Write what waits. Raises StoreError and TimeoutError; then it still waits."""
+        while self._waiting:
+            batch = self._waiting[:WRITES_MAX]
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                # What is said of a job, and what must not be lost, before the job is over.
+                await self._trail.record([row for result in batch for row in result.trail])
+                await self._dead.bury([row for result in batch for row in result.dead])
+                await self._write([write for result in batch for write in _beside(result)])
+                await self._end(batch)
+            del self._waiting[: len(batch)]
+        self._wanted.clear()
+
+    async def _write(self, writes: list[Write | Removal]) -> None:
+        for start in range(0, len(writes), WRITES_MAX):
+            await self._store.write(writes[start : start + WRITES_MAX])
+
+    async def _end(self, batch: list[Result]) -> None:
+        now_ms = self._clock.wall_ms()
+        settled = [result.end for result in batch if isinstance(result.end, Settled)]
+        postponed = [result.end for result in batch if isinstance(result.end, Postponed)]
+        if settled:
+            await self._jobs.settle(settled, now_ms)
+        if postponed:
+            await self._jobs.later(postponed, now_ms)
+
+
+def _beside(result: Result) -> list[Write | Removal]:
+    # Not if it has registered again since.
+    writes: list[Write | Removal] = [
+        Removal(DEVICES, (row.user, row.device), equals={"registered_at": row.registered_at})
+        for row in result.gone
+    ]
+    for field, told in (("parked", result.parked), ("environment", result.found)):
+        writes += [
+            Write(
+                DEVICES,
+                (row.user, row.device),
+                set={field: text},
+                equals={"registered_at": row.registered_at},
+            )
+            for row, text in told.values()
+        ]
+    return writes

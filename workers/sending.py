@@ -1,0 +1,185 @@
+"""Jobs that are due become notifications, or are found to be needless.
+
+A job is claimed, looked at once more, attempted, and settled; all of that for many at a time. Who
+dies at any point leaves a job that somebody claims again when its lease has run out.
+
+Jobs of large channels have a lane of their own, with few requests at once: what is urgent never
+waits behind a hundred thousand of them.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from realtime.chat.ports import Clock
+from realtime.cluster.outage import Outage
+from realtime.errors import StoreError
+from realtime.push.jobs import LANES, LARGE, SMALL, Jobs, Postponed
+from realtime.push.rows import JobRow
+from realtime.settings.push_schema import PushSettings
+from realtime.stores.base import WRITES_MAX
+from workers.cases import Cases
+from workers.errands import Errand, Errands
+from workers.results import Result, Results
+
+logger = logging.getLogger(__name__)
+
+POLL_S: Final = 1.0
+"""How often it is looked for jobs that nobody has told of, in seconds."""
+
+RETRY_S: Final = 1.0
+"""Before a claim is tried again that the store did not take, in seconds."""
+
+CLAIMED_MAX: Final[Mapping[int, int]] = {SMALL: 500, LARGE: WRITES_MAX}
+"""Jobs of one claim, by lane."""
+
+BATCHES_MAX: Final[Mapping[int, int]] = {SMALL: 4, LARGE: 2}
+"""Claims that are worked on at a time, by lane."""
+
+IN_FLIGHT_MAX: Final[Mapping[int, int]] = {SMALL: 200, LARGE: 50}
+"""Requests at once of one claim, by lane."""
+
+READ_TIMEOUT_S: Final = 15.0
+"""How long reading what has to be known of a claim's jobs may take."""
+
+SEND_MAX_MS: Final = 10_000
+"""What is not begun so long before its lease ends is given back."""
+
+
+class Sender:
+    """Works on jobs; `run` until cancelled. `wake` when there may be some."""
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        *,
+        cases: Cases,
+        errands: Errands,
+        results: Results,
+        settings: PushSettings,
+        clock: Clock,
+    ) -> None:
+        self._jobs = jobs
+        self._cases = cases
+        self._errands = errands
+        self._results = results
+        self._lease_ms = settings.lease.ms
+        self._clock = clock
+        self._wanted = {lane: asyncio.Event() for lane in LANES}
+        self._places = {lane: asyncio.Semaphore(BATCHES_MAX[lane]) for lane in LANES}
+        self._batches = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._is_draining = False
+        self._outage = Outage(logger, "claiming of notifications")
+
+    def wake(self) -> None:
+        """There may be jobs. Never waits."""
+        for event in self._wanted.values():
+            event.set()
+
+    async def drain(self) -> None:
+        """Begin nothing more, and wait until what is begun has ended and is written.
+
+        The caller bounds it. What was claimed and not begun is given back.
+        """
+        self._is_draining = True
+        self.wake()
+        await self._idle.wait()
+        await self._results.write()
+
+    async def run(self) -> None:
+        """Work until cancelled. Hosted by a task group."""
+        async with asyncio.TaskGroup() as tasks:
+            for lane in LANES:
+                tasks.create_task(self._work(lane, tasks), name=f"sending {lane}")
+
+    async def _work(self, lane: int, tasks: asyncio.TaskGroup) -> None:
+        while not self._is_draining:
+            self._wanted[lane].clear()
+            await self._places[lane].acquire()
+            claimed: Sequence[JobRow] = ()
+            try:
+                claimed = await self._claim(lane)
+            finally:
+                if not claimed:
+                    self._places[lane].release()
+            if claimed:
+                self._begin(claimed, lane, tasks)
+                if len(claimed) == CLAIMED_MAX[lane]:
+                    continue
+            await self._until_wanted(lane)
+
+    async def _until_wanted(self, lane: int) -> None:
+        try:
+            async with asyncio.timeout(POLL_S):
+                await self._wanted[lane].wait()
+        except TimeoutError:
+            return
+
+    async def _claim(self, lane: int) -> Sequence[JobRow]:
+        if self._results.is_full:
+            return ()
+        now_ms = self._clock.wall_ms()
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                claimed = await self._jobs.claim(
+                    now_ms,
+                    lease=secrets.token_hex(8),
+                    until_ms=now_ms + self._lease_ms,
+                    limit=CLAIMED_MAX[lane],
+                    lane=lane,
+                )
+        except (StoreError, TimeoutError) as error:
+            self._outage.failed(error)
+            await asyncio.sleep(RETRY_S)
+            return ()
+        self._outage.ended()
+        return claimed
+
+    def _begin(self, claimed: Sequence[JobRow], lane: int, tasks: asyncio.TaskGroup) -> None:
+        self._batches += 1
+        self._idle.clear()
+        tasks.create_task(self._batch(claimed, lane), name=f"{len(claimed)} notifications")
+
+    async def _batch(self, claimed: Sequence[JobRow], lane: int) -> None:
+        try:
+            await self._carry_out(claimed, lane)
+        finally:
+            self._places[lane].release()
+            self._batches -= 1
+            if not self._batches:
+                self._idle.set()
+
+    async def _carry_out(self, claimed: Sequence[JobRow], lane: int) -> None:
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                cases = await self._cases.of(claimed, self._clock.wall_ms())
+                errands = await self._errands.begin(cases, lane)
+        except (StoreError, TimeoutError) as error:
+            self._outage.failed(error)
+            self._give_back(claimed)
+            return
+        left = deque(errands)
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(min(IN_FLIGHT_MAX[lane], len(left))):
+                tasks.create_task(self._walk(left), name="notifications")
+
+    async def _walk(self, left: deque[Errand]) -> None:
+        while left:
+            errand = left.popleft()
+            if self._is_draining or self._is_late(errand.case.job):
+                self._give_back([errand.case.job])
+                continue
+            self._results.add(await self._errands.run(errand))
+
+    def _is_late(self, job: JobRow) -> bool:
+        return self._clock.wall_ms() > job.due_at - SEND_MAX_MS
+
+    def _give_back(self, jobs: Sequence[JobRow]) -> None:
+        now_ms = self._clock.wall_ms()
+        for job in jobs:
+            self._results.add(Result(Postponed(job, now_ms, tried=False)))

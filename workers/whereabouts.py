@@ -1,0 +1,62 @@
+"""What users are by their connections, for who decides how long a message may take to be seen."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Final
+
+from realtime.chat.calls.presence import DeviceState
+from realtime.chat.devices import Here, best_of
+from realtime.rows import HERE
+from realtime.stores.base import SPANS_MAX, Span, TableStore
+
+NODES_EACH: Final = 4
+"""Nodes on which a user is as a rule, at most; more are found by more reads."""
+
+_STATES: Final[Mapping[str, DeviceState]] = {
+    "active": "active",
+    "background": "background",
+    "away": "away",
+}
+
+
+class HubWhereabouts:
+    """Of the hub that runs in the same process, which `here` asks. See `Whereabouts`."""
+
+    def __init__(self, here: Callable[[Collection[str]], Awaitable[Mapping[str, Here]]]) -> None:
+        self._here = here
+
+    async def states(self, users: Collection[str]) -> Mapping[str, DeviceState]:
+        """See `Whereabouts`."""
+        return {user: here.state for user, here in (await self._here(users)).items()}
+
+
+class ClusterWhereabouts:
+    """Of all hubs, by the rows that they keep in the store; `living` answers which nodes live.
+
+    Rows of dead nodes do not count. A user who has just left counts as here for some seconds, as
+    for everybody else (`realtime.chat.devices`).
+    """
+
+    def __init__(self, store: TableStore, living: Callable[[], Collection[str]]) -> None:
+        self._store = store
+        self._living = living
+
+    async def states(self, users: Collection[str]) -> Mapping[str, DeviceState]:
+        """See `Whereabouts`. One read for SPANS_MAX users, as a rule."""
+        found: dict[str, list[Here]] = {}
+        every, living = sorted(users), frozenset(self._living())
+        for start in range(0, len(every), SPANS_MAX):
+            left = every[start : start + SPANS_MAX]
+            while left:
+                limit = NODES_EACH * len(left) + 100
+                rows = await self._store.find(HERE, *(Span((user,)) for user in left), limit=limit)
+                for row in rows:
+                    state = _STATES.get(row.state)
+                    if state is not None and row.node in living:
+                        found.setdefault(row.user, []).append(Here(state, row.since))
+                if len(rows) < limit:
+                    break
+                # The last one's rows may be cut short: they are read again, and count twice.
+                left = [user for user in left if user >= rows[-1].user]
+                if len(left) == 1:
+                    break
+        return {user: best.state for user, all_of in found.items() if (best := best_of(all_of))}
