@@ -10,7 +10,7 @@ import pytest
 from realtime.channels.live import LiveChannel, Subscription, Wire
 from realtime.protocol.unidirectional import UnidirectionalJsonCodec
 from realtime.settings.schema import ClientSettings, Settings
-from tests.support.chat_hub import ROOM, ChatNode, chat_node, chat_settings
+from tests.support.chat_hub import ROOM, ChatNode, chat_node, chat_settings, two_chat_nodes
 from tests.support.hub import settled, until
 from tests.support.peer import Peer
 
@@ -393,3 +393,19 @@ async def test_what_is_not_asked_about_in_time_is_let_go(chat: ChatNode) -> None
     chat.node.clock.move(YOUNG_S)
     proofs.advance(chat.node.clock.monotonic())
     assert len(proofs) == 0
+
+
+# On several nodes.
+
+
+async def test_a_message_of_another_node_is_asked_about_like_one_s_own() -> None:
+    async with two_chat_nodes(loud_settings()) as pair:
+        await pair.there.join("alice", channel="loud:1")
+        peer = await reader(pair.here)
+        await pair.there.say("hello", channel="loud:1")
+        await peer.received("loud:1", 1)
+        await tick(pair.here)
+        answer(peer)
+        await tick(pair.here)
+        assert pair.here.chat.seen == [("alice", peer.id, "loud:1", 2)]
+        assert pair.there.chat.seen == []
