@@ -15,7 +15,7 @@ class TightTimelines(Timelines):
     def __init__(self) -> None:
         super().__init__()
         self.patches = pytest.MonkeyPatch()
-        self.patches.setattr(timelines, "SPANS_MAX", 8)
+        self.patches.setattr(timelines, "SPOTS_MAX", 8)
         self.patches.setattr(timelines, "WAITING_MAX", 2)
         self.patches.setattr(feeds_module, "UNSEEN_MAX", 2)
         self.patches.setattr(upkeep, "COPIES_MAX", 3)
