@@ -1,8 +1,8 @@
 """Quiet hours: when a user wants to be left alone, by the clock on their wall. Pure.
 
-A quiet period lasts from when that clock first shows its start until it has last shown its end. So
-where clocks are put back it does not begin again an hour after it was over, and where they are put
-forward over its start or end, that is the moment at which they are.
+A quiet period lasts from when that clock first shows its start until it shows no time before its
+end any more. So where clocks are put back it does not begin again an hour after it was over, and
+where they are put forward over its start or end, that is the moment at which they are.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -82,15 +82,25 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def _instant_ms(zone: ZoneInfo, day: date, minute: int, *, last: bool) -> int:
-    """When the clocks of a zone show this; the last time or the first of two; of none, when they
-    go past it."""
+    """When the clocks of a zone first show this, or, `last`, show nothing earlier any more.
+
+    Where they go past it, that is when they do.
+    """
     wall = datetime(day.year, day.month, day.day, minute // 60, minute % 60, tzinfo=zone)
-    early = wall.astimezone(UTC)
-    late = wall.replace(fold=1).astimezone(UTC)
+    early, late = _both(wall)
     if late < early:
         # It is left out: before the change its name is a time after it, and the other way round.
         return _change_ms(zone, late, early)
-    return _ms(late if last else early)
+    if last and late > early:
+        # Clocks that are put back just to here show nothing earlier again.
+        before_early, before_late = _both(wall - timedelta(minutes=1))
+        return _ms(late if before_late > before_early else early)
+    return _ms(early)
+
+
+def _both(wall: datetime) -> tuple[datetime, datetime]:
+    """The instants that a time may be, by the clocks before a change and after it."""
+    return wall.astimezone(UTC), wall.replace(fold=1).astimezone(UTC)
 
 
 def _change_ms(zone: ZoneInfo, before: datetime, after: datetime) -> int:
