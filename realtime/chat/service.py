@@ -39,6 +39,11 @@ from realtime.chat.others import Others
 from realtime.chat.places import feed_of
 from realtime.chat.ports import Clock, Stage
 from realtime.chat.presence import Presence
+from realtime.chat.push_devices import PushDevices
+from realtime.chat.push_review import PushReview
+from realtime.chat.push_wishes import Wishes
+from realtime.chat.retracting import Retracting
+from realtime.chat.rooms import Rooms
 from realtime.chat.rpc import Calls
 from realtime.chat.sanctions import Sanctions
 from realtime.chat.scrubs import Scrubs
@@ -75,8 +80,9 @@ class ChatService:
 
     `namespaces` are all that are configured. `others` are the other nodes, None where there are
     none. `may` says whether this node is the one for checks that one node of all does. Nothing
-    happens before `run`, which must be running for as long as the service is used. `wake` is called
-    when there are messages that people may have to be told of, this node's and the others'.
+    happens before `run`, which must be running for as long as the service is used. `server_key` is
+    what browsers subscribe with, "" for no Web Push. `wake` is called when there are messages that
+    people may have to be told of, this node's and the others'.
     """
 
     def __init__(
@@ -93,6 +99,7 @@ class ChatService:
         others: Others | None = None,
         may: Callable[[], Awaitable[bool]] = always,
         push: PushSettings = _PUSH,
+        server_key: str = "",
         wake: Wake | None = None,
     ) -> None:
         allowances = Allowances(settings, clock)
@@ -137,15 +144,12 @@ class ChatService:
             allowances.join(others)
             self._presence.join(others)
         self._stage, self._sending = stage, messages.sending
-        rest: tuple[_Performs, ...] = (
-            Creating(around, blocks),
+        rest = (
+            *_rest(around, rooms, blocks),
             Channels(around, rooms, tier=self._tiers.of),
-            Members(around, rooms, blocks),
-            Sanctions(around, rooms),
-            Moderation(around),
-            AuditLog(around),
+            *_push(around, push, server_key),
         )
-        self._scrubs = Scrubs(store, around.ledger, clock)
+        self._scrubs, self._retracting = Scrubs(store, around.ledger, clock), Retracting(around)
         own = (self.inbox, self._typing, self._users, self._presence, self._feeds, self.law)
         self.calls = _calls(allowances, *rest, messages, blocks, *own)
 
@@ -216,6 +220,7 @@ class ChatService:
             tasks.create_task(self.law.run(), name="erasures")
             tasks.create_task(self._leftovers.run(), name="leftovers")
             tasks.create_task(self._scrubs.run(), name="scrubs")
+            tasks.create_task(self._retracting.run(), name="retracting")
             tasks.create_task(
                 _every(SWEEP_S, self.ledger.sweep, "what follows from entries"), name="folds"
             )
@@ -291,6 +296,24 @@ def _calls(allowances: Allowances, *parts: _Performs) -> Calls:
     for part in parts:
         performed |= part.operations
     return Calls(ALL, performed, allowances=allowances)
+
+
+def _rest(around: Around, rooms: Rooms, blocks: Blocks) -> tuple[_Performs, ...]:
+    return (
+        Creating(around, blocks),
+        Members(around, rooms, blocks),
+        Sanctions(around, rooms),
+        Moderation(around),
+        AuditLog(around),
+    )
+
+
+def _push(around: Around, push: PushSettings, server_key: str) -> tuple[_Performs, ...]:
+    return (
+        PushDevices(around, push, server_key=server_key),
+        Wishes(around),
+        PushReview(around),
+    )
 
 
 def _with(chat: Chat, namespaces: Mapping[str, ChannelOptions]) -> tuple[str, ...]:

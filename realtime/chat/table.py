@@ -11,6 +11,8 @@ from realtime.chat.calls import (
     messages,
     moderation,
     presence,
+    push,
+    push_review,
     users,
 )
 from realtime.chat.operations import Operation
@@ -24,5 +26,7 @@ ALL: Final[tuple[Operation, ...]] = (
     *users.OPERATIONS,
     *moderation.OPERATIONS,
     *feeds.OPERATIONS,
+    *push.OPERATIONS,
+    *push_review.OPERATIONS,
     *law.OPERATIONS,
 )

@@ -12,10 +12,12 @@ from realtime.chat.own_retention import narrowed
 from realtime.chat.ports import Stage
 from realtime.chat.service import ChatService
 from realtime.chat.walking import LawStore
+from realtime.errors import SettingsError
 from realtime.hub.bearers import Bearers
 from realtime.hub.chatting import ChatSetup, IsMine
 from realtime.hub.clock import Clock
 from realtime.hub.hub import Hub
+from realtime.push.server_key import application_server_key
 from realtime.server.chat_metrics import ChatMetrics
 from realtime.server.door_rules import DoorRules
 from realtime.server.hook import HttpHook
@@ -28,7 +30,10 @@ ENVELOPE_MAX_BYTES: Final = 64 * 1024
 
 
 class ChatParts:
-    """Chat of one process, if a namespace has any: `setup` is what its hub is given, else None."""
+    """Chat of one process, if a namespace has any: `setup` is what its hub is given, else None.
+
+    Raises SettingsError where a key is none.
+    """
 
     def __init__(self, settings: Settings, store: LawStore, clock: Clock) -> None:
         self._settings = settings
@@ -36,6 +41,7 @@ class ChatParts:
         self._clock = clock
         self._service: ChatService | None = None
         self._hook = _hook(settings, clock)
+        self._server_key = _server_key(settings)
         self._memberships = KeptMemberships(store, clock)
         has_chat = any(options.chat for options in settings.namespaces.values())
         self.setup = (
@@ -56,6 +62,7 @@ class ChatParts:
             others=others,
             may=is_mine,
             push=settings.push,
+            server_key=self._server_key,
         )
         return self._service
 
@@ -89,6 +96,15 @@ class ChatParts:
         """Let go of what it holds outside. Idempotent."""
         if self._hook is not None:
             await self._hook.close()
+
+
+def _server_key(settings: Settings) -> str:
+    """What browsers subscribe with, "" without Web Push. Raises SettingsError."""
+    key = settings.webpush.vapid_private_key
+    try:
+        return "" if key is None else application_server_key(key.reveal())
+    except ValueError as error:
+        raise SettingsError([f"webpush.vapid_private_key: {error}"]) from None
 
 
 def _hook(settings: Settings, clock: Clock) -> HttpHook | None:

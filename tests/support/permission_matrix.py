@@ -139,6 +139,17 @@ PARAMS: Final[Mapping[str, Mapping[str, Any]]] = {
     "feed.timeline": {"namespace": "feed"},
     "feed.seen": {"namespace": "feed", "place": "place"},
     "feed.view": {"namespace": "feed", "author": "member", "offsets": [1]},
+    "push.register": {"device": "phone", "provider": "apns", "address": "ab" * 32},
+    "push.unregister": {"device": "phone"},
+    "push.devices": {},
+    "push.keys": {},
+    "push.settings": {},
+    "push.change": {"level": "mentions"},
+    "push.change_channel": {"channel": ROOM, "level": "none"},
+    "push.explain": {"user": "member", "channel": ROOM, "offset": "message"},
+    "push.dead": {},
+    "push.replay": {"places": ["a letter"]},
+    "push.purge": {"all": True},
     "user.export": {"user": "member"},
     "user.erase": {"user": "member"},
     "user.erasure": {"erasure": "erasure"},
@@ -154,7 +165,8 @@ REFUSALS: Final = frozenset({101, 103, 404, 423})
 def may(operation: Operation, standing: Standing) -> bool:
     """Whether the operation is for somebody of this standing."""
     if standing == "admin":
-        return operation.name != "chat.leave"  # who is not there cannot leave
+        # Who is not there cannot leave, and has nothing to set there.
+        return operation.name not in ("chat.leave", "push.change_channel")
     if standing == "guest":
         return False
     return standing in EXCEPTIONS.get(operation.name, _LEAST[operation.who])

@@ -37,7 +37,7 @@ def test_an_operation_says_what_it_is(operation: Operation) -> None:
     assert inspect.getdoc(operation.params)
     assert inspect.getdoc(operation.result)
     subject, _, verb = operation.name.partition(".")
-    assert subject in ("chat", "user", "presence", "feed")
+    assert subject in ("chat", "user", "presence", "feed", "push")
     assert verb.isidentifier()
 
 
@@ -99,6 +99,12 @@ def test_writes_that_are_entries_have_a_client_id() -> None:
         "feed.unfollow",
         "feed.seen",
         "feed.view",
+        "push.register",
+        "push.unregister",
+        "push.change",
+        "push.change_channel",
+        "push.replay",
+        "push.purge",
     }
     without = {
         each.name
