@@ -15,6 +15,7 @@ from realtime.cli import (
     fakepush,
     health,
     import_file,
+    push,
     revoke,
     serve,
     store,
@@ -87,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         config,
         store,
         import_file,
+        push,
         health,
         fakepush,
     ):

@@ -7,7 +7,7 @@ import ssl
 import sys
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from realtime.cli.sources import add_config, add_dev, load_settings
@@ -16,7 +16,11 @@ from realtime.settings.development import API_KEY, ORIGIN
 from realtime.settings.schema import ServerSettings
 
 TIMEOUT_S: Final = 10.0
-ANSWER_MAX_BYTES: Final = 65_536
+ANSWER_MAX_BYTES: Final = 1_048_576
+
+OPERATOR: Final = "realtime"
+"""The user on whose behalf commands call operations of chat; they do nothing that has a name."""
+
 _ANY_HOST: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
@@ -36,6 +40,13 @@ def add_hub(parser: argparse.ArgumentParser) -> None:
     add_dev(parser, "use the key that `realtime serve --dev` has made and kept")
 
 
+class Asked(NamedTuple):
+    """Which hub is asked, and with which key; None for one that needs none."""
+
+    url: SplitResult
+    key: str | None
+
+
 def order(
     arguments: argparse.Namespace, method: str, body: Mapping[str, object], *, done: str
 ) -> int:
@@ -43,6 +54,23 @@ def order(
 
     `done` is one word, "revoked". Raises SettingsError.
     """
+    hub = asked(arguments)
+    try:
+        ask(hub.url, hub.key, method, body)
+    except Failed as failed:
+        return told(failed, done)
+    print(done)
+    return 0
+
+
+def told(failed: Failed, done: str) -> int:
+    """Say why it is not `done`; the exit code."""
+    print(f"realtime: not {done}: {failed}", file=sys.stderr)
+    return 1
+
+
+def asked(arguments: argparse.Namespace) -> Asked:
+    """The hub of `add_hub`'s options. Raises SettingsError."""
     loaded = load_settings(arguments, needs=(API_KEY,))
     settings = loaded.settings
     if not settings.api.keys and not settings.auth.insecure:
@@ -54,13 +82,7 @@ def order(
             ["store.url: beside a database in memory no API key is kept that a hub could know"]
         )
     url = parse_url(own_url(settings.server) if arguments.url is None else arguments.url)
-    try:
-        ask(url, settings.api.keys[0].reveal() if settings.api.keys else None, method, body)
-    except Failed as failed:
-        print(f"realtime: not {done}: {failed}", file=sys.stderr)
-        return 1
-    print(done)
-    return 0
+    return Asked(url, settings.api.keys[0].reveal() if settings.api.keys else None)
 
 
 def own_url(server: ServerSettings) -> str:
@@ -91,8 +113,19 @@ def parse_url(url: str) -> SplitResult:
     return parts
 
 
-def ask(url: SplitResult, key: str | None, method: str, body: Mapping[str, object]) -> None:
-    """Call a method of the hub's server API (protocol 5). Raises Failed.
+def perform(hub: Asked, operation: str, params: Mapping[str, object]) -> Mapping[str, Any]:
+    """Have an operation of chat performed as an admin; its result. Raises Failed."""
+    body = {"user": OPERATOR, "method": operation, "params": dict(params)}
+    data = ask(hub.url, hub.key, "rpc", body).get("data")
+    if not isinstance(data, dict):
+        raise Failed("answered without a result")
+    return data
+
+
+def ask(
+    url: SplitResult, key: str | None, method: str, body: Mapping[str, object]
+) -> Mapping[str, Any]:
+    """Call a method of the hub's server API (protocol 5); its result. Raises Failed.
 
     No redirect is followed and no proxy used: the key is for this address alone.
     """
@@ -107,7 +140,7 @@ def ask(url: SplitResult, key: str | None, method: str, body: Mapping[str, objec
         headers,
         timeout_s=TIMEOUT_S,
     )
-    _judge(status, text)
+    return _judge(status, text)
 
 
 def exchange(
@@ -162,7 +195,7 @@ def _other_name(error: Exception, url: SplitResult) -> str:
     return f"; --url https://<name in the certificate>{port} reaches it by that name"
 
 
-def _judge(status: int, text: bytes) -> None:
+def _judge(status: int, text: bytes) -> Mapping[str, Any]:
     if status == http.client.UNAUTHORIZED:
         raise Failed("the hub does not know the first of api.keys")
     try:
@@ -174,3 +207,5 @@ def _judge(status: int, text: bytes) -> None:
         raise Failed(f"error {error.get('code')!r}: {error.get('message')!r}")
     if status != http.client.OK or not isinstance(answer, dict):
         raise Failed(f"answered with HTTP status {status}")
+    result = answer.get("result")
+    return result if isinstance(result, dict) else {}

@@ -12,11 +12,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 @dataclass
 class Hub:
-    """Answers every request the same way."""
+    """Answers every request the same way, once there are no more of `answers`."""
 
     port: int = 0
     status: int = 200
     answer: bytes = b'{"result":{}}'
+    answers: list[bytes] = field(default_factory=list)
     tls: ssl.SSLContext | None = None
     headers: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, str | None, object]] = field(default_factory=list)
@@ -39,9 +40,10 @@ def answering_hub() -> Iterator[Hub]:
             self.send_response(hub.status)
             for name, value in hub.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(hub.answer)))
+            answer = hub.answers.pop(0) if hub.answers else hub.answer
+            self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
-            self.wfile.write(hub.answer)
+            self.wfile.write(answer)
 
         def log_message(self, format: str, *args: object) -> None:
             pass
