@@ -44,7 +44,7 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9:_\-.%]+")
 _INSTALLATION: Final = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _APP: Final = re.compile(r"[A-Za-z0-9.\-]*")
 
-_KINDS: Final[Mapping[str, tuple[AddressKind, ...]]] = {
+KINDS: Final[Mapping[str, tuple[AddressKind, ...]]] = {
     "fcm": ("token", "fid"),
     "apns": ("token",),
     "webpush": ("subscription",),
@@ -160,7 +160,7 @@ def address_digest(provider: str, address: str) -> str:
 
 def _kind(params: RegisterDevice) -> AddressKind:
     """Raises CallRefused (422) for what no provider would take."""
-    kinds = _KINDS[params.provider]
+    kinds = KINDS[params.provider]
     kind = kinds[0] if params.kind is UNSET else params.kind
     if kind not in kinds:
         raise invalid("kind")

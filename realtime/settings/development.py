@@ -36,6 +36,7 @@ NAMESPACES: Final[Mapping[str, ChannelOptions]] = {
         history_size=-1,
         presence=True,
         chat="room",
+        push="all",
         create=_USER,
         subscribe=_MEMBER,
         publish=_MEMBER,
