@@ -45,11 +45,12 @@ from realtime.server.metrics import (
 from realtime.server.pages import PageRoutes
 from realtime.server.parent import Parent, Place
 from realtime.server.process import Process, finished
+from realtime.server.pushing import MakePush, PushWork, Work, both, run_both
 from realtime.server.stopping import run_until_stopped
 from realtime.server.stream_routes import StreamRoutes
 from realtime.settings.broker_url import broker_kind
 from realtime.settings.passwords import without_password
-from realtime.settings.schema import BrokerSettings, ServerSettings, Settings
+from realtime.settings.schema import BrokerSettings, ChannelOptions, ServerSettings, Settings
 from realtime.settings.store_url import database_path, store_kind
 from realtime.stores import sqlite
 from realtime.stores.transfer import Progress, transfer
@@ -73,12 +74,13 @@ def serve(
     dev: bool,
     reload: Callable[[], Settings],
     place: Place | None = None,
+    push: MakePush | None = None,
 ) -> None:
     """Run a hub until SIGTERM or SIGINT.
 
     `reload` reads the settings again, on SIGHUP. `place` is set in a worker that a parent has
-    started (`realtime.server.workers`). Raises SettingsError, StoreError or OSError where
-    the hub cannot start.
+    started (`realtime.server.workers`). `push` makes what tells phones that are away, where this
+    process does everything. Raises SettingsError, StoreError or OSError where the hub cannot start.
     """
     connections_max = settings.server.connections_max
     if dev:
@@ -87,7 +89,8 @@ def serve(
     else:
         reserve_descriptors(connections_max)
     configure_logging(settings.log)
-    uvloop.run(_serve(settings, connections_max, dev=dev, reload=reload, place=place))
+    serving = _serve(settings, connections_max, dev=dev, reload=reload, place=place, push=push)
+    uvloop.run(serving)
 
 
 async def _serve(
@@ -97,6 +100,7 @@ async def _serve(
     dev: bool,
     reload: Callable[[], Settings],
     place: Place | None,
+    push: MakePush | None,
 ) -> None:
     clock = Clock()
     settings = _of_node(settings, place)
@@ -108,6 +112,7 @@ async def _serve(
     broker = make_broker(settings.broker, node=node, on_lag=lag.observe)
     store = make_store(settings.store.url, on_commit=commits.observe)
     chat = ChatParts(settings, store, clock)
+    pushing = _make_push(settings, store, chat, clock, push)
     _log_start(settings, node)
     try:
         await store.open()
@@ -138,7 +143,8 @@ async def _serve(
         )
         bus = BusCounts(broker.statistics, lag, _node_count(hub))
         appends = append_counts(store)
-        metrics = HubMetrics(hub, gate, commits, bus=bus, appends=appends, more=chat.metrics)
+        more = chat.metrics if pushing is None else both(chat.metrics, pushing.metrics)
+        metrics = HubMetrics(hub, gate, commits, bus=bus, appends=appends, more=more)
         api = ServerApi(hub, store=store, idempotency=store)
         health = HealthRoutes(hub, metrics, store_probe(store, hub))
         inner: list[Routes] = [health, ApiRoutes(api, keys)]
@@ -148,7 +154,8 @@ async def _serve(
             pages.append(PageRoutes(token_issuer(settings.auth)))
         parent = None if place is None else Parent.inherited()
         server = settings.server
-        await _make_process(server, rules, hub, gate, inner, pages, reloaded, parent).run()
+        process = _make_process(server, rules, hub, gate, inner, pages, reloaded, parent)
+        await run_both(process, pushing)
     finally:
         await finished(chat.close(), HOOK_CLOSE_S)
         await finished(broker.close(), BROKER_CLOSE_S)
@@ -189,6 +196,29 @@ def _make_process(
         reload=reload,
         parent=parent,
     )
+
+
+def _make_push(
+    settings: Settings,
+    store: "Store",
+    chat: ChatParts,
+    clock: Clock,
+    make: MakePush | None,
+) -> PushWork | None:
+    """What pushes, in a process that has the store for itself and members to notify."""
+    has_push = any(options.push for options in settings.namespaces.values())
+    if make is None or not has_push or not isinstance(store, sqlite.SQLiteStore):
+        return None
+    rules = RuleBook(settings.channels, settings.namespaces)
+    pushing = make(
+        settings,
+        store,
+        options=lambda channel: rules.resolve(channel).rules.options,
+        here=chat.here,
+        clock=clock,
+    )
+    chat.wake = pushing.wake
+    return pushing
 
 
 def _door_rules(server: ServerSettings, *, dev: bool) -> DoorRules:
@@ -268,22 +298,16 @@ def _log_start(settings: Settings, node: str) -> None:
 # What other commands ask for.
 
 
-class Work(Protocol):
-    """Something that works until it is cancelled."""
-
-    async def run(self) -> None:
-        """Work."""
-        ...
-
-
 class MakeWorker(Protocol):
-    """Makes what `realtime worker` runs: `workers.upkeep.UpkeepWorker`."""
+    """Makes what `realtime worker` runs: `workers.worker.Worker`."""
 
     def __call__(
         self,
+        settings: Settings,
         store: "MongoStore",
         broker: Broker,
         *,
+        options: Callable[[str], ChannelOptions],
         retention: RetentionAfter,
         clock: Clock,
         name: str,
@@ -310,10 +334,13 @@ async def _work(settings: Settings, make: MakeWorker) -> None:
     _log_start(settings, node)
     try:
         await store.open()
+        rules = RuleBook(settings.channels, settings.namespaces)
         worker = make(
+            settings,
             store,
             broker,
-            retention=narrowed(store, RuleBook(settings.channels, settings.namespaces).retention),
+            options=lambda channel: rules.resolve(channel).rules.options,
+            retention=narrowed(store, rules.retention),
             clock=Clock(),
             name=node_name(settings.server),
             version=__version__,

@@ -21,6 +21,7 @@ from realtime.chat.contents import Contents
 from realtime.chat.counters import Counters
 from realtime.chat.creating import Creating
 from realtime.chat.crowds import Crowds
+from realtime.chat.devices import Here
 from realtime.chat.direct_blocks import DirectBlocks
 from realtime.chat.doorkeeper import Doorkeeper
 from realtime.chat.erasure import Eraser
@@ -204,6 +205,10 @@ class ChatService:
     def departed(self, caller: Caller) -> None:
         """See Chat."""
         self._presence.departed(caller)
+
+    async def here(self, users: Collection[str]) -> Mapping[str, Here]:
+        """What these users are, but for who is offline. Raises StoreError and TimeoutError."""
+        return await self._presence.states(users)
 
     async def run(self) -> None:
         """See Chat."""

@@ -49,8 +49,11 @@ def run(arguments: argparse.Namespace) -> int:
             return _supervise(settings, arguments)
     # It imports the drivers and the event loop, which no other command needs to wait for.
     from realtime import wiring
+    from workers.worker import make_inside
 
-    wiring.serve(settings, dev=arguments.dev, reload=reload, place=arguments.worker)
+    wiring.serve(
+        settings, dev=arguments.dev, reload=reload, place=arguments.worker, push=make_inside
+    )
     return 0
 
 

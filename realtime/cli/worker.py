@@ -1,4 +1,4 @@
-"""`realtime worker`: keep what nodes share in order, in a process without clients."""
+"""`realtime worker`: notify phones, and keep what nodes share in order, without clients."""
 
 import argparse
 
@@ -10,14 +10,15 @@ from realtime.settings.store_url import store_kind
 def add(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
-        "worker", help="clear away what is past its time and who has died; with MongoDB"
+        "worker",
+        help="tell phones that are away; clear away what is past its time; with MongoDB",
     )
     add_config(parser)
     parser.set_defaults(run=run, dev=False)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Work until told to stop. Hubs do the same beside their clients where no worker runs."""
+    """Work until told to stop. Hubs keep things in order, too; phones are told by workers alone."""
     settings = load_settings(arguments).settings
     if store_kind(settings.store.url) != "mongodb":
         raise SettingsError(
@@ -25,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     # They import the drivers and the event loop, which no other command needs to wait for.
     from realtime import wiring
-    from workers.upkeep import UpkeepWorker
+    from workers.worker import Worker
 
-    wiring.work(settings, UpkeepWorker)
+    wiring.work(settings, Worker)
     return 0

@@ -1,11 +1,12 @@
 """What chat needs around it in a process: the app's hook, and the way over HTTP."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
 from prometheus_client.core import Metric
 
+from realtime.chat.devices import Here
 from realtime.chat.memberships import KeptMemberships
 from realtime.chat.others import Others
 from realtime.chat.own_retention import narrowed
@@ -18,6 +19,7 @@ from realtime.hub.chatting import ChatSetup, IsMine
 from realtime.hub.clock import Clock
 from realtime.hub.hub import Hub
 from realtime.push.server_key import application_server_key
+from realtime.push.waking import Wake
 from realtime.server.chat_metrics import ChatMetrics
 from realtime.server.door_rules import DoorRules
 from realtime.server.hook import HttpHook
@@ -43,6 +45,8 @@ class ChatParts:
         self._hook = _hook(settings, clock)
         self._server_key = _server_key(settings)
         self._memberships = KeptMemberships(store, clock)
+        self.wake: Wake | None = None
+        """Called when phones may have to be told of something; to be set before the hub is made."""
         has_chat = any(options.chat for options in settings.namespaces.values())
         self.setup = (
             ChatSetup(self._memberships, self._make, partial(narrowed, store)) if has_chat else None
@@ -63,8 +67,13 @@ class ChatParts:
             may=is_mine,
             push=settings.push,
             server_key=self._server_key,
+            wake=self.wake,
         )
         return self._service
+
+    async def here(self, users: Collection[str]) -> Mapping[str, Here]:
+        """What these users are, but for who is offline. Raises StoreError and TimeoutError."""
+        return {} if self._service is None else await self._service.here(users)
 
     def routes(self, hub: Hub, rules: DoorRules) -> Sequence[Routes]:
         """REST, where there is chat. After the hub was made."""

@@ -41,6 +41,7 @@ class FakeWiring:
         dev: bool,
         reload: Callable[[], Settings],
         place: Place | None = None,
+        push: object = None,
     ) -> None:
         self._fail()
         self.served.append(Served(settings, dev, reload, place))

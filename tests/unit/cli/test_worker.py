@@ -6,7 +6,7 @@ import pytest
 
 from realtime.cli import main
 from tests.unit.cli.fake_wiring import FakeWiring
-from workers.upkeep import UpkeepWorker
+from workers.worker import Worker
 
 Output = pytest.CaptureFixture[str]
 
@@ -16,7 +16,7 @@ def test_it_works_on_the_store_that_hubs_share(folder: Path, wiring: FakeWiring)
     assert main(["worker", "--config", "hub.toml"]) == 0
     ((settings, make),) = wiring.worked
     assert settings.store.url == "mongodb://h"
-    assert make is UpkeepWorker
+    assert make is Worker
 
 
 def test_an_sqlite_database_is_its_hubs_own(wiring: FakeWiring, capsys: Output) -> None:

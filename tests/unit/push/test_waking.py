@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from realtime.brokers.base import BUS_VERSION, ControlMessage
+from realtime.brokers.memory import MemoryBroker
 from realtime.push import waking
 from realtime.push.waking import PUSH_WAKE, PushWake, Waking, hear, word_to
-from workers.waking import WakeEar
+from workers.words import WorkerWords
 
 
 class Calls:
@@ -92,13 +93,13 @@ async def test_other_nodes_are_told_in_a_word_and_heed_it() -> None:
 
 def test_a_process_without_clients_hears_the_word_and_no_other() -> None:
     heard: list[None] = []
-    ear = WakeEar("epoch", lambda: heard.append(None))
-    ear.received(ControlMessage("hub", PUSH_WAKE, epoch="epoch"))
+    ear = WorkerWords(MemoryBroker(), node="worker", epoch="epoch", wake=lambda: heard.append(None))
+    ear.receive(ControlMessage("hub", PUSH_WAKE, epoch="epoch"))
     assert len(heard) == 1
     for other in (
         ControlMessage("hub", "device", epoch="epoch"),
         ControlMessage("hub", PUSH_WAKE, epoch="another"),
         ControlMessage("hub", PUSH_WAKE, epoch="epoch", version=BUS_VERSION + 1),
     ):
-        ear.received(other)
+        ear.receive(other)
     assert len(heard) == 1
