@@ -143,6 +143,9 @@ def _decided(known: Known) -> Explanation | None:
         return _explanation(_reason(own), own.detail, own.at, exact)
     if later is None or later.reason in OF_THE_MESSAGE:
         return _explanation(_reason(own), own.detail, own.at, exact) if own is not None else None
+    needless = _needless(known, later.at) if own is None else None
+    if needless is not None:
+        return _explanation(needless)
     if later.reason in TOLD:
         # One that was being tried has given way; of one that was not, the later one tells as well.
         tried = any(row.tries for row in exact)
@@ -150,6 +153,27 @@ def _decided(known: Known) -> Explanation | None:
             "superseded" if tried else "merged", f"by {after}", later.at, exact or standing
         )
     return _explanation(_reason(later), later.detail, later.at, standing)
+
+
+def _needless(known: Known, at: int) -> Reason | None:
+    """Why this message was not one of those that a notification was for, at `at`; None: it was.
+
+    Who dispatches passes it over without a word, as it is not worth one for each member.
+    """
+    entry, member, own = known.entry, known.member, known.own
+    if entry is None or member is None:
+        return None
+    if entry.at < member.joined_at <= at:
+        return "not_a_member"
+    if 0 < entry.deleted_at <= at:
+        return "deleted"
+    # What users want is not known any more where it was changed since.
+    changed_at = max(member.push_at, own.registered_at if own is not None else 0)
+    if changed_at <= at and not is_recipient(
+        entry, member, level=known.level, kind=known.kind, own=own
+    ):
+        return "never_recipient"
+    return None
 
 
 def _verdict(rows: Sequence[TrailRow]) -> TrailRow | None:

@@ -73,6 +73,16 @@ CASES: Final[list[tuple[Reason, str, Known]]] = [
     ),
     ("seen", "tv", known(trail=[row("seen", offset=9, detail="tv")])),
     ("no_device", "", known(trail=[row("waiting"), row("no_device", offset=9)])),
+    # Not of one that nobody was to be told of, as it was then.
+    ("never_recipient", "", known(trail=[row("sent", "phone", 9)], level="mentions")),
+    (
+        "merged",
+        "by 9",
+        known(trail=[row("sent", "a", 9)], level="mentions", member=member(push_at=91)),
+    ),
+    ("deleted", "", known(message(deleted_at=90), trail=[row("sent", "phone", 9)])),
+    ("merged", "by 9", known(message(deleted_at=91), trail=[row("sent", "phone", 9)])),
+    ("not_a_member", "", known(trail=[row("sent", "phone", 9)], member=member(joined_at=51))),
     # One that was deleted says nothing of the one before it.
     ("read", "", known(trail=[row("deleted", offset=9)], member=member(read=7))),
     # Not decided, or nobody had to.
