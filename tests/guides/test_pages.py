@@ -18,7 +18,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 HERE: Final = Path(__file__).parent
 
 PLATFORMS: Final = {"javascript", "python", "go", "kotlin", "swift", "dart", "csharp", "curl"}
-MATTERS: Final = {"tokens", "errors", "transports", "chat", "feeds", "import", "moderation"}
+MATTERS: Final = {"tokens", "errors", "transports", "chat", "feeds", "import", "moderation", "push"}
 
 NOT_RUN: Final = {"swift", "dart", "csharp"}
 """Whose toolchains are not where tests run; the pages say so."""

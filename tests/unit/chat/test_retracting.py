@@ -10,12 +10,14 @@ import pytest
 
 from realtime.chat import retracting
 from realtime.chat.retracting import Retracting
+from realtime.chat.service import ChatService
 from realtime.errors import StoreUnavailable
 from realtime.model import Entry
 from realtime.push.rows import JOBS, JobRow
+from realtime.settings.schema import ChatSettings
 from realtime.stores.base import WRITES_MAX, Row, Span, Table, Value, Write
 from realtime.stores.sqlite import SQLiteStore
-from tests.support.chat import ROOM
+from tests.support.chat import ROOM, caller, chat_parts
 from tests.support.chat_messages import MessageParts, message_parts
 from tests.support.hub import until
 
@@ -120,3 +122,28 @@ async def test_there_is_a_bound_to_what_waits(
 
 async def test_a_delete_in_a_namespace_that_is_no_more_is_folded(chat: MessageParts) -> None:
     await Retracting(chat.parts.around).fold(Entry("gone:one", 9, b"{}", 0, "delete", ref=7))
+
+
+async def test_a_node_does_it_for_whoever_deletes_by_a_call() -> None:
+    async with chat_parts(room=LOUD) as parts:
+        service = ChatService(
+            store=parts.store,
+            stage=parts.stage,
+            memberships=parts.memberships,
+            clock=parts.clock,
+            settings=ChatSettings(),
+            namespaces={"room": LOUD},
+            data_max_bytes=1_000,
+        )
+        for method, params in (
+            ("chat.create", {"namespace": "room", "id": "one"}),
+            ("chat.send", {"channel": CHANNEL, "data": 1}),
+        ):
+            data = msgspec.json.encode({**params, "client_id": method})
+            answer = msgspec.json.decode(await service.call(caller("bob"), method, data))
+        offset = answer["offset"]
+        fields: dict[str, Value] = {"state": "done", "visible": 1, "shown": offset}
+        await parts.store.write([Write(JOBS, ("ann", CHANNEL), set=fields)])
+        data = msgspec.json.encode({"channel": CHANNEL, "offset": offset, "client_id": "d"})
+        await service.call(caller("bob"), "chat.delete", data)
+        assert [row.user for row in await due(parts.store)] == ["ann"]
