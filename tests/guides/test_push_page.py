@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,7 @@ from realtime.chat.push_devices import KINDS
 from realtime.cli.fakepush import PORT
 from realtime.push.quiet import Quiet
 from realtime.push.reasons import SENTENCES
+from realtime.push.server_key import application_server_key
 from tests.guides.dev_hub import DevHub
 from tests.guides.pages import blocks, write_file
 from tests.guides.rest import Person
@@ -98,7 +100,11 @@ def test_a_phone_is_told_cleared_and_left_alone_at_night(
     assert read == "once it is read it shows 0"
     assert night.startswith(f"at night: {SENTENCES['quiet_hours']}")
 
-    (channel,) = Person(hub, "bob").ask("GET", "/sync")["channels"]
+    bob = Person(hub, "bob")
+    settings = tomllib.loads((hub.directory / SETTINGS).read_text())
+    key = application_server_key(settings["webpush"]["vapid_private_key"])
+    assert bob.ask("GET", "/push/keys") == {"application_server_key": key}
+    (channel,) = bob.ask("GET", "/sync")["channels"]
     name = channel["channel"]
     assert hub.push_command("explain", "bob", name, "2").startswith("sent: ")
     assert hub.push_command("explain", "bob", name, "3").startswith("quiet_hours: ")
