@@ -45,6 +45,9 @@ NO_BADGE: Final = -1
 NO_PROVIDER: Final = "not configured"
 """Why a device gets nothing whose provider this worker has not."""
 
+TOO_LONG: Final = "no answer before the lease ended"
+"""Why a device is tried again whose service is slower than a job may take."""
+
 DETAIL_MAX: Final = 200
 """Characters of what a service says that are kept."""
 
@@ -134,7 +137,13 @@ class Errands:
         gate = self._gates.get(device.provider)
         if gate is None:
             return Failed(NO_PROVIDER)
-        return await gate.send(_target(device), self._notice(errand, device))
+        left_s = (errand.case.job.due_at - self._clock.wall_ms()) / 1_000
+        try:
+            # Then somebody else may tell of something newer, which this must not come after.
+            async with asyncio.timeout(left_s):
+                return await gate.send(_target(device), self._notice(errand, device))
+        except TimeoutError:
+            return Later(TOO_LONG)
 
     def _notice(self, errand: Errand, device: DeviceRow) -> Notice:
         case = errand.case

@@ -46,7 +46,7 @@ READ_TIMEOUT_S: Final = 15.0
 """How long reading what has to be known of a claim's jobs may take."""
 
 SEND_MAX_MS: Final = 10_000
-"""What is not begun so long before its lease ends is given back."""
+"""What is not begun so long before its lease ends is given back; half of a shorter lease."""
 
 
 class Sender:
@@ -67,10 +67,12 @@ class Sender:
         self._errands = errands
         self._results = results
         self._lease_ms = settings.lease.ms
+        self._send_max_ms = min(SEND_MAX_MS, settings.lease.ms // 2)
         self._clock = clock
         self._wanted = {lane: asyncio.Event() for lane in LANES}
         self._places = {lane: asyncio.Semaphore(BATCHES_MAX[lane]) for lane in LANES}
         self._batches = 0
+        self._left: list[deque[Errand]] = []
         self._idle = asyncio.Event()
         self._idle.set()
         self._is_draining = False
@@ -84,9 +86,12 @@ class Sender:
     async def drain(self) -> None:
         """Begin nothing more, and wait until what is begun has ended and is written.
 
-        The caller bounds it. What was claimed and not begun is given back.
+        The caller bounds it. What was claimed and not begun is given back at once.
         """
         self._is_draining = True
+        for left in self._left:
+            self._give_back([errand.case.job for errand in left])
+            left.clear()
         self.wake()
         await self._idle.wait()
         await self._results.write()
@@ -164,9 +169,13 @@ class Sender:
             self._give_back(claimed)
             return
         left = deque(errands)
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(min(IN_FLIGHT_MAX[lane], len(left))):
-                tasks.create_task(self._walk(left), name="notifications")
+        self._left.append(left)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(min(IN_FLIGHT_MAX[lane], len(left))):
+                    tasks.create_task(self._walk(left), name="notifications")
+        finally:
+            self._left = [other for other in self._left if other is not left]
 
     async def _walk(self, left: deque[Errand]) -> None:
         while left:
@@ -177,7 +186,7 @@ class Sender:
             self._results.add(await self._errands.run(errand))
 
     def _is_late(self, job: JobRow) -> bool:
-        return self._clock.wall_ms() > job.due_at - SEND_MAX_MS
+        return self._clock.wall_ms() > job.due_at - self._send_max_ms
 
     def _give_back(self, jobs: Sequence[JobRow]) -> None:
         now_ms = self._clock.wall_ms()

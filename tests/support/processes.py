@@ -73,6 +73,11 @@ class HubProcess:
         """Process id of the running hub."""
         return self._running().pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started, and has not ended."""
+        return self._child is not None and self._child.poll() is None
+
     def workers(self) -> list[int]:
         """Process ids of the workers that it has started, where it is the parent of several; the
         order is the kernel's."""
