@@ -11,12 +11,11 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import msgspec
 
 SPANS_MAX: Final = 1_000
-"""The most spans that one `find` may look through, and keys that one `get` may ask for: as many as
-one `write` may name, so that what was read by one call can be changed by one."""
+"""The most spans that one `find` may look through, and keys that one `get` may ask for."""
 
-WRITES_MAX: Final = 1_000
-"""The most writes of one `write`. On SQLite they take 20 ms of the writer, in which appends wait;
-twice as many at once would take twice as long."""
+WRITES_MAX: Final = 2_000
+"""The most writes of one `write`; a driver may carry them out in parts, so as not to hold up
+others. No fewer than SPANS_MAX: what was read in one call can be changed in one."""
 
 Row = TypeVar("Row", bound=msgspec.Struct)
 Value = str | int | bytes

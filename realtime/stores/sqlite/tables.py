@@ -1,10 +1,16 @@
 """The part of the store that keeps rows beside the logs: see base, `TableStore`."""
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Final
 
 from realtime.stores.base import SPANS_MAX, WRITES_MAX, Key, Removal, Row, Span, Table, Write
 from realtime.stores.sqlite import finding, row_writing
 from realtime.stores.sqlite.opened import OpenDatabase
+
+TOGETHER_MAX: Final = 500
+"""Writes of one transaction: the writer is held for about 10 ms by them, and then takes what else
+waits, such as messages."""
 
 
 class TablesOnSQLite(OpenDatabase):
@@ -34,16 +40,17 @@ class TablesOnSQLite(OpenDatabase):
         )
 
     async def write(self, writes: Sequence[Write | Removal]) -> None:
-        """See base. All of them in one transaction, which others may share."""
+        """See base. In transactions of TOGETHER_MAX, which others may share."""
         if len(writes) > WRITES_MAX:
             raise ValueError(f"{len(writes)} writes, at most {WRITES_MAX} expected")
         for write in writes:
             row_writing.check(write)
-        if writes:
+        for start in range(0, len(writes), TOGETHER_MAX):
+            some = writes[start : start + TOGETHER_MAX]
             await self._write(
-                lambda c: row_writing.carry_out_all(c, writes),
-                rows=len(writes),
-                size=row_writing.weight(writes),
+                partial(row_writing.carry_out_all, writes=some),
+                rows=len(some),
+                size=row_writing.weight(some),
             )
 
     async def decide(self, write: Write | Removal) -> bool:
