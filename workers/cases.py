@@ -4,31 +4,54 @@ Everything is read at the time at which it is needed, since a message may have b
 taken back since its job was made.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
-from realtime.chat.ports import ChatStore
-from realtime.model import EVERYTHING, Entry
+from realtime.chat.channel_events import own_retention
+from realtime.chat.ports import ChatStore, Clock
+from realtime.chat.retention import retention_of
+from realtime.model import EVERYTHING, Entry, Retention
 from realtime.naming import user_of
-from realtime.push.decision import Decision, Facts, LookBack, Send, decide
+from realtime.push.decision import Decision, Facts, LookBack, Send, Wait, decide
 from realtime.push.rows import DEVICES, DeviceRow, JobRow, TrailRow
 from realtime.push.trail import Trail, told_on
-from realtime.rows import BLOCKS, CHANNELS, MEMBERS, USERS, MemberRow
+from realtime.rows import (
+    BLOCKS,
+    CHANNELS,
+    MEMBERS,
+    USERS,
+    BlockRow,
+    ChannelRow,
+    MemberRow,
+    UserRow,
+)
 from realtime.settings.push_schema import PushSettings
 from realtime.settings.schema import ChannelOptions
 from realtime.stores.base import FETCHED_MAX, SPANS_MAX, Key, Row, Span, Table
 from workers.bans import Bans
+from workers.kept import Kept
+from workers.lookback import Lookback
 
-DEVICES_MIN: Final = 20
-"""Devices of a user that are read at least, whatever the settings allow now."""
+DEVICES_EACH: Final = 4
+DEVICES_MORE: Final = 100
+"""Rows that one read asks for, for each user and beside that; more are found by more reads."""
 
-LOOKS_MAX: Final = 4
-"""How often one job is looked back for."""
+LOOKS_MAX: Final = 16
+"""How often it is looked back before jobs are decided at another time."""
 
-PAGE: Final = 250
-"""Entries of one look."""
+LOOK_AGAIN_MS: Final = 1_000
+"""Until then, in milliseconds."""
+
+KEEP_S: Final = 1.0
+"""How old may be what is known of rooms, of senders and of who blocks whom, in seconds."""
+
+KEPT_MAX: Final = 10_000
+"""Of each."""
+
+BLOCKS_MAX: Final = 5_000
+"""Blocks of the senders of one batch that are read; of more, each user's are asked for."""
 
 TRYING: Final = "being sent"
 """The detail of the trail's row of an attempt that nobody has finished."""
@@ -37,7 +60,8 @@ TRYING: Final = "being sent"
 class Case(msgspec.Struct, frozen=True):
     """A job and what is to be done about it; of what is sent, the words for it.
 
-    `name` and `title` are the sender's and the room's. `doubtful` are devices of which nobody knows
+    `kept` is how much of the channel's log may be seen. `name` and `title` are the sender's and the
+    room's. `doubtful` are devices of which nobody knows
     whether they have it: whoever tried it has died.
     """
 
@@ -45,6 +69,7 @@ class Case(msgspec.Struct, frozen=True):
     facts: Facts
     decision: Decision
     options: ChannelOptions | None
+    kept: Retention = EVERYTHING
     title: str = ""
     name: str = ""
     doubtful: frozenset[str] = frozenset()
@@ -60,13 +85,17 @@ class Cases:
         options: Callable[[str], ChannelOptions | None],
         bans: Bans,
         settings: PushSettings,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._trail = Trail(store)
         self._options = options
         self._bans = bans
         self._settings = settings
-        self._devices_max = max(settings.devices_max, DEVICES_MIN) + 1
+        now = clock.monotonic
+        self._rooms = Kept[str, ChannelRow | None](KEEP_S, KEPT_MAX, now=now)
+        self._users = Kept[str, UserRow | None](KEEP_S, KEPT_MAX, now=now)
+        self._apart = Kept[str, frozenset[str] | None](KEEP_S, KEPT_MAX, now=now)
 
     async def of(self, jobs: Sequence[JobRow], now_ms: int) -> Sequence[Case]:
         """A case for each job, in their order. Seven reads at most for SPANS_MAX jobs, as a rule.
@@ -75,14 +104,14 @@ class Cases:
         """
         await self._bans.refresh()
         entries = await self._entries(jobs)
-        rooms = _by_key(CHANNELS, await self._get(CHANNELS, {(job.channel,) for job in jobs}))
+        rooms = await self._look_up(CHANNELS, self._rooms, {job.channel for job in jobs})
         members = _by_key(
             MEMBERS, await self._get(MEMBERS, {(job.channel, job.user) for job in jobs})
         )
         owners = await self._devices({job.user for job in jobs})
         tried = await self._tried([job for job in jobs if job.tries])
-        blocks = await self._blocks(
-            (job.user, entry)
+        blocks = await self._blocked(
+            (job.user, user_of(entry))
             for job in jobs
             if (entry := entries.get((job.channel, job.offset))) is not None
         )
@@ -90,9 +119,12 @@ class Cases:
         for job in jobs:
             rows = owners.get(job.user, ())
             options = self._options(job.channel)
-            room = rooms.get((job.channel,))
+            room = rooms.get(job.channel)
             entry = entries.get((job.channel, job.offset))
             trail = tried.get((job.user, job.channel), ())
+            kept = _kept(options, room)
+            if entry and room and kept.hides(entry.offset, entry.at, room.head, now_ms):
+                entry = None
             facts = Facts(
                 job=job,
                 entries=() if entry is None else (entry,),
@@ -108,37 +140,57 @@ class Cases:
                 shown=entries.get((job.channel, job.shown)) if job.shown else None,
                 told=told_on(trail, job.offset),
             )
-            facts, decision = await self._decided(facts, now_ms)
             title = room.title if room is not None and room.kind == "room" else ""
             doubtful = frozenset(row.device for row in trail if row.detail == TRYING)
-            cases.append(Case(job, facts, decision, options, title, doubtful=doubtful))
-        return await self._named(cases)
+            cases.append(
+                Case(job, facts, decide(facts, now_ms), options, kept, title, doubtful=doubtful)
+            )
+        return await self._named(await self._looked_back(cases, now_ms))
 
-    async def _decided(self, facts: Facts, now_ms: int) -> tuple[Facts, Decision]:
-        """Looking back where that is asked for: rarely."""
-        decision = decide(facts, now_ms)
+    async def _looked_back(self, cases: Sequence[Case], now_ms: int) -> Sequence[Case]:
+        """Decided with what was said earlier, where that is asked for: rarely.
+
+        Whom the user blocks is known of the senders of newest messages only, so of a message that
+        was found by looking back it is asked.
+        """
+        decided = list(cases)
+        asked = [{user_of(entry) for entry in case.facts.entries} for case in cases]
+        lookback = Lookback(self._store)
         for _ in range(LOOKS_MAX):
-            if not isinstance(decision, LookBack):
-                break
-            job = facts.job
-            page = await self._store.read(
-                job.channel,
-                after=decision.since,
-                before=job.offset + 1,
-                limit=PAGE,
-                newest_first=True,
-                retention=EVERYTHING,
-                now_ms=now_ms,
+            open_ = [
+                place for place, case in enumerate(decided) if not _is_sure(case, asked[place])
+            ]
+            if not open_:
+                return decided
+            looking = [
+                case for place in open_ if isinstance((case := decided[place]).decision, LookBack)
+            ]
+            await lookback.look(
+                (
+                    (case.job.channel, case.job.offset, case.decision.since)
+                    for case in looking
+                    if isinstance(case.decision, LookBack)
+                ),
+                {case.job.channel: case.kept for case in looking},
+                now_ms,
             )
-            since = decision.since
-            if len(page.entries) == PAGE:
-                since = page.entries[-1].offset - 1
-            blocks = await self._blocks((job.user, entry) for entry in page.entries)
-            facts = msgspec.structs.replace(
-                facts, entries=page.entries, since=since, blocked=blocks.get(job.user, ())
+            found = {place: _senders(decided[place]) - asked[place] for place in open_}
+            blocks = await self._blocked(
+                (decided[place].job.user, sender)
+                for place, senders in found.items()
+                for sender in senders
             )
-            decision = decide(facts, now_ms)
-        return facts, decision
+            for place in open_:
+                asked[place] |= found[place]
+                decided[place] = _decided_again(
+                    decided[place], lookback, blocks.get(decided[place].job.user, ()), now_ms
+                )
+        # The others of the channel are over by then, so it takes less.
+        wait = Wait("waiting", now_ms + LOOK_AGAIN_MS)
+        return [
+            case if _is_sure(case, asked[place]) else msgspec.structs.replace(case, decision=wait)
+            for place, case in enumerate(decided)
+        ]
 
     def _member(self, row: MemberRow | None) -> MemberRow | None:
         """Nobody, for whom the app has banned."""
@@ -163,11 +215,18 @@ class Cases:
         found: dict[str, list[DeviceRow]] = {}
         every = sorted(users)
         for start in range(0, len(every), SPANS_MAX):
-            some = every[start : start + SPANS_MAX]
-            spans = [Span((user,)) for user in some]
-            limit = len(some) * self._devices_max
-            for row in await self._store.find(DEVICES, *spans, limit=limit):
-                found.setdefault(row.user, []).append(row)
+            left = every[start : start + SPANS_MAX]
+            spans = [Span((user,)) for user in left]
+            while spans:
+                limit = DEVICES_EACH * len(spans) + DEVICES_MORE
+                page = await self._store.find(DEVICES, *spans, limit=limit)
+                for row in page:
+                    found.setdefault(row.user, []).append(row)
+                if len(page) < limit:
+                    break
+                last = page[-1]
+                left = [user for user in left if user > last.user]
+                spans = [Span((last.user,), after=last.device), *(Span((user,)) for user in left)]
         return found
 
     async def _tried(self, jobs: Sequence[JobRow]) -> Mapping[tuple[str, str], Sequence[TrailRow]]:
@@ -179,32 +238,62 @@ class Cases:
                     found.setdefault((row.user, row.channel), []).append(row)
         return found
 
-    async def _blocks(self, whom: Iterable[tuple[str, Entry]]) -> Mapping[str, set[str]]:
-        """Of the senders of these entries, those who block a user, or whom the user blocks."""
-        pairs = {
-            (user, sender) for user, entry in whom if (sender := user_of(entry)) and sender != user
-        }
+    async def _blocked(self, pairs: Iterable[tuple[str, str]]) -> Mapping[str, set[str]]:
+        """Of these users and senders, for each user those who block the user, or are blocked."""
+        asked = {(user, sender) for user, sender in pairs if sender and sender != user}
+        apart = await self._blocks_of({sender for _, sender in asked})
         found: dict[str, set[str]] = {}
-        rows = await self._get(BLOCKS, pairs | {(sender, user) for user, sender in pairs})
-        for row in rows:
-            if (row.user, row.blocked) in pairs:
-                found.setdefault(row.user, set()).add(row.blocked)
-            if (row.blocked, row.user) in pairs:
-                found.setdefault(row.blocked, set()).add(row.user)
+        unknown = set()
+        for user, sender in asked:
+            others = apart[sender]
+            if others is None:
+                unknown |= {(user, sender), (sender, user)}
+            elif user in others:
+                found.setdefault(user, set()).add(sender)
+        for row in await self._get(BLOCKS, unknown):
+            for user, sender in ((row.user, row.blocked), (row.blocked, row.user)):
+                if (user, sender) in asked:
+                    found.setdefault(user, set()).add(sender)
         return found
+
+    async def _blocks_of(self, senders: Collection[str]) -> Mapping[str, frozenset[str] | None]:
+        """Whom each of these blocks, and is blocked by; None where those are too many."""
+        known = self._apart.among(senders)
+        fresh = [sender for sender in senders if sender not in known][:SPANS_MAX]
+        if not fresh:
+            return {sender: known.get(sender) for sender in senders}
+        spans = [Span((sender,)) for sender in fresh]
+        limit = BLOCKS_MAX + 1
+        theirs = await self._store.find(BLOCKS, *spans, limit=limit)
+        others = await self._store.find(BLOCKS, *spans, by=("blocked", "user"), limit=limit)
+        made = dict.fromkeys(fresh, None) if limit in (len(theirs), len(others)) else None
+        self._apart.put(made or _apart(fresh, [*theirs, *others]))
+        known = self._apart.among(senders)
+        return {sender: known.get(sender) for sender in senders}
 
     async def _named(self, cases: Sequence[Case]) -> Sequence[Case]:
         senders = {
             user_of(case.decision.entry) for case in cases if isinstance(case.decision, Send)
         }
-        rows = await self._get(USERS, {(sender,) for sender in senders if sender})
-        names = {row.user: row.name for row in rows}
+        users = await self._look_up(USERS, self._users, senders - {""})
         return [
-            msgspec.structs.replace(case, name=names.get(sender) or sender)
+            msgspec.structs.replace(case, name=_name(users.get(sender), sender))
             if isinstance(case.decision, Send) and (sender := user_of(case.decision.entry))
             else case
             for case in cases
         ]
+
+    async def _look_up(
+        self, table: Table[Row], kept: Kept[str, Row | None], names: Collection[str]
+    ) -> Mapping[str, Row | None]:
+        """Rows that are of many cases, a moment old at most; None for those that are not there."""
+        found = kept.among(names)
+        fresh: dict[str, Row | None] = {name: None for name in names if name not in found}
+        if fresh:
+            for row in await self._get(table, [(name,) for name in fresh]):
+                fresh[str(table.key_of(row)[0])] = row
+            kept.put(fresh)
+        return {**found, **fresh}
 
     async def _get(self, table: Table[Row], keys: Iterable[Key]) -> Sequence[Row]:
         found: list[Row] = []
@@ -216,3 +305,42 @@ class Cases:
 
 def _by_key(table: Table[Row], rows: Iterable[Row]) -> Mapping[Key, Row]:
     return {table.key_of(row): row for row in rows}
+
+
+def _kept(options: ChannelOptions | None, room: ChannelRow | None) -> Retention:
+    if options is None or room is None:
+        return EVERYTHING
+    return retention_of(options).within(own_retention(room))
+
+
+def _senders(case: Case) -> set[str]:
+    return {user_of(case.decision.entry)} if isinstance(case.decision, Send) else set()
+
+
+def _is_sure(case: Case, asked: Collection[str]) -> bool:
+    """Whether nothing more need be read to decide, where blocks of these senders are known."""
+    return not isinstance(case.decision, LookBack) and _senders(case) <= set(asked)
+
+
+def _decided_again(case: Case, lookback: Lookback, blocked: Collection[str], now_ms: int) -> Case:
+    facts, job = case.facts, case.job
+    if isinstance(case.decision, LookBack):
+        entries, since = lookback.of(job.channel, upto=job.offset, since=case.decision.since)
+        if since < job.offset:
+            facts = msgspec.structs.replace(facts, entries=entries, since=since)
+    if blocked:
+        facts = msgspec.structs.replace(facts, blocked={*facts.blocked, *blocked})
+    return msgspec.structs.replace(case, facts=facts, decision=decide(facts, now_ms))
+
+
+def _apart(senders: Iterable[str], rows: Iterable[BlockRow]) -> Mapping[str, frozenset[str]]:
+    found: dict[str, set[str]] = {sender: set() for sender in senders}
+    for row in rows:
+        for sender, other in ((row.user, row.blocked), (row.blocked, row.user)):
+            if sender in found:
+                found[sender].add(other)
+    return {sender: frozenset(others) for sender, others in found.items()}
+
+
+def _name(row: UserRow | None, user: str) -> str:
+    return (row.name if row is not None else "") or user

@@ -94,7 +94,9 @@ class PushWorker:
         )
         self.sender = Sender(
             self.jobs,
-            cases=Cases(store, options=rules.known, bans=self._bans, settings=settings),
+            cases=Cases(
+                store, options=rules.known, bans=self._bans, settings=settings, clock=clock
+            ),
             errands=self.errands,
             results=self.results,
             settings=settings,
