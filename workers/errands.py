@@ -16,7 +16,7 @@ import msgspec
 from realtime.backoff import HALF, wait_s
 from realtime.chat.ports import Clock
 from realtime.push.dead_letters import place_of
-from realtime.push.decision import Clear, Drop, Send, Wait
+from realtime.push.decision import Clear, Drop, Send, Wait, why_not_newest
 from realtime.push.jobs import LARGE, Postponed, Settled
 from realtime.push.reasons import Reason
 from realtime.push.rows import DeadRow, DeviceRow, JobRow, TrailRow
@@ -207,6 +207,7 @@ class Errands:
             )
         else:
             end = Settled(case.job, showing)
+            trail += _passed_over(case, trail, now_ms)
         return Result(end, tuple(trail), tuple(dead), tuple(gone), parked, found)
 
     def _wait_ms(self, job: JobRow, after_s: float) -> int:
@@ -280,6 +281,19 @@ def _cleared(errand: Errand, outcomes: Iterable[Outcome], now_ms: int) -> Result
             if isinstance(outcome, Rejected) and not outcome.parked and not outcome.since
         ),
     )
+
+
+def _passed_over(case: Case, rows: Sequence[TrailRow], now_ms: int) -> list[TrailRow]:
+    """What is to be said beside it where the newest entry is not the one that was told of."""
+    offset, job = _offset(case), case.job
+    if offset is None or offset == job.offset:
+        return []
+    drop = why_not_newest(case.facts, now_ms)
+    newest = _row(case, "", drop.reason, now_ms, drop.detail)
+    return [
+        msgspec.structs.replace(newest, since=offset),
+        *(msgspec.structs.replace(row, offset=offset) for row in rows),
+    ]
 
 
 def _dropped(case: Case, drop: Drop | None, now_ms: int) -> tuple[TrailRow, ...]:

@@ -113,6 +113,11 @@ def decide(facts: Facts, now_ms: int) -> Decision:
     return told or Nothing()
 
 
+def why_not_newest(facts: Facts, now_ms: int) -> Drop:
+    """Why the newest is not told of, where `decide` has chosen one before it."""
+    return _why_nothing(facts, now_ms, otherwise=Drop("deleted"))
+
+
 def level_of(namespace: str, member: MemberRow | None, own: DeviceRow | None) -> str:
     """Of what a user is told in a channel: "all", "mentions" or "none".
 

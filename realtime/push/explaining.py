@@ -139,6 +139,8 @@ def _decided(known: Known) -> Explanation | None:
     after = min((row.offset for row in known.trail if row.offset > offset), default=0)
     standing = [row for row in known.trail if row.offset == after]
     own, later = _verdict(exact), _verdict(standing)
+    if own is not None and not own.device and own.reason in OF_THE_MESSAGE:
+        exact = [own]  # what devices were sent was of one before it
     if own is not None and (own.reason not in _OPEN or later is None):
         return _explanation(_reason(own), own.detail, own.at, exact)
     if later is None or later.reason in OF_THE_MESSAGE:
@@ -207,8 +209,8 @@ def _undecided(known: Known) -> Explanation:
         return _explanation("deleted")
     if not is_recipient(entry, member, level=known.level, kind=known.kind, own=known.own):
         return _explanation("never_recipient")
-    if member.seen >= entry.offset:
-        return _explanation("seen", member.seen_by)
     if member.read >= entry.offset:
         return _explanation("read")
+    if member.seen >= entry.offset:
+        return _explanation("seen", member.seen_by)
     return _explanation("unknown")

@@ -62,6 +62,8 @@ CASES: Final[list[tuple[Reason, str, Known]]] = [
     ("refused", "BadTopic", known(trail=[row("refused", "phone", detail="BadTopic")])),
     ("address_dead", "410", known(trail=[row("address_dead", "phone", detail="410")])),
     ("waiting", "503", known(trail=[row("address_dead", "a"), row("waiting", "b", detail="503")])),
+    # The one before it was told of.
+    ("deleted", "", known(trail=[row("deleted"), row("sent", "phone")])),
     # By what became of a later one.
     ("merged", "by 9", known(trail=[row("sent", "phone", 9)])),
     ("merged", "by 9", known(trail=[row("quiet_hours"), row("sent", "phone", 9)])),
@@ -98,6 +100,7 @@ CASES: Final[list[tuple[Reason, str, Known]]] = [
     ("never_recipient", "", known(message(kind="edit"))),
     ("seen", "tv", known(job=SETTLED, member=member(seen=7, seen_by="tv"))),
     ("read", "", known(member=member(read=9))),
+    ("read", "", known(member=member(read=7, seen=7, seen_by="tv"))),
     ("unknown", "", known(job=SETTLED)),
     ("unknown", "", known(message(stub=True))),
     ("unknown", "", known(trail=[row("a later version's")])),
