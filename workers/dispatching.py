@@ -4,7 +4,8 @@ Whatever is done here may be done again: by another worker, or after a crash bet
 the mark that says they are made. So a mark is taken away last, never before all jobs are stored.
 
 Channels of few members are dispatched many at a time. A large one is walked page by page, one page
-in a round, so that a message to a hundred thousand holds up nobody else's.
+in a round, so that a message to a hundred thousand holds up nobody else's. Nor does a channel that
+cannot be dispatched at all: it is set aside.
 """
 
 import asyncio
@@ -13,20 +14,31 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, Protocol, TypeVar
 
+import msgspec
+
 from realtime.chat.calls.presence import DeviceState
 from realtime.chat.ports import ChatStore, Clock
+from realtime.errors import StoreError
 from realtime.model import Entry
-from realtime.push.decision import IN_ROOM, is_recipient
+from realtime.push.decision import IN_ROOM
 from realtime.push.jobs import LARGE, SMALL, Jobs, Raise
 from realtime.rows import CHANNELS, MEMBERS, ChannelRow, MemberRow
 from realtime.settings.push_schema import PushSettings
 from realtime.settings.schema import ChannelOptions
-from realtime.stores.base import Span
+from realtime.stores.base import FETCHED_MAX, Span
+from workers.audience import Audience
 
 logger = logging.getLogger(__name__)
 
 ENTRIES_MAX: Final = 1_000
-"""Entries that one round takes on."""
+"""Entries that one read asks for."""
+
+LOOKS_MAX: Final = 10
+"""Reads of one round, where large channels that are being walked have so much waiting that others'
+come after it."""
+
+WALK_PAGE: Final = 2_000
+"""Members of a large channel that are looked at together."""
 
 PAGE: Final = 1_000
 """Members that are looked at together."""
@@ -35,7 +47,13 @@ WALKS_MAX: Final = 1_000
 """Large channels that are walked at a time; others wait in the store."""
 
 CALL_TIMEOUT_S: Final = 10.0
-"""How long one call to the store may take."""
+"""How long one call to the store may take, in seconds."""
+
+ASIDE_MS: Final = 60_000
+"""How long a channel is left alone whose messages nothing can be made of, in milliseconds."""
+
+ASIDE_MAX: Final = 1_000
+"""Channels that are left alone; of more, the first are tried again."""
 
 Answer = TypeVar("Answer")
 
@@ -84,12 +102,17 @@ class Dispatcher:
         self._clock = clock
         self._is_mine = is_mine
         self._small_max = settings.small_max
+        self._ttl_ms = settings.ttl.ms
         self._wait_ms: Mapping[DeviceState, int] = {
             "active": settings.ack_wait.ms,
             "background": settings.background_wait.ms,
             "away": settings.background_wait.ms,
         }
         self._walks: OrderedDict[str, _Walk] = OrderedDict()
+        self._aside: OrderedDict[str, int] = OrderedDict()
+        """Channels that are left alone, until when."""
+        self._failed: frozenset[str] = frozenset()
+        """Channels of the last call that the store did not take: their turn comes last."""
         self.dispatched = 0
         """Entries whose jobs are made."""
         self.raised = 0
@@ -98,17 +121,12 @@ class Dispatcher:
     async def round(self) -> bool:
         """Take on what waits; whether there is more to do at once. Raises StoreError, TimeoutError.
 
-        What was under way when it raised is begun anew by the next.
+        What was under way when it raised is begun anew by the next, after all that was not.
         """
-        entries = await _timed(self._store.notifiable(limit=ENTRIES_MAX))
-        by_channel: dict[str, list[Entry]] = {}
-        for entry in entries:
-            if self._is_mine(entry):
-                by_channel.setdefault(entry.channel, []).append(entry)
-        fresh = [name for name in by_channel if name not in self._walks]
-        rows = {row.channel: row for row in await self._rows(fresh)}
+        by_channel, is_more = await self._waiting()
+        rows = {row.channel: row for row in await self._rows(sorted(by_channel))}
         nobodys, small = [], []
-        for name in fresh:
+        for name, entries in by_channel.items():
             row = rows.get(name)
             options = self._options(name)
             if row is None or row.kind not in ("room", "direct") or not (options and options.push):
@@ -116,51 +134,85 @@ class Dispatcher:
             elif row.members <= self._small_max:
                 small.append(row)
             elif len(self._walks) < WALKS_MAX:
-                self._walks[name] = _Walk(row, by_channel[name])
+                self._walks[name] = _Walk(row, entries)
         await self._settle({name: by_channel[name] for name in nobodys})
-        await self._dispatch_small(small, by_channel)
+        small.sort(key=lambda row: row.channel in self._failed)
+        for group in _grouped(small):
+            await self._dispatch(group, by_channel)
+        self._failed = frozenset()
         await self._walk_on()
-        return bool(self._walks) or len(entries) == ENTRIES_MAX
+        return bool(self._walks) or is_more
+
+    async def _waiting(self) -> tuple[Mapping[str, Sequence[Entry]], bool]:
+        """What waits for this worker and is not under way, by channel in order of offset; and
+        whether there may be more."""
+        now_ms = self._clock.wall_ms()
+        found: dict[str, dict[int, Entry]] = {}
+        taken, after_ms = 0, 0
+        for _ in range(LOOKS_MAX):
+            page = await _timed(self._store.notifiable(after_ms=after_ms, limit=ENTRIES_MAX))
+            for entry in page:
+                if entry.channel in self._walks or not self._is_mine(entry):
+                    continue
+                if self._is_aside(entry, now_ms):
+                    continue
+                # What it says is not needed, and may be long.
+                found.setdefault(entry.channel, {})[entry.offset] = msgspec.structs.replace(
+                    entry, data=b"", summary=b""
+                )
+                taken += 1
+            is_full = len(page) == ENTRIES_MAX
+            if taken or not is_full:
+                break
+            after_ms = page[-1].at
+        # They come by time, which is not always the order of the log.
+        by_channel = {name: [some[at] for at in sorted(some)] for name, some in found.items()}
+        return by_channel, is_full and taken > 0
 
     async def _rows(self, names: Sequence[str]) -> Sequence[ChannelRow]:
         found: list[ChannelRow] = []
-        for start in range(0, len(names), PAGE // 2):
-            keys = [(name,) for name in names[start : start + PAGE // 2]]
+        for start in range(0, len(names), PAGE):
+            keys = [(name,) for name in names[start : start + PAGE]]
             found += await _timed(self._store.get(CHANNELS, keys))
         return found
 
-    async def _dispatch_small(
+    # Small channels.
+
+    async def _dispatch(
         self, rows: Sequence[ChannelRow], entries: Mapping[str, Sequence[Entry]]
     ) -> None:
-        for group in _grouped(rows):
-            members = await self._members(group)
-            await self._raise(
-                [
-                    (row, entries[row.channel], member)
-                    for row in group
-                    for member in members.get(row.channel, ())
-                ],
-                SMALL,
-            )
-            await self._settle({row.channel: entries[row.channel] for row in group})
+        try:
+            await self._dispatch_all(rows, entries)
+        except (StoreError, TimeoutError):
+            self._failed = frozenset(row.channel for row in rows)
+            raise
+        except Exception:  # noqa: BLE001 - the boundary of a channel: others go on without it
+            if len(rows) == 1:
+                await self._set_aside(rows[0].channel, entries[rows[0].channel])
+                return
+            for some in (rows[: len(rows) // 2], rows[len(rows) // 2 :]):
+                await self._dispatch(some, entries)
 
-    async def _members(self, rows: Sequence[ChannelRow]) -> Mapping[str, list[MemberRow]]:
-        """All members of channels that have few."""
-        found: dict[str, list[MemberRow]] = {row.channel: [] for row in rows}
-        left = sorted(found)
+    async def _dispatch_all(
+        self, rows: Sequence[ChannelRow], entries: Mapping[str, Sequence[Entry]]
+    ) -> None:
+        audiences = {row.channel: self._audience(row, entries[row.channel]) for row in rows}
+        left = sorted(audiences)
         after = ""
         while left:
             spans = [Span((left[0],), after=after), *(Span((name,)) for name in left[1:])]
             page = await _timed(self._store.find(MEMBERS, *spans, limit=2 * PAGE))
-            for member in page:
-                found[member.channel].append(member)
+            for start in range(0, len(page), PAGE):
+                await self._raise(audiences, page[start : start + PAGE], SMALL)
             if len(page) < 2 * PAGE:
                 break
             # Those who have left are there too, so a channel may have more rows than members.
             last = page[-1]
             left = [name for name in left if name >= last.channel]
             after = last.user
-        return found
+        await self._settle({name: entries[name] for name in audiences})
+
+    # Large ones.
 
     async def _walk_on(self) -> None:
         """One page of the channel that has waited longest."""
@@ -168,25 +220,40 @@ class Dispatcher:
             return
         name, walk = self._walks.popitem(last=False)
         try:
-            span = Span((name,), after=walk.after)
-            page = await _timed(self._store.find(MEMBERS, span, limit=PAGE))
-            await self._raise([(walk.row, walk.entries, member) for member in page], LARGE)
-        except BaseException:
+            is_over = await self._walk(name, walk)
+        except (StoreError, TimeoutError, asyncio.CancelledError):
             self._walks[name] = walk
             raise
-        if len(page) == PAGE:
-            walk.after = page[-1].user
+        except Exception:  # noqa: BLE001 - the boundary of a channel, as above
+            await self._set_aside(name, walk.entries)
+            return
+        if not is_over:
             self._walks[name] = walk
-        else:
-            await self._settle({name: walk.entries})
+
+    async def _walk(self, name: str, walk: _Walk) -> bool:
+        span = Span((name,), after=walk.after)
+        page = await _timed(self._store.find(MEMBERS, span, limit=WALK_PAGE))
+        audience = self._audience(walk.row, walk.entries)
+        await self._raise({name: audience}, page, LARGE)
+        if len(page) == WALK_PAGE:
+            walk.after = page[-1].user
+            return False
+        await self._settle({name: walk.entries})
+        return True
+
+    # Both.
+
+    def _audience(self, row: ChannelRow, entries: Sequence[Entry]) -> Audience:
+        options = self._options(row.channel)
+        return Audience(entries, level=options.push if options else "", kind=row.kind)
 
     async def _raise(
-        self, whom: Iterable[tuple[ChannelRow, Sequence[Entry], MemberRow]], lane: int
+        self, audiences: Mapping[str, Audience], members: Iterable[MemberRow], lane: int
     ) -> None:
         wanted = [
             (member, told)
-            for row, entries, member in whom
-            if member.role in IN_ROOM and (told := self._for(row, entries, member))
+            for member in members
+            if member.role in IN_ROOM and (told := audiences[member.channel].for_member(member))
         ]
         if not wanted:
             return
@@ -194,35 +261,50 @@ class Dispatcher:
         raises = []
         for member, told in wanted:
             state = states.get(member.user)
-            first, last = told[0], told[-1]
-            due_at = first.at + (0 if state is None else self._wait_ms[state])
-            raises.append(Raise(member.user, member.channel, last.offset, first.at, due_at, lane))
+            # The newest has all the time that it may take; how long others wait for that is
+            # bounded where it is decided.
+            due_at = told.newest_at + (0 if state is None else self._wait_ms[state])
+            raises.append(
+                Raise(member.user, member.channel, told.offset, told.first_at, due_at, lane)
+            )
         await _timed(self._jobs.raise_all(raises))
         self.raised += len(raises)
 
-    def _for(self, row: ChannelRow, entries: Sequence[Entry], member: MemberRow) -> Sequence[Entry]:
-        """Those that this member is to be told of."""
-        options = self._options(row.channel)
-        level = options.push if options else ""
-        passed = max(member.read, member.seen)
-        return [
-            entry
-            for entry in entries
-            if entry.offset > passed
-            and entry.at >= member.joined_at
-            and not (entry.deleted_at or entry.stub)
-            and is_recipient(entry, member, level=level, kind=row.kind)
-        ]
-
     async def _settle(self, entries: Mapping[str, Sequence[Entry]]) -> None:
-        if not entries:
-            return
-        await _timed(
-            self._store.notified(
-                {name: {entry.offset for entry in some} for name, some in entries.items()}
-            )
+        places = [(name, entry.offset) for name, some in entries.items() for entry in some]
+        for start in range(0, len(places), FETCHED_MAX):
+            marks: dict[str, set[int]] = {}
+            for name, offset in places[start : start + FETCHED_MAX]:
+                marks.setdefault(name, set()).add(offset)
+            await _timed(self._store.notified(marks))
+        self.dispatched += len(places)
+
+    # What nothing can be made of.
+
+    def _is_aside(self, entry: Entry, now_ms: int) -> bool:
+        until = self._aside.get(entry.channel)
+        if until is None:
+            return False
+        if until > now_ms:
+            return True
+        del self._aside[entry.channel]
+        return False
+
+    async def _set_aside(self, name: str, entries: Sequence[Entry]) -> None:
+        """To be called while the error is handled."""
+        now_ms = self._clock.wall_ms()
+        over = [entry for entry in entries if entry.at + (self._ttl_ms or ASIDE_MS) <= now_ms]
+        logger.exception(
+            "nobody can be told of %d messages of channel %s; %d are given up for their age",
+            len(entries),
+            name,
+            len(over),
         )
-        self.dispatched += sum(map(len, entries.values()))
+        self._aside[name] = now_ms + ASIDE_MS
+        if len(self._aside) > ASIDE_MAX:
+            self._aside.popitem(last=False)
+        if over:
+            await self._settle({name: over})
 
 
 def _grouped(rows: Sequence[ChannelRow]) -> Iterable[list[ChannelRow]]:
