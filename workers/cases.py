@@ -44,7 +44,7 @@ LOOKS_MAX: Final = 16
 LOOK_AGAIN_MS: Final = 1_000
 """Until then, in milliseconds."""
 
-KEEP_S: Final = 1.0
+KEEP_S: Final = 2.0
 """How old may be what is known of rooms, of senders and of who blocks whom, in seconds."""
 
 KEPT_MAX: Final = 10_000

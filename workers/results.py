@@ -6,7 +6,7 @@ answer and the write sends the same again, in the place of what it sent before.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -25,11 +25,21 @@ logger = logging.getLogger(__name__)
 ROUND_S: Final = 0.2
 """How long results are gathered, in seconds."""
 
+ROUNDS_MAX: Final = 10
+"""How often that is done again while MANY more have come each time."""
+
+MANY: Final = 50
+
 WAITING_MAX: Final = 20_000
-"""Results that may wait for the store; above that nothing more is begun."""
+"""Results that may wait for the store; above that nothing more is begun. What is begun already adds
+a few thousand at most (`workers.sending`)."""
+
+BATCH: Final = WRITES_MAX
+"""Results that are written together; half as many after each failure, so that a store that has
+become slow gets what it can do in time."""
 
 CALL_TIMEOUT_S: Final = 10.0
-"""How long the store may take."""
+"""How long the store may take for a batch, in seconds."""
 
 RETRY_S: Final = 0.5
 """Between tries while the store is away, in seconds."""
@@ -59,6 +69,8 @@ class Results:
         self._dead = DeadLetters(store)
         self._clock = clock
         self._waiting: list[Result] = []
+        self._batch = BATCH
+        self._writing = asyncio.Lock()
         self._outage = Outage(logger, "what became of notifications")
         self._wanted = asyncio.Event()
         self.decided: dict[str, int] = {}
@@ -84,7 +96,7 @@ class Results:
         """Write until cancelled."""
         while True:
             await self._wanted.wait()
-            await asyncio.sleep(ROUND_S)
+            await self._gather()
             try:
                 await self.write()
             except (StoreError, TimeoutError) as error:
@@ -93,24 +105,76 @@ class Results:
             else:
                 self._outage.ended()
 
+    async def _gather(self) -> None:
+        """Wait for more, and longer where much is under way: few calls for many results."""
+        for _ in range(ROUNDS_MAX):
+            before = len(self._waiting)
+            await asyncio.sleep(ROUND_S)
+            if len(self._waiting) >= BATCH or len(self._waiting) - before < MANY:
+                return
+
     async def write(self) -> None:
-        """Write what waits. Raises StoreError and TimeoutError; then it still waits."""
-        while self._waiting:
-            batch = self._waiting[:WRITES_MAX]
+        """Write what waits. Raises StoreError and TimeoutError; then it still waits.
+
+        Any number of callers may do so at once: one after the other. What is written twice, after
+        a failure half-way, changes nothing: rows of the trail and dead letters are the same again,
+        and all else depends on what the first time has ended.
+        """
+        async with self._writing:
+            # What comes meanwhile has its own time to be gathered.
+            left = len(self._waiting)
+            while left > 0:
+                batch = self._waiting[: min(self._batch, left)]
+                try:
+                    await self._write_all(batch)
+                except (StoreError, TimeoutError):
+                    self._batch = max(1, self._batch // 2)
+                    raise
+                except Exception:  # noqa: BLE001 - a row that no store takes must not stop the others
+                    await self._write_each(batch)
+                del self._waiting[: len(batch)]
+                left -= len(batch)
+                self._batch = min(BATCH, 2 * self._batch)
+            if not self._waiting:
+                self._wanted.clear()
+
+    async def _write_each(self, batch: Sequence[Result]) -> None:
+        """One of these cannot be written, whatever the store: find out which, and write the others.
+
+        What is said of that one is lost, but not that its job is over: or it would be sent again
+        and again. Raises StoreError and TimeoutError.
+        """
+        for result in batch:
+            try:
+                await self._write_all([result])
+            except (StoreError, TimeoutError):
+                raise
+            except Exception:
+                logger.exception("what became of a notification cannot be written")
+                await self._write_end(result)
+
+    async def _write_end(self, result: Result) -> None:
+        try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
-                # What is said of a job, and what must not be lost, before the job is over.
-                await self._trail.record([row for result in batch for row in result.trail])
-                await self._dead.bury([row for result in batch for row in result.dead])
-                await self._write([write for result in batch for write in _beside(result)])
-                await self._end(batch)
-            del self._waiting[: len(batch)]
-        self._wanted.clear()
+                await self._end([result])
+        except (StoreError, TimeoutError):
+            raise
+        except Exception:
+            logger.exception("a notification is left until its lease ends")
+
+    async def _write_all(self, batch: Sequence[Result]) -> None:
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            # What is said of a job, and what must not be lost, before the job is over.
+            await self._trail.record([row for result in batch for row in result.trail])
+            await self._dead.bury([row for result in batch for row in result.dead])
+            await self._write([write for result in batch for write in _beside(result)])
+            await self._end(batch)
 
     async def _write(self, writes: list[Write | Removal]) -> None:
         for start in range(0, len(writes), WRITES_MAX):
             await self._store.write(writes[start : start + WRITES_MAX])
 
-    async def _end(self, batch: list[Result]) -> None:
+    async def _end(self, batch: Sequence[Result]) -> None:
         now_ms = self._clock.wall_ms()
         settled = [result.end for result in batch if isinstance(result.end, Settled)]
         postponed = [result.end for result in batch if isinstance(result.end, Postponed)]
