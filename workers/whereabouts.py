@@ -1,15 +1,16 @@
 """What users are by their connections, for who decides how long a message may take to be seen."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from typing import Final
 
 from realtime.chat.calls.presence import DeviceState
 from realtime.chat.devices import Here, best_of
-from realtime.rows import HERE
+from realtime.rows import HERE, HereRow
 from realtime.stores.base import SPANS_MAX, Span, TableStore
 
 NODES_EACH: Final = 4
-"""Nodes on which a user is as a rule, at most; more are found by more reads."""
+MORE: Final = 100
+"""Rows that one read asks for, for each user and beside that; more are found by more reads."""
 
 _STATES: Final[Mapping[str, DeviceState]] = {
     "active": "active",
@@ -45,18 +46,22 @@ class ClusterWhereabouts:
         found: dict[str, list[Here]] = {}
         every, living = sorted(users), frozenset(self._living())
         for start in range(0, len(every), SPANS_MAX):
-            left = every[start : start + SPANS_MAX]
-            while left:
-                limit = NODES_EACH * len(left) + 100
-                rows = await self._store.find(HERE, *(Span((user,)) for user in left), limit=limit)
-                for row in rows:
-                    state = _STATES.get(row.state)
-                    if state is not None and row.node in living:
-                        found.setdefault(row.user, []).append(Here(state, row.since))
-                if len(rows) < limit:
-                    break
-                # The last one's rows may be cut short: they are read again, and count twice.
-                left = [user for user in left if user >= rows[-1].user]
-                if len(left) == 1:
-                    break
+            async for row in self._rows(every[start : start + SPANS_MAX]):
+                state = _STATES.get(row.state)
+                if state is not None and row.node in living:
+                    found.setdefault(row.user, []).append(Here(state, row.since))
         return {user: best.state for user, all_of in found.items() if (best := best_of(all_of))}
+
+    async def _rows(self, users: list[str]) -> AsyncIterator[HereRow]:
+        """All rows of these users, in their order; rows of nodes that died may be very many."""
+        after = ""
+        while users:
+            limit = NODES_EACH * len(users) + MORE
+            spans = [Span((users[0],), after=after), *(Span((user,)) for user in users[1:])]
+            page = await self._store.find(HERE, *spans, limit=limit)
+            for row in page:
+                yield row
+            if len(page) < limit:
+                break
+            after = page[-1].node
+            users = [user for user in users if user >= page[-1].user]

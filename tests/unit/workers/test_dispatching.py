@@ -208,6 +208,7 @@ async def test_what_is_not_this_workers_is_left_to_others_without_looking_again_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(dispatching, "ENTRIES_MAX", 1)
+    monkeypatch.setattr(dispatching, "LOOKS_MAX", 1)
     async with opened() as store:
         await make_room(store, "room:a", "bob")
         await say(store, "room:a")
