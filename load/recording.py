@@ -1,0 +1,129 @@
+"""Where a scenario writes down what it measures, as it happens."""
+
+import time
+from collections import Counter
+from typing import Final
+
+from load.histogram import Histogram
+from load.measured import (
+    ERROR_KINDS_MAX,
+    OTHER_ERRORS,
+    SAMPLES_MAX,
+    Measured,
+    Sample,
+    SaturationFacts,
+    merge_histograms,
+    thin,
+)
+
+SAMPLE_S: Final = 1.0
+"""How long a sample is at first, in seconds."""
+
+
+class Recorder:
+    """What one process measures in one phase: counts, waits and errors, second by second.
+
+    `tick` closes a sample; whoever runs the phase calls it every `SAMPLE_S`. Counting is a call on
+    a `Counter`, and a wait an append to a list, which is all that the hot path pays.
+    """
+
+    def __init__(self, phase: str, *, now: float | None = None) -> None:
+        self.phase = phase
+        self.counts: Counter[str] = Counter()
+        """What happened since the last tick: `recorder.counts["published"] += 1`."""
+        self.facts: dict[str, float] = {}
+        """See `Measured.facts`."""
+        self._waits: dict[str, list[int]] = {}
+        self._errors: Counter[str] = Counter()
+        self._errors_before = 0
+        self._totals: Counter[str] = Counter()
+        self._histograms: dict[str, Histogram] = {}
+        self._samples: list[Sample] = []
+        self._open: list[Sample] = []
+        self._per_sample = 1
+        self._ticks = 0
+        self._began = time.monotonic() if now is None else now
+        self._ticked = self._began
+
+    def waits(self, name: str) -> list[int]:
+        """The list to append waits to, in microseconds. It stays the same list for the phase."""
+        return self._waits.setdefault(name, [])
+
+    def error(self, kind: str, count: int = 1) -> None:
+        """Count an error by words that hold neither ids nor secrets: kinds are few."""
+        if kind not in self._errors and len(self._errors) >= ERROR_KINDS_MAX - 1:
+            kind = OTHER_ERRORS
+        self._errors[kind] += count
+
+    def restart(self, now: float | None = None) -> None:
+        """Forget all that was recorded, and begin now: the warm-up is over."""
+        now = time.monotonic() if now is None else now
+        for waits in self._waits.values():
+            waits.clear()
+        self.counts.clear()
+        self._errors.clear()
+        self._errors_before = 0
+        self._totals.clear()
+        self._histograms.clear()
+        self._samples.clear()
+        self._open.clear()
+        self._per_sample, self._ticks = 1, 0
+        self._began = self._ticked = now
+
+    def tick(self, now: float | None = None) -> Sample:
+        """Close the sample that runs, and give it."""
+        now = time.monotonic() if now is None else now
+        histograms = {}
+        for name, waits in self._waits.items():
+            if waits:
+                histograms[name] = Histogram(waits)
+                waits.clear()
+        errors = self._errors.total()
+        sample = Sample(
+            at=self._ticks * SAMPLE_S,
+            seconds=SAMPLE_S,
+            counts=dict(self.counts),
+            errors=errors - self._errors_before,
+            histograms=histograms,
+        )
+        self._ticks += 1
+        self._ticked = now
+        self._errors_before = errors
+        self._totals.update(self.counts)
+        self.counts.clear()
+        self._histograms = merge_histograms([self._histograms, histograms])
+        self._keep(sample)
+        return sample
+
+    def measured(self, saturation: SaturationFacts, now: float | None = None) -> Measured:
+        """All of the phase, up to now."""
+        now = time.monotonic() if now is None else now
+        if self.counts or any(self._waits.values()) or now - self._ticked > SAMPLE_S / 2:
+            self.tick(now)
+        return Measured(
+            phase=self.phase,
+            seconds=now - self._began,
+            counts=dict(self._totals),
+            histograms=dict(self._histograms),
+            errors=dict(self._errors),
+            samples=self._samples + _closed(self._open),
+            saturation=saturation,
+            facts=dict(self.facts),
+        )
+
+    def _keep(self, sample: Sample) -> None:
+        self._open.append(sample)
+        if len(self._open) < self._per_sample:
+            return
+        self._samples += _closed(self._open)
+        self._open = []
+        if len(self._samples) >= SAMPLES_MAX:
+            self._samples = thin(self._samples)
+            self._per_sample *= 2
+
+
+def _closed(samples: list[Sample]) -> list[Sample]:
+    """These samples as one, as long as they are together."""
+    while len(samples) > 1:
+        samples = thin(samples)
+    return samples
