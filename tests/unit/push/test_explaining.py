@@ -135,3 +135,20 @@ def test_an_answer_has_each_device() -> None:
     ]
     assert answer.devices[0].sentence == "The service will not take it. (BadTopic)"
     assert answer.at == 95
+
+
+def test_a_device_that_was_tried_in_vain_and_told_of_a_later_one_waits_no_more() -> None:
+    trail = [
+        row("sent", "phone", tries=1),
+        row("waiting", "tablet", tries=1),
+        row("waiting", "watch", tries=1),
+        row("sent", "phone", 9),
+        row("sent_again", "tablet", 9),
+    ]
+    answer = why(known(trail=trail))
+    fared = {told.device: (told.reason, told.detail) for told in answer.devices}
+    assert fared == {
+        "phone": ("sent", ""),
+        "tablet": ("superseded", "by 9"),
+        "watch": ("waiting", ""),
+    }
