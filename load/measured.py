@@ -18,6 +18,9 @@ SAMPLES_MAX: Final = 600
 ERROR_KINDS_MAX: Final = 100
 """How many kinds of errors are told apart; what comes after that counts as `OTHER_ERRORS`."""
 
+NOTES_MAX: Final = 50
+"""How many notes a phase keeps: examples of what went wrong, for a person to read."""
+
 OTHER_ERRORS: Final = "other errors"
 
 LATE_MS: Final = 10.0
@@ -97,6 +100,8 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     processes: int = 1
     facts: dict[str, float] = {}
     """Figures of the phase that do not add up, such as `rss_kb_per_client`; merged, the largest."""
+    notes: list[str] = []
+    """Sentences for a person: examples of what a check found. At most `NOTES_MAX`."""
 
     def rate(self, name: str) -> float:
         """How often something was done a second."""
@@ -180,6 +185,7 @@ def merge(parts: Sequence[Measured]) -> Measured:
         saturation=merge_saturation([part.saturation for part in parts]),
         processes=sum(part.processes for part in parts),
         facts=_largest(part.facts for part in parts),
+        notes=[note for part in parts for note in part.notes][:NOTES_MAX],
     )
 
 

@@ -7,6 +7,7 @@ from typing import Final
 from load.histogram import Histogram
 from load.measured import (
     ERROR_KINDS_MAX,
+    NOTES_MAX,
     OTHER_ERRORS,
     SAMPLES_MAX,
     Measured,
@@ -33,6 +34,12 @@ class Recorder:
         """What happened since the last tick: `recorder.counts["published"] += 1`."""
         self.facts: dict[str, float] = {}
         """See `Measured.facts`."""
+        self.notes: list[str] = []
+        """See `Measured.notes`; what is beyond `NOTES_MAX` is dropped."""
+        self.sends = 0
+        """How many messages had a time at which they were to leave; a `Pacer` counts them."""
+        self.late = 0
+        """How many of them left too late, see `SaturationFacts`."""
         self._waits: dict[str, list[int]] = {}
         self._errors: Counter[str] = Counter()
         self._errors_before = 0
@@ -68,6 +75,8 @@ class Recorder:
         self._samples.clear()
         self._open.clear()
         self._per_sample, self._ticks = 1, 0
+        self.notes.clear()
+        self.sends = self.late = 0
         self._began = self._ticked = now
 
     def tick(self, now: float | None = None) -> Sample:
@@ -109,6 +118,7 @@ class Recorder:
             samples=self._samples + _closed(self._open),
             saturation=saturation,
             facts=dict(self.facts),
+            notes=self.notes[:NOTES_MAX],
         )
 
     def _keep(self, sample: Sample) -> None:
