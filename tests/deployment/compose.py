@@ -1,4 +1,4 @@
-"""`config/compose.yaml`, read."""
+"""`config/compose.yaml`, read; with `push`, the comments are taken from what push needs."""
 
 import re
 from typing import Any, Final
@@ -12,18 +12,20 @@ COMPOSE: Final = CONFIG / "compose.yaml"
 OURS: Final = "realtime"
 """The image that `config/Dockerfile` makes."""
 
+_OFF: Final = re.compile(r"(?m)^( +)# (REALTIME_\w+: .*)$")
 _UNITS_S: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 
 
-def document() -> dict[str, Any]:
+def document(*, push: bool = False) -> dict[str, Any]:
     """The whole file, its anchors resolved."""
-    loaded: dict[str, Any] = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))
+    text = COMPOSE.read_text(encoding="utf-8")
+    loaded: dict[str, Any] = yaml.safe_load(_OFF.sub(r"\1\2", text) if push else text)
     return loaded
 
 
-def services() -> dict[str, Any]:
+def services(*, push: bool = False) -> dict[str, Any]:
     """The services by name."""
-    found: dict[str, Any] = document()["services"]
+    found: dict[str, Any] = document(push=push)["services"]
     return found
 
 
@@ -32,9 +34,9 @@ def ours() -> dict[str, Any]:
     return {name: service for name, service in services().items() if service["image"] == OURS}
 
 
-def command(name: str) -> Command:
+def command(name: str, *, push: bool = False) -> Command:
     """What a service runs."""
-    service = services()[name]
+    service = services(push=push)[name]
     where = f"compose.yaml: {name}"
     if service["image"] == OURS:
         return container(where, name, service["command"], service["environment"])

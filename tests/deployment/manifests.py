@@ -1,5 +1,6 @@
-"""`config/kubernetes`, read."""
+"""`config/kubernetes`, read; with `push`, the comments are taken from what push needs."""
 
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,30 +13,34 @@ FOLDER: Final = CONFIG / "kubernetes"
 KUSTOMIZATION: Final = FOLDER / "kustomization.yaml"
 WORKLOADS: Final = ("Deployment", "Job")
 
+# A variable of a pod, and a setting in the ConfigMap.
+_OFF: Final = re.compile(r"(?m)^( +)# (- name: REALTIME_\w+|  value: /run/\S+|[a-z_]+ = .*)$")
+
 
 def manifest_files() -> list[Path]:
     """Every file with manifests in it."""
     return sorted(path for path in FOLDER.glob("*.yaml") if path != KUSTOMIZATION)
 
 
-def load(path: Path) -> list[dict[str, Any]]:
+def load(path: Path, *, push: bool = False) -> list[dict[str, Any]]:
     """The manifests of a file."""
-    return list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+    text = path.read_text(encoding="utf-8")
+    return list(yaml.safe_load_all(_OFF.sub(r"\1\2", text) if push else text))
 
 
-def all_manifests() -> list[dict[str, Any]]:
+def all_manifests(*, push: bool = False) -> list[dict[str, Any]]:
     """Every manifest there is."""
-    return [manifest for path in manifest_files() for manifest in load(path)]
+    return [manifest for path in manifest_files() for manifest in load(path, push=push)]
 
 
-def of_kind(kind: str) -> list[dict[str, Any]]:
+def of_kind(kind: str, *, push: bool = False) -> list[dict[str, Any]]:
     """Every manifest of a kind."""
-    return [manifest for manifest in all_manifests() if manifest["kind"] == kind]
+    return [manifest for manifest in all_manifests(push=push) if manifest["kind"] == kind]
 
 
-def named(kind: str, name: str) -> dict[str, Any]:
+def named(kind: str, name: str, *, push: bool = False) -> dict[str, Any]:
     """One manifest."""
-    (found,) = [one for one in of_kind(kind) if one["metadata"]["name"] == name]
+    (found,) = [one for one in of_kind(kind, push=push) if one["metadata"]["name"] == name]
     return found
 
 
@@ -65,9 +70,19 @@ def command(workload: dict[str, Any]) -> Command:
     )
 
 
-def settings_file() -> str:
+def secrets_of(workload: dict[str, Any]) -> set[str]:
+    """The names of the Secrets that a workload's pods mount."""
+    found = set()
+    for volume in pod(workload)["volumes"]:
+        found |= {volume["secret"]["secretName"]} if "secret" in volume else set()
+        sources = volume.get("projected", {}).get("sources", [])
+        found |= {source["secret"]["name"] for source in sources}
+    return found
+
+
+def settings_file(*, push: bool = False) -> str:
     """The settings that the pods find."""
-    text: str = named("ConfigMap", "realtime")["data"]["realtime.toml"]
+    text: str = named("ConfigMap", "realtime", push=push)["data"]["realtime.toml"]
     return text
 
 

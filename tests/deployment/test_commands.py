@@ -15,6 +15,7 @@ from tests.deployment import compose
 from tests.deployment.asking import status
 from tests.deployment.children import Child
 from tests.deployment.deployment import Deployment
+from tests.deployment.provider_keys import provider_keys
 from tests.deployment.proxy_programs import NGINX
 from tests.support.configuration import API_KEY
 from tests.support.programs import require
@@ -73,11 +74,22 @@ def test_the_health_check_of_a_hub_that_is_not_there_fails(deployment: Deploymen
 def test_the_worker_runs_until_it_is_told_to_stop(
     deployment: Deployment, initialised: str, redis: Child
 ) -> None:
-    worker = deployment.start("worker", compose.command("worker"))
-    worker.until(lambda: "worker runs" in worker.log, "the worker runs")
+    worker = deployment.service("worker")
     with pytest.raises(TimeoutError):
         worker.ended_within(WORKER_STAYS_S)
     assert worker.terminate() == 0, worker.log
+
+
+def test_a_worker_with_all_providers_becomes_well(
+    deployment: Deployment, initialised: str, redis: Child
+) -> None:
+    for name, key in provider_keys().items():
+        deployment.places.write(f"/run/secrets/{name}", key)
+    worker = deployment.start("worker", compose.command("worker", push=True))
+    check = compose.health_check("worker")
+    worker.until(lambda: deployment.is_well(check), "well")
+    grace_s = compose.seconds(compose.services()["worker"]["stop_grace_period"])
+    assert worker.terminate(grace_s) == 0, worker.log
 
 
 async def test_clients_reach_the_hubs_through_the_proxy(

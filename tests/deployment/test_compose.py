@@ -17,6 +17,7 @@ from realtime.settings.schema import Settings
 from tests.deployment import compose
 from tests.deployment.command import CONFIG, Command
 from tests.deployment.places import FIRST, HOSTS, NETWORK, Places
+from tests.deployment.provider_keys import provider_keys
 from tests.support.programs import require
 
 _HUBS: Final = ("hub1", "hub2")
@@ -28,6 +29,7 @@ def settings_of(command: Command, directory: Path) -> Settings:
     places = Places(directory)
     production = (CONFIG / "production.toml").read_text(encoding="utf-8")
     places.write("/etc/realtime/realtime.toml", production)
+    places.write("/run/secrets/vapid", provider_keys()["vapid"])
     _, environment = places.command(command)
     return load(environment["REALTIME_CONFIG"], environment)
 
@@ -60,6 +62,19 @@ def test_every_variable_of_a_service_is_a_setting(name: str, tmp_path: Path) -> 
     assert settings.auth.hmac_secret is not None
     assert settings.auth.hmac_previous_secret is None
     assert len(settings.api.keys) == 1
+
+
+@pytest.mark.parametrize("name", [*_HUBS, "worker"])
+def test_what_push_needs_can_be_taken_from_its_comments(name: str, tmp_path: Path) -> None:
+    before = settings_of(compose.command(name), tmp_path / "before")
+    assert before.webpush.vapid_private_key is None
+    settings = settings_of(compose.command(name, push=True), tmp_path / "after")
+    assert settings.webpush.vapid_private_key is not None
+    assert settings.webpush.vapid_subject is not None
+    # What proves to FCM and APNs who sends is where it is sent from.
+    files = {settings.fcm.credentials_file, settings.apns.key_file} - {None}
+    assert len(files) == (2 if name == "worker" else 0)
+    assert any(options.push for options in settings.namespaces.values())
 
 
 def test_a_variable_that_is_no_setting_is_found(tmp_path: Path) -> None:
@@ -140,8 +155,12 @@ def test_only_the_proxy_is_reached_from_outside_and_the_api_only_from_this_machi
     assert {name for name, ports in published.items() if ports} == {"proxy"}
     assert published["proxy"] == ["8080:8080", "127.0.0.1:9000:9000"]
     assert compose.document()["networks"]["data"]["internal"] is True
-    for name in ("redis", "mongo", "worker", "store-init"):
+    for name in ("redis", "mongo", "store-init"):
         assert compose.services()[name]["networks"] == ["data"]
+    # Which goes out to push providers, by a network that is no other's.
+    users = [name for name, one in compose.services().items() if "providers" in one["networks"]]
+    assert users == ["worker"]
+    assert "data" in compose.services()["worker"]["networks"]
 
 
 def test_addresses_are_those_that_the_hubs_are_told(tmp_path: Path) -> None:
@@ -161,12 +180,19 @@ def test_addresses_are_those_that_the_hubs_are_told(tmp_path: Path) -> None:
 
 
 def test_everything_that_is_mounted_is_there() -> None:
-    document = compose.document()
+    document = compose.document(push=True)
     assert document["services"]["proxy"]["volumes"] == ["./nginx.conf:/etc/nginx/nginx.conf:ro"]
-    for service in compose.ours().values():
-        for name in service["secrets"]:
-            assert document["secrets"][name]["file"] == f"./secrets/{name}"
-            assert f"/run/secrets/{name}" in service["environment"].values()
+    made = " ".join(
+        re.findall(r"(?m)^#     (?:touch|openssl .* >) (.*)$", compose.COMPOSE.read_text())
+    )
+    for name in compose.ours():
+        service = document["services"][name]
+        secrets = service["secrets"]
+        named = [value for value in service["environment"].values() if "/secrets/" in value]
+        assert sorted(named) == sorted(f"/run/secrets/{secret}" for secret in secrets)
+        for secret in secrets:
+            assert document["secrets"][secret]["file"] == f"./secrets/{secret}"
+            assert f"{CONFIG.name}/secrets/{secret}" in made.split()
     # So that nobody commits them.
     assert "secrets/" in (CONFIG / ".gitignore").read_text().splitlines()
     assert f"mkdir -m 700 -p {CONFIG.name}/secrets" in compose.COMPOSE.read_text()

@@ -140,6 +140,8 @@ def test_ports_are_those_that_it_listens_on() -> None:
     last = image.stages()[-1]
     internal = last.environment["REALTIME_SERVER__INTERNAL_PORT"]
     assert last.one("EXPOSE").words == ["8000", internal]
+    # So that the health check asks a worker as it asks a hub.
+    assert last.environment["REALTIME_PUSH__METRICS_PORT"] == internal
 
 
 @pytest.mark.timeout(300)

@@ -1,7 +1,8 @@
 """The Kubernetes manifests: right by the published schemas, and right for this hub."""
 
+from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
@@ -10,9 +11,12 @@ import yaml
 from realtime.server.workers import STOP_MARGIN_S
 from realtime.settings.load import load
 from realtime.settings.schema import Settings
+from realtime.wiring import BROKER_CLOSE_S, STORE_CLOSE_S
 from tests.deployment import manifests
 from tests.deployment.command import CONFIG
 from tests.deployment.places import Places
+from workers.providers.base import ProviderName
+from workers.push import CLOSE_S, DRAIN_S
 
 VERSIONS: Final = ("1.27", "1.34")
 """Kubernetes' minor versions that the manifests are written for: the oldest with all that they use
@@ -26,13 +30,13 @@ def ids(manifest: dict[str, Any]) -> str:
     return f"{manifest['kind']}-{manifest['metadata']['name']}"
 
 
-def settings_of(workload: dict[str, Any], directory: Path) -> Settings:
+def settings_of(workload: dict[str, Any], directory: Path, *, push: bool = False) -> Settings:
     """What the pods of a workload find when they read their settings."""
     places = Places(directory)
     for mount in manifests.only_container(workload)["volumeMounts"]:
         assert mount["readOnly"] is True
         if mount["mountPath"] == "/etc/realtime":
-            places.write("/etc/realtime/realtime.toml", manifests.settings_file())
+            places.write("/etc/realtime/realtime.toml", manifests.settings_file(push=push))
     for secret in manifests.of_kind("Secret"):
         for name, text in secret["stringData"].items():
             places.write(f"/run/secrets/realtime/{name}", text)
@@ -44,6 +48,13 @@ def settings_of(workload: dict[str, Any], directory: Path) -> Settings:
 @pytest.mark.parametrize("manifest", manifests.all_manifests(), ids=ids)
 def test_a_manifest_fits_its_schema(manifest: dict[str, Any], version: str) -> None:
     kubernetes_validate.validate(manifest, version, strict=True)
+
+
+@pytest.mark.parametrize("name", ["realtime-hub", "realtime-worker"])
+def test_a_manifest_fits_its_schema_with_push(name: str) -> None:
+    manifest = manifests.named("Deployment", name, push=True)
+    assert manifest != manifests.named("Deployment", name)
+    kubernetes_validate.validate(manifest, VERSIONS[0], strict=True)
 
 
 def test_a_manifest_with_a_misspelt_key_is_found() -> None:
@@ -81,23 +92,60 @@ def test_a_hub_has_the_keys_and_a_worker_has_none(tmp_path: Path) -> None:
     assert len(hub.api.keys) == 1
     worker = manifests.named("Deployment", "realtime-worker")
     assert settings_of(worker, tmp_path / "worker").auth.hmac_secret is None
-    secrets = [volume.get("secret") for volume in manifests.pod(worker)["volumes"]]
-    assert {secret["secretName"] for secret in secrets if secret} == {"realtime-addresses"}
+    assert "realtime" not in manifests.secrets_of(worker)
 
 
-@pytest.mark.parametrize("workload", manifests.workloads(), ids=ids)
-def test_every_file_that_a_variable_names_is_mounted(workload: dict[str, Any]) -> None:
+def test_without_push_a_pod_needs_none_of_its_secrets(tmp_path: Path) -> None:
+    for name in ("realtime-hub", "realtime-worker"):
+        workload = manifests.named("Deployment", name)
+        (volume,) = [one for one in manifests.pod(workload)["volumes"] if "projected" in one]
+        secrets = [source["secret"] for source in volume["projected"]["sources"]]
+        for secret in secrets:
+            assert secret.get("optional", False) == secret["name"].endswith("push")
+        settings = settings_of(workload, tmp_path / name)
+        assert settings.fcm.credentials_file is None
+        assert settings.apns.key_file is None
+        assert settings.webpush.vapid_private_key is None
+
+
+def test_only_a_worker_has_the_keys_of_fcm_and_apns_and_both_have_that_of_web_push() -> None:
+    hub = manifests.named("Deployment", "realtime-hub")
+    worker = manifests.named("Deployment", "realtime-worker")
+    assert manifests.secrets_of(worker) - manifests.secrets_of(hub) == {"realtime-push"}
+    assert "realtime-webpush" in manifests.secrets_of(hub)
+    assert set(manifests.named("Secret", "realtime-webpush")["stringData"]) == {"vapid"}
+
+
+@pytest.mark.parametrize("name", ["realtime-hub", "realtime-worker"])
+def test_what_push_needs_can_be_taken_from_its_comments(name: str, tmp_path: Path) -> None:
+    workload = manifests.named("Deployment", name, push=True)
+    settings = settings_of(workload, tmp_path, push=True)
+    files = manifests.named("Secret", "realtime-push")["stringData"]
+    assert {settings.fcm.credentials_file, settings.apns.key_file} == {
+        f"/run/secrets/realtime/{file}" for file in files
+    }
+    assert settings.apns.topic is not None
+    assert settings.webpush.vapid_private_key is not None
+    assert settings.webpush.vapid_subject is not None
+    assert any(options.push for options in settings.namespaces.values())
+
+
+@pytest.mark.parametrize("push", [False, True])
+@pytest.mark.parametrize("name", [one["metadata"]["name"] for one in manifests.workloads()])
+def test_every_file_that_a_variable_names_is_mounted(name: str, push: bool) -> None:
+    (workload,) = [
+        manifests.named(one["kind"], name, push=push)
+        for one in manifests.workloads()
+        if one["metadata"]["name"] == name
+    ]
     pod, container = manifests.pod(workload), manifests.only_container(workload)
     assert {mount["name"] for mount in container["volumeMounts"]} == {
         volume["name"] for volume in pod["volumes"]
     }
     keys = {secret["metadata"]["name"]: secret for secret in manifests.of_kind("Secret")}
     mounted: set[str] = set()
-    for volume in pod["volumes"]:
-        if "secret" in volume:
-            mounted |= keys[volume["secret"]["secretName"]]["stringData"].keys()
-        for source in volume.get("projected", {}).get("sources", []):
-            mounted |= keys[source["secret"]["name"]]["stringData"].keys()
+    for secret in manifests.secrets_of(workload):
+        mounted |= keys[secret]["stringData"].keys()
     named = [variable for variable in container["env"] if variable["name"].endswith("_FILE")]
     assert {variable["value"] for variable in named} <= {
         f"/run/secrets/realtime/{name}" for name in mounted
@@ -120,6 +168,48 @@ def test_a_hub_leaves_the_services_first_and_then_has_time_to_drain(tmp_path: Pa
     drain_s = settings_of(hub, tmp_path).server.drain_s
     needed_s = float(pause) + drain_s + STOP_MARGIN_S
     assert manifests.pod(hub)["terminationGracePeriodSeconds"] > needed_s
+
+
+def test_a_worker_has_time_to_end_what_it_has_begun() -> None:
+    worker = manifests.named("Deployment", "realtime-worker")
+    providers = len(get_args(ProviderName))
+    needed_s = DRAIN_S + providers * CLOSE_S + BROKER_CLOSE_S + STORE_CLOSE_S
+    assert manifests.pod(worker)["terminationGracePeriodSeconds"] > needed_s
+    assert worker["spec"]["replicas"] >= 2
+
+
+def test_a_worker_is_asked_only_whether_its_loop_turns(tmp_path: Path) -> None:
+    worker = manifests.named("Deployment", "realtime-worker")
+    container = manifests.only_container(worker)
+    (port,) = container["ports"]
+    assert port["containerPort"] == settings_of(worker, tmp_path).push.metrics_port
+    for name in ("startup", "liveness"):
+        assert container[f"{name}Probe"]["httpGet"] == {"path": "/health", "port": port["name"]}
+    assert "readinessProbe" not in container
+    notes = worker["spec"]["template"]["metadata"]["annotations"]
+    assert notes["prometheus.io/port"] == str(port["containerPort"])
+
+
+def test_a_worker_may_go_out_to_what_it_needs_and_not_to_private_addresses() -> None:
+    spec = manifests.named("NetworkPolicy", "realtime-worker")["spec"]
+    inside, providers = spec["egress"]
+    assert {rule["port"] for rule in inside["ports"]} == {53, 27017, 6379, 26379}
+    assert {rule["port"] for rule in providers["ports"]} == {443, 2197}
+    blocks = [to["ipBlock"] for to in providers["to"]]
+    assert {block["cidr"] for block in blocks} == {"0.0.0.0/0", "::/0"}
+    excepted = [ip_network(network) for block in blocks for network in block["except"]]
+    for address in (
+        "10.1.2.3",
+        "127.0.0.1",
+        "169.254.169.254",
+        "172.20.0.1",
+        "192.168.1.1",
+        "fd00::1",
+    ):
+        assert any(ip_address(address) in network for network in excepted), address
+    assert not any(ip_address("17.188.1.1") in network for network in excepted)
+    (ingress,) = spec["ingress"]
+    assert ingress["ports"] == [{"port": "internal", "protocol": "TCP"}]
 
 
 def test_probes_ask_the_internal_port_and_only_readiness_asks_for_the_store() -> None:
@@ -167,10 +257,15 @@ def test_selectors_find_pods() -> None:
 
 
 def test_ports_have_the_names_that_services_and_the_ingress_use() -> None:
-    hub = manifests.only_container(manifests.named("Deployment", "realtime-hub"))
-    names = {port["name"] for port in hub["ports"]}
+    names = {
+        one["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"]: {
+            port["name"] for port in manifests.only_container(one)["ports"]
+        }
+        for one in manifests.of_kind("Deployment")
+    }
     for service in manifests.of_kind("Service"):
-        assert {port["targetPort"] for port in service["spec"]["ports"]} <= names
+        component = service["spec"]["selector"]["app.kubernetes.io/component"]
+        assert {port["targetPort"] for port in service["spec"]["ports"]} <= names[component]
     (ingress,) = manifests.of_kind("Ingress")
     for rule in ingress["spec"]["rules"]:
         for path in rule["http"]["paths"]:

@@ -9,7 +9,9 @@ from tests.deployment import manifests
 from tests.deployment.asking import status
 from tests.deployment.children import Child
 from tests.deployment.deployment import Deployment
+from tests.deployment.provider_keys import provider_keys
 from tests.support.configuration import API_KEY, HMAC_SECRET
+from tests.support.tokens import connection_token
 
 WORKER_STAYS_S: Final = 2.0
 SECRETS: Final = "/run/secrets/realtime"
@@ -19,9 +21,11 @@ pytestmark = pytest.mark.timeout(180)
 
 @pytest.fixture(scope="module")
 def pods(deployment: Deployment) -> Deployment:
-    """A deployment with the ConfigMap, and with Secrets whose addresses are the tests' servers."""
+    """A deployment with the ConfigMap, and with Secrets whose addresses are the tests' servers; it
+    has all push providers."""
     places = deployment.places
-    places.write("/etc/realtime/realtime.toml", manifests.settings_file())
+    settings = places.here(manifests.settings_file(push=True), "worker")
+    places.write("/etc/realtime/realtime.toml", settings)
     redis = places.addresses["redis"]
     filled = {
         "hmac": HMAC_SECRET,
@@ -29,6 +33,7 @@ def pods(deployment: Deployment) -> Deployment:
         "api_keys": API_KEY,
         "mongodb_url": places.mongodb_url,
         "redis_url": f"redis://{redis}:6379/0",
+        **provider_keys(),
     }
     assert filled.keys() == manifests.secret_names()
     for name, text in filled.items():
@@ -45,10 +50,10 @@ def initialised(pods: Deployment) -> str:
 @pytest.fixture(scope="module")
 def hub(pods: Deployment, initialised: str, redis: Child) -> Iterator[Child]:
     """A hub, once its startup probe has succeeded; at last it is taken away as a pod is."""
-    workload = manifests.named("Deployment", "realtime-hub")
+    workload = manifests.named("Deployment", "realtime-hub", push=True)
     command = manifests.command(workload)
     child = pods.start("hub", command)
-    child.until(lambda: probed(pods, "startup") == 200, "started")
+    child.until(lambda: probed(pods, "hub", "startup") == 200, "started")
     yield child
     hook = manifests.only_container(workload)["lifecycle"]["preStop"]["exec"]["command"]
     pods.done(command.instead(*hook))
@@ -56,25 +61,36 @@ def hub(pods: Deployment, initialised: str, redis: Child) -> Iterator[Child]:
     assert child.terminate(grace_s) == 0, child.log
 
 
-def probed(pods: Deployment, name: str) -> int:
-    """The status that a probe of the hub gets."""
-    container = manifests.only_container(manifests.named("Deployment", "realtime-hub"))
+def probed(pods: Deployment, component: str, name: str) -> int:
+    """The status that a probe of a hub or a worker gets."""
+    container = manifests.only_container(manifests.named("Deployment", f"realtime-{component}"))
     probe: dict[str, Any] = container[f"{name}Probe"]["httpGet"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    address = pods.places.addresses["hub"]
+    address = pods.places.addresses[component]
     return status(f"http://{address}:{ports[probe['port']]}{probe['path']}")
 
 
 @pytest.mark.parametrize("name", ["startup", "liveness", "readiness"])
 def test_a_probe_of_a_hub_succeeds(pods: Deployment, hub: Child, name: str) -> None:
-    assert probed(pods, name) == 200
+    assert probed(pods, "hub", name) == 200
+
+
+def scraped(pods: Deployment, component: str) -> int:
+    """The status that Prometheus gets where the annotations send it."""
+    workload = manifests.named("Deployment", f"realtime-{component}")
+    notes = workload["spec"]["template"]["metadata"]["annotations"]
+    port, path = notes["prometheus.io/port"], notes["prometheus.io/path"]
+    return status(f"http://{pods.places.addresses[component]}:{port}{path}")
 
 
 def test_prometheus_finds_metrics_where_the_annotations_say(pods: Deployment, hub: Child) -> None:
-    workload = manifests.named("Deployment", "realtime-hub")
-    notes = workload["spec"]["template"]["metadata"]["annotations"]
-    port, path = notes["prometheus.io/port"], notes["prometheus.io/path"]
-    assert status(f"http://{pods.places.addresses['hub']}:{port}{path}") == 200
+    assert scraped(pods, "hub") == 200
+
+
+def test_a_browser_is_told_what_to_subscribe_with(pods: Deployment, hub: Child) -> None:
+    address = f"http://{pods.places.addresses['hub']}:8000"
+    token = {"Authorization": f"Bearer {connection_token('ann')}"}
+    assert status(f"{address}/api/v1/push/keys", None, token) == 200
 
 
 def test_the_public_port_has_neither_api_nor_metrics(pods: Deployment, hub: Child) -> None:
@@ -83,12 +99,14 @@ def test_the_public_port_has_neither_api_nor_metrics(pods: Deployment, hub: Chil
     assert status(f"{address}/metrics") == 404
 
 
-def test_the_worker_runs_until_it_is_told_to_stop(
+def test_the_worker_is_well_and_runs_until_it_is_told_to_stop(
     pods: Deployment, initialised: str, redis: Child
 ) -> None:
-    workload = manifests.named("Deployment", "realtime-worker")
+    workload = manifests.named("Deployment", "realtime-worker", push=True)
     worker = pods.start("worker", manifests.command(workload))
-    worker.until(lambda: "worker runs" in worker.log, "the worker runs")
+    worker.until(lambda: probed(pods, "worker", "startup") == 200, "started")
+    assert probed(pods, "worker", "liveness") == 200
+    assert scraped(pods, "worker") == 200
     with pytest.raises(TimeoutError):
         worker.ended_within(WORKER_STAYS_S)
     grace_s = manifests.pod(workload)["terminationGracePeriodSeconds"]
