@@ -16,6 +16,9 @@ REST_MIN_S: Final = 1.0
 REST_MAX_S: Final = 60.0
 """How long it is left alone then, at first and at most, in seconds."""
 
+NEWS_MIN_S: Final = 0.5
+"""By how much longer a rest is than what was known, for it to be worth a word, in seconds."""
+
 PROBE_S: Final = 15.0
 """How long the one request may take that finds out; then another one does."""
 
@@ -48,14 +51,24 @@ class Breaker:
         """Whether it is left alone now."""
         return now < self._until
 
-    def succeeded(self) -> None:
-        """It has answered as it should."""
+    def succeeded(self, now: float) -> None:
+        """It has answered as it should.
+
+        What was under way when the rest began, or does not count for all, does not end it.
+        """
+        if self.is_resting(now):
+            return
         self._failures = 0
         self._until = self._probing_until = 0.0
         self._backoff.reset()
 
     def failed(self, now: float, why: str) -> bool:
-        """It could not serve us. Whether that means that it is left alone from now on."""
+        """It could not serve us. Whether that means that it is left alone from now on.
+
+        Of many that were under way together, those that fail after the rest began say nothing new.
+        """
+        if self.is_resting(now):
+            return False
         self._failures += 1
         is_probe = self._until > 0
         if self._failures < FAILURES_MAX and not is_probe:
@@ -63,11 +76,15 @@ class Breaker:
         return self.rest(now, self._backoff.next_s(), why)
 
     def rest(self, now: float, seconds: float, why: str) -> bool:
-        """Leave it alone for so long, as it or another worker says. Whether that is news."""
+        """Leave it alone for so long, as it or another worker says. Whether that is news.
+
+        Of many that were under way together, each may say so, a moment later than the others.
+        """
         self._probing_until = 0.0
         until = now + seconds
-        is_news = until > self._until
-        if is_news:
-            self._until = until
-            self.why = why
+        if until <= self._until:
+            return False
+        is_news = until - max(self._until, now) >= NEWS_MIN_S
+        self._until = until
+        self.why = why
         return is_news

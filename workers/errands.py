@@ -7,6 +7,7 @@ it does, where others are still to be told.
 
 import asyncio
 import hashlib
+import logging
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
@@ -39,6 +40,8 @@ from workers.providers.base import (
 from workers.results import Result, Results
 from workers.texts import Said, text_of, title_and_body
 
+logger = logging.getLogger(__name__)
+
 NO_BADGE: Final = -1
 """Leaves the number on the icon as it is."""
 
@@ -47,6 +50,16 @@ NO_PROVIDER: Final = "not configured"
 
 TOO_LONG: Final = "no answer before the lease ended"
 """Why a device is tried again whose service is slower than a job may take."""
+
+FAULT: Final = "a fault of ours"
+"""Why something is tried again that this program stumbled over; its log says more."""
+
+FAULTS_MAX: Final = 10
+"""Tries, the waits between them growing, after which such a job is a dead letter."""
+
+SETTLE_MS: Final = 5_000
+"""How long before the end of its lease a job is to be over, so that others hear of it in time, in
+milliseconds; a sixth of a shorter lease."""
 
 DETAIL_MAX: Final = 200
 """Characters of what a service says that are kept."""
@@ -87,6 +100,7 @@ class Errands:
         self._settings = settings
         self._clock = clock
         self._random = random
+        self._settle_ms = min(SETTLE_MS, settings.lease.ms // 6)
 
     async def begin(self, cases: Sequence[Case], lane: int) -> Sequence[Errand]:
         """Those that something is to be done for, their attempts written; the others are settled.
@@ -94,13 +108,13 @@ class Errands:
         Raises StoreError.
         """
         now_ms = self._clock.wall_ms()
-        errands = []
+        errands, needless = [], []
         for case in cases:
             match case.decision:
                 case Send() | Clear() if case.decision.devices:
                     errands.append(Errand(case, case.decision.devices))
                 case _:
-                    self._results.add(_needless(case, now_ms))
+                    needless.append(_needless(case, now_ms))
         if errands and lane != LARGE:
             badges = await self._badges.of({errand.case.job.user for errand in errands})
             errands = [
@@ -108,14 +122,30 @@ class Errands:
                 for errand in errands
             ]
         await self._trail.record(
-            [
-                _row(errand.case, device.device, "waiting", now_ms, TRYING)
-                for errand in errands
-                if isinstance(errand.case.decision, Send)
-                for device in errand.devices
-            ]
+            [row for errand in errands for row in _attempts(errand, now_ms, TRYING)]
         )
+        # Last: who is given all of them once more, for an error, has said nothing of any.
+        for result in needless:
+            self._results.add(result)
         return errands
+
+    def given_back(self, errand: Errand) -> Result:
+        """What is written of an errand that was begun, and not run: others may do it at once."""
+        now_ms = self._clock.wall_ms()
+        return Result(
+            Postponed(errand.case.job, now_ms, tried=False), _attempts(errand, now_ms, "")
+        )
+
+    def failed(self, job: JobRow) -> Result:
+        """What is written of a job over which this program has stumbled, whatever it was for."""
+        now_ms = self._clock.wall_ms()
+        if job.tries + 1 < FAULTS_MAX:
+            row = trail_row(job, "waiting", now_ms, detail=FAULT, tries=job.tries + 1)
+            return Result(Postponed(job, now_ms + self._wait_ms(job, 0)), (row,))
+        place = place_of(now_ms, job.user, job.channel, job.offset, "")
+        letter = DeadRow(place, job.user, job.channel, job.offset, why=FAULT, at=now_ms)
+        row = trail_row(job, "refused", now_ms, detail=FAULT, tries=job.tries + 1)
+        return Result(Settled(job), (row,), (letter,))
 
     async def run(self, errand: Errand) -> Result:
         """Tell all devices, at once, and say what is to be written of it."""
@@ -137,13 +167,18 @@ class Errands:
         gate = self._gates.get(device.provider)
         if gate is None:
             return Failed(NO_PROVIDER)
-        left_s = (errand.case.job.due_at - self._clock.wall_ms()) / 1_000
+        job = errand.case.job
+        left_s = (job.due_at - self._settle_ms - self._clock.wall_ms()) / 1_000
         try:
             # Then somebody else may tell of something newer, which this must not come after.
             async with asyncio.timeout(left_s):
-                return await gate.send(_target(device), self._notice(errand, device))
+                return await gate.send(_target(device), self._notice(errand, device), job.lane)
         except TimeoutError:
             return Later(TOO_LONG)
+        except Exception:
+            # The boundary of a device: what is wrong with one must not stop the others.
+            logger.exception("a notification by %s has failed", gate.provider.name)
+            return Later(FAULT, scope="device")
 
     def _notice(self, errand: Errand, device: DeviceRow) -> Notice:
         case = errand.case
@@ -192,8 +227,7 @@ class Errands:
                 case Rejected(parked=True):
                     parked[device.user, device.device] = device, outcome.why
                 case Rejected():
-                    # It may be of an address that has come back since.
-                    if not outcome.since or device.registered_at <= outcome.since:
+                    if _is_gone(device, outcome):
                         gone.append(device)
                 case Failed():
                     dead.append(_dead(case, device, outcome.why, now_ms))
@@ -278,8 +312,24 @@ def _cleared(errand: Errand, outcomes: Iterable[Outcome], now_ms: int) -> Result
         gone=tuple(
             device
             for device, outcome in zip(errand.devices, outcomes, strict=True)
-            if isinstance(outcome, Rejected) and not outcome.parked and not outcome.since
+            if isinstance(outcome, Rejected) and _is_gone(device, outcome)
         ),
+    )
+
+
+def _is_gone(device: DeviceRow, outcome: Rejected) -> bool:
+    """Whether to forget a device: unless its app has registered it again since it was dead."""
+    if outcome.parked:
+        return False
+    return not outcome.since or device.registered_at <= outcome.since
+
+
+def _attempts(errand: Errand, now_ms: int, detail: str) -> tuple[TrailRow, ...]:
+    """Of what is shown; of what is taken away nothing is recorded."""
+    if not isinstance(errand.case.decision, Send):
+        return ()
+    return tuple(
+        _row(errand.case, device.device, "waiting", now_ms, detail) for device in errand.devices
     )
 
 

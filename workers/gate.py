@@ -4,12 +4,14 @@ What is refused here costs the provider nothing, and is `Later`: the job waits i
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from realtime.chat.ports import Clock
 from realtime.limits.buckets import FULL, Rate, admit, retry_after
+from realtime.push.jobs import LARGE, SMALL
 from workers.breaker import Breaker
 from workers.providers.base import (
     Delivered,
@@ -26,11 +28,27 @@ from workers.providers.base import (
 
 logger = logging.getLogger(__name__)
 
-TURN_MAX_S: Final = 5.0
-"""How long a notice may wait for its turn under the rate; longer ones go back to the queue."""
+TURN_MAX_S: Final[Mapping[int, float]] = {SMALL: 5.0, LARGE: 2.0}
+"""How long a notice may wait for its turn under the rate, by lane, in seconds; longer ones go back
+to the queue. What is urgent waits behind that many of a large channel's at most."""
 
 RATE: Final = "rate"
 """Why a notice is `Later` that had no turn."""
+
+PLACE_MAX_S: Final = 5.0
+"""How long a notice may wait until fewer requests are under way, in seconds."""
+
+BUSY: Final = "busy"
+"""Why a notice is `Later` that had no place."""
+
+BUSY_AFTER_S: Final = 1.0
+"""When to ask again then, in seconds."""
+
+FOUND_MAX_S: Final = 5.0
+"""How long a notice may wait for what another one finds out, after a rest, in seconds."""
+
+SPARE: Final = 4
+"""One place in so many is never taken by notices of large channels."""
 
 Told = Callable[[ProviderName, float, str], None]
 
@@ -39,6 +57,8 @@ class Gate:
     """One provider, as this worker may use it.
 
     `per_s` is the rate over all workers, of which `workers()` says how many there are; 0 is none.
+    `places` is how many requests the provider has under way at once: who waits does so here, where
+    what is urgent goes before what is not, and waiting is no fault of the provider's.
     `pause_s` is how long a provider rests that refuses our credentials. `tell` says to the other
     workers that it rests, for how many seconds and why.
     """
@@ -49,6 +69,7 @@ class Gate:
         *,
         per_s: float,
         pause_s: float,
+        places: int = 1_000,
         clock: Clock,
         random: Callable[[], float],
         workers: Callable[[], int] = lambda: 1,
@@ -61,7 +82,11 @@ class Gate:
         self._workers = workers
         self._tell = tell
         self._breaker = Breaker(random=random)
+        self._places = asyncio.Semaphore(places)
+        self._large = asyncio.Semaphore(max(1, places - places // SPARE))
         self._tat = FULL
+        # Set, and replaced, with each answer.
+        self._answered = asyncio.Event()
         self.outcomes: dict[str, int] = {}
         """How often each outcome was, by name."""
         self.in_flight = 0
@@ -75,29 +100,69 @@ class Gate:
         """Whether the provider is left alone now."""
         return self._breaker.is_resting(self._clock.monotonic())
 
-    async def send(self, target: Target, notice: Notice) -> Outcome:
-        """Carry one notice to one device, when it may be."""
-        wait_s = self._breaker.wait_s(self._clock.monotonic())
+    async def send(self, target: Target, notice: Notice, lane: int = SMALL) -> Outcome:
+        """Carry one notice to one device, when it may be: within what waiting here may take, and
+        the provider's own timeout. Cancelling may leave it sent or not."""
+        wait_s = await self._rest_s()
         if wait_s:
             outcome: Outcome = Later(self._breaker.why or "resting", wait_s)
-        elif not await self._has_turn():
-            outcome = Later(RATE, TURN_MAX_S)
         else:
+            outcome = await self._send(target, notice, lane)
+        name = type(outcome).__name__.lower()
+        self.outcomes[name] = self.outcomes.get(name, 0) + 1
+        return outcome
+
+    async def _send(self, target: Target, notice: Notice, lane: int) -> Outcome:
+        places = (self._large, self._places) if lane == LARGE else (self._places,)
+        async with contextlib.AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout(PLACE_MAX_S):
+                    for place in places:
+                        await held.enter_async_context(place)
+            except TimeoutError:
+                return Later(BUSY, BUSY_AFTER_S)
+            if not await self._has_turn(TURN_MAX_S[lane]):
+                return Later(RATE, TURN_MAX_S[lane])
+            now = self._clock.monotonic()
+            if self._breaker.is_resting(now):
+                # Since it began to wait.
+                return Later(self._breaker.why, self._breaker.wait_s(now))
             self.in_flight += 1
             try:
                 outcome = await self.provider.send(target, notice)
             finally:
                 self.in_flight -= 1
-            self._learn(outcome)
-        name = type(outcome).__name__.lower()
-        self.outcomes[name] = self.outcomes.get(name, 0) + 1
+        self._learn(outcome)
         return outcome
 
     def rest(self, seconds: float, why: str) -> None:
         """Leave the provider alone: another worker says so."""
         self._breaker.rest(self._clock.monotonic(), seconds, why)
 
-    async def _has_turn(self) -> bool:
+    async def _rest_s(self) -> float:
+        """For how many seconds the provider is to be left alone, 0 if it may be asked now.
+
+        While one request finds out, the others wait for what it finds; for a while.
+        """
+        wait_s, is_known = self._look()
+        if is_known:
+            return wait_s
+        try:
+            async with asyncio.timeout(FOUND_MAX_S):
+                while not is_known:
+                    await self._answered.wait()
+                    wait_s, is_known = self._look()
+        except TimeoutError:
+            wait_s, _ = self._look()
+        return wait_s
+
+    def _look(self) -> tuple[float, bool]:
+        """How long to wait, and whether that is known: not while one request finds out."""
+        now = self._clock.monotonic()
+        wait_s = self._breaker.wait_s(now)
+        return wait_s, not wait_s or self._breaker.is_resting(now)
+
+    async def _has_turn(self, longest_s: float) -> bool:
         """Wait for a turn under the rate; False if that is too long."""
         if not self._per_s:
             return True
@@ -105,7 +170,7 @@ class Gate:
         rate = Rate(per_s, max(1.0, per_s))
         now = self._clock.monotonic()
         wait_s = retry_after(self._tat, now, rate)
-        if wait_s > TURN_MAX_S:
+        if wait_s > longest_s:
             return False
         # Taken now, for later: whoever comes next waits behind this one.
         taken = admit(self._tat, now + wait_s, rate)
@@ -115,10 +180,12 @@ class Gate:
         return True
 
     def _learn(self, outcome: Outcome) -> None:
+        self._answered.set()
+        self._answered = asyncio.Event()
         now = self._clock.monotonic()
         match outcome:
             case Delivered() | Rejected() | Failed() | Later(scope="device"):
-                self._breaker.succeeded()
+                self._breaker.succeeded(now)
             case Misconfigured():
                 if self._breaker.rest(now, self._pause_s, outcome.why):
                     logger.error(

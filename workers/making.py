@@ -9,6 +9,7 @@ import msgspec
 
 from realtime.chat.ports import Clock
 from realtime.errors import SettingsError
+from realtime.settings.push_schema import ApnsSettings, FcmSettings, WebPushSettings
 from realtime.settings.schema import Settings
 from realtime.settings.secret import Secret
 from workers.gate import Gate, Told
@@ -43,10 +44,10 @@ def make_gates(
     shared: SharedToken | None = None,
 ) -> Mapping[ProviderName, Gate]:
     """Those that are set, each behind its gate. Raises SettingsError, naming all that is wrong."""
-    rates = {
-        "fcm": settings.fcm.rate,
-        "apns": settings.apns.rate,
-        "webpush": settings.webpush.rate,
+    sections: Mapping[str, FcmSettings | ApnsSettings | WebPushSettings] = {
+        "fcm": settings.fcm,
+        "apns": settings.apns,
+        "webpush": settings.webpush,
     }
     gates: dict[ProviderName, Gate] = {}
     problems: list[str] = []
@@ -59,7 +60,8 @@ def make_gates(
         if provider is not None:
             gates[provider.name] = Gate(
                 provider,
-                per_s=rates[provider.name],
+                per_s=sections[provider.name].rate,
+                places=sections[provider.name].concurrency,
                 pause_s=settings.push.pause.ms / 1_000,
                 clock=clock,
                 random=random.random,

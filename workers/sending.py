@@ -31,7 +31,7 @@ POLL_S: Final = 1.0
 """How often it is looked for jobs that nobody has told of, in seconds."""
 
 RETRY_S: Final = 1.0
-"""Before a claim is tried again that the store did not take, in seconds."""
+"""Before what the store did not take is tried again, in seconds."""
 
 CLAIMED_MAX: Final[Mapping[int, int]] = {SMALL: 500, LARGE: WRITES_MAX}
 """Jobs of one claim, by lane."""
@@ -45,8 +45,11 @@ IN_FLIGHT_MAX: Final[Mapping[int, int]] = {SMALL: 200, LARGE: 50}
 READ_TIMEOUT_S: Final = 15.0
 """How long reading what has to be known of a claim's jobs may take."""
 
-SEND_MAX_MS: Final = 10_000
-"""What is not begun so long before its lease ends is given back; half of a shorter lease."""
+SEND_MAX_MS: Final = 15_000
+"""What is not begun so long before its lease ends is given back, in milliseconds; half of a shorter
+lease. So there is time to wait for a place and for a provider, ten seconds as a rule, before an
+errand is cut off (`workers.errands.SETTLE_MS`). One that is begun at once has as long as a provider
+may take."""
 
 
 class Sender:
@@ -71,7 +74,8 @@ class Sender:
         self._clock = clock
         self._wanted = {lane: asyncio.Event() for lane in LANES}
         self._places = {lane: asyncio.Semaphore(BATCHES_MAX[lane]) for lane in LANES}
-        self._batches = 0
+        self._begun = 0
+        """Claims that are being made, or worked on."""
         self._left: list[deque[Errand]] = []
         self._idle = asyncio.Event()
         self._idle.set()
@@ -86,12 +90,12 @@ class Sender:
     async def drain(self) -> None:
         """Begin nothing more, and wait until what is begun has ended and is written.
 
-        The caller bounds it. What was claimed and not begun is given back at once.
+        The caller bounds it. What was claimed and not begun is given back at once, also what is
+        being claimed just now. Raises StoreError and TimeoutError.
         """
         self._is_draining = True
         for left in self._left:
-            self._give_back([errand.case.job for errand in left])
-            left.clear()
+            self._give_back_begun(left)
         self.wake()
         await self._idle.wait()
         await self._results.write()
@@ -106,17 +110,29 @@ class Sender:
         while not self._is_draining:
             self._wanted[lane].clear()
             await self._places[lane].acquire()
-            claimed: Sequence[JobRow] = ()
-            try:
+            if await self._take(lane, tasks) < CLAIMED_MAX[lane]:
+                await self._until_wanted(lane)
+
+    async def _take(self, lane: int, tasks: asyncio.TaskGroup) -> int:
+        """Claim something, and have it worked on, in a place of the lane; answers how much."""
+        claimed: Sequence[JobRow] = ()
+        self._begun += 1
+        self._idle.clear()
+        try:
+            if not self._is_draining and not self._results.is_full:
                 claimed = await self._claim(lane)
-            finally:
-                if not claimed:
-                    self._places[lane].release()
-            if claimed:
-                self._begin(claimed, lane, tasks)
-                if len(claimed) == CLAIMED_MAX[lane]:
-                    continue
-            await self._until_wanted(lane)
+        finally:
+            if not claimed:
+                self._over(lane)
+        if claimed:
+            tasks.create_task(self._batch(claimed, lane), name=f"{len(claimed)} notifications")
+        return len(claimed)
+
+    def _over(self, lane: int) -> None:
+        self._places[lane].release()
+        self._begun -= 1
+        if not self._begun:
+            self._idle.set()
 
     async def _until_wanted(self, lane: int) -> None:
         try:
@@ -126,8 +142,6 @@ class Sender:
             return
 
     async def _claim(self, lane: int) -> Sequence[JobRow]:
-        if self._results.is_full:
-            return ()
         now_ms = self._clock.wall_ms()
         try:
             async with asyncio.timeout(READ_TIMEOUT_S):
@@ -145,30 +159,20 @@ class Sender:
         self._outage.ended()
         return claimed
 
-    def _begin(self, claimed: Sequence[JobRow], lane: int, tasks: asyncio.TaskGroup) -> None:
-        self._batches += 1
-        self._idle.clear()
-        tasks.create_task(self._batch(claimed, lane), name=f"{len(claimed)} notifications")
-
     async def _batch(self, claimed: Sequence[JobRow], lane: int) -> None:
         try:
             await self._carry_out(claimed, lane)
         finally:
-            self._places[lane].release()
-            self._batches -= 1
-            if not self._batches:
-                self._idle.set()
+            self._over(lane)
 
     async def _carry_out(self, claimed: Sequence[JobRow], lane: int) -> None:
-        try:
-            async with asyncio.timeout(READ_TIMEOUT_S):
-                cases = await self._cases.of(claimed, self._clock.wall_ms())
-                errands = await self._errands.begin(cases, lane)
-        except (StoreError, TimeoutError) as error:
-            self._outage.failed(error)
+        if self._is_draining:
             self._give_back(claimed)
             return
-        left = deque(errands)
+        left = deque(await self._prepared(claimed, lane))
+        if self._is_draining:
+            self._give_back_begun(left)
+            return
         self._left.append(left)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -177,18 +181,49 @@ class Sender:
         finally:
             self._left = [other for other in self._left if other is not left]
 
+    async def _prepared(self, claimed: Sequence[JobRow], lane: int) -> Sequence[Errand]:
+        """What is to be done for these jobs, written down as begun."""
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                cases = await self._cases.of(claimed, self._clock.wall_ms())
+                return await self._errands.begin(cases, lane)
+        except (StoreError, TimeoutError) as error:
+            self._outage.failed(error)
+            # Not at once: it would be claimed at once, too.
+            self._give_back(claimed, int(1_000 * RETRY_S))
+            return ()
+        except Exception:
+            # The boundary of a job: one that cannot be decided must not stop the others.
+            if len(claimed) == 1:
+                logger.exception("a notification cannot be decided")
+                self._results.add(self._errands.failed(claimed[0]))
+                return ()
+        half = len(claimed) // 2
+        first = await self._prepared(claimed[:half], lane)
+        return [*first, *await self._prepared(claimed[half:], lane)]
+
     async def _walk(self, left: deque[Errand]) -> None:
         while left:
             errand = left.popleft()
-            if self._is_draining or self._is_late(errand.case.job):
-                self._give_back([errand.case.job])
+            if self._is_late(errand.case.job):
+                self._results.add(self._errands.given_back(errand))
                 continue
-            self._results.add(await self._errands.run(errand))
+            try:
+                result = await self._errands.run(errand)
+            except Exception:
+                # The boundary of a job, as above.
+                logger.exception("it is not known what became of a notification")
+                result = self._errands.failed(errand.case.job)
+            self._results.add(result)
 
     def _is_late(self, job: JobRow) -> bool:
         return self._clock.wall_ms() > job.due_at - self._send_max_ms
 
-    def _give_back(self, jobs: Sequence[JobRow]) -> None:
-        now_ms = self._clock.wall_ms()
+    def _give_back_begun(self, left: deque[Errand]) -> None:
+        while left:
+            self._results.add(self._errands.given_back(left.popleft()))
+
+    def _give_back(self, jobs: Sequence[JobRow], after_ms: int = 0) -> None:
+        due_at = self._clock.wall_ms() + after_ms
         for job in jobs:
-            self._results.add(Result(Postponed(job, now_ms, tried=False)))
+            self._results.add(Result(Postponed(job, due_at, tried=False)))

@@ -23,7 +23,7 @@ def test_a_success_in_between_begins_the_count_anew() -> None:
     for _ in range(3):
         for _ in range(FAILURES_MAX - 1):
             assert not breaker.failed(1.0, "503")
-        breaker.succeeded()
+        breaker.succeeded(1.0)
     assert breaker.wait_s(1.0) == 0.0
 
 
@@ -34,7 +34,7 @@ def test_after_the_rest_one_request_finds_out_for_all() -> None:
     assert breaker.wait_s(15.0) == 0.0
     assert breaker.wait_s(15.0) == PROBE_S
     assert not breaker.is_resting(15.0)
-    breaker.succeeded()
+    breaker.succeeded(15.0)
     assert breaker.wait_s(15.0) == 0.0
     assert breaker.wait_s(15.0) == 0.0
 
@@ -46,6 +46,20 @@ def test_a_failure_of_that_request_is_a_longer_rest() -> None:
     assert breaker.wait_s(REST_MIN_S) == 0.0
     assert breaker.failed(REST_MIN_S, "503")
     assert breaker.wait_s(REST_MIN_S) == 2 * REST_MIN_S
+
+
+def test_what_was_under_way_when_the_rest_began_changes_nothing() -> None:
+    breaker = make()
+    for _ in range(100):
+        breaker.failed(0.0, "503")
+    assert breaker.wait_s(0.0) == REST_MIN_S
+    breaker.succeeded(0.5)
+    assert breaker.wait_s(0.5) == REST_MIN_S - 0.5
+    # Nor does it end what the service has asked for.
+    assert breaker.rest(0.5, 30.0, "Retry-After")
+    breaker.succeeded(0.6)
+    assert not breaker.failed(0.6, "503")
+    assert breaker.wait_s(0.5) == 30.0
 
 
 def test_a_request_that_never_comes_back_is_not_waited_for_for_ever() -> None:
