@@ -56,6 +56,11 @@ class Recorder:
         """The list to append waits to, in microseconds. It stays the same list for the phase."""
         return self._waits.setdefault(name, [])
 
+    def waited(self, name: str) -> int:
+        """How many waits of that name the phase has so far: to know when all have come."""
+        closed = self._histograms.get(name)
+        return len(self._waits.get(name, ())) + (closed.count if closed is not None else 0)
+
     def error(self, kind: str, count: int = 1) -> None:
         """Count an error by words that hold neither ids nor secrets: kinds are few."""
         if kind not in self._errors and len(self._errors) >= ERROR_KINDS_MAX - 1:
