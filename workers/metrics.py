@@ -2,13 +2,20 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, Protocol
+from typing import Final, Protocol, get_args
 
 from aiohttp import web
 from prometheus_client.core import CollectorRegistry, CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from realtime.push.reasons import SENTENCES
+from workers.providers.base import Outcome
+
 PREFIX: Final = "realtime_push_"
+
+OUTCOMES: Final = tuple(outcome.__name__.lower() for outcome in get_args(Outcome))
+"""As `workers.gate.Gate` calls them. These, and the reasons, are shown as 0 until they happen: a
+series that begins at 1 is no increase to Prometheus."""
 
 STOP_TIMEOUT_S: Final = 2.0
 """How long requests may take when the process stops, in seconds."""
@@ -47,8 +54,8 @@ def push_metrics(
         "What was decided when a job was due, or became of an attempt, by reason",
         labels=["reason"],
     )
-    for reason, count in sorted(decided.items()):
-        reasons.add_metric([reason], count)
+    for reason in sorted({*SENTENCES, *decided}):
+        reasons.add_metric([reason], decided.get(reason, 0))
     yield reasons
     yield GaugeMetricFamily(PREFIX + "due", "Jobs that are due and nobody's, at most 1000", due)
     yield GaugeMetricFamily(
@@ -62,8 +69,8 @@ def push_metrics(
         PREFIX + "resting", "1 while a provider is left alone", labels=["provider"]
     )
     for name, gate in gates:
-        for outcome, count in sorted(gate.outcomes.items()):
-            outcomes.add_metric([name, outcome], count)
+        for outcome in sorted({*OUTCOMES, *gate.outcomes}):
+            outcomes.add_metric([name, outcome], gate.outcomes.get(outcome, 0))
         in_flight.add_metric([name], gate.in_flight)
         resting.add_metric([name], int(gate.is_resting))
     yield outcomes

@@ -58,8 +58,9 @@ def beside(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def exposed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[set[str]]:
-    """The names of all series that a hub with chat exposes, of which it has counted none yet."""
-    chat = {"history_size": -1, "chat": "room"}
+    """The names of all series that a hub with chat and push exposes, of which it has counted none
+    yet."""
+    chat = {"history_size": -1, "chat": "room", "push": "all"}
     changes: Sections = {
         "namespaces": {"room": chat},
         "chat": {"hook_url": "http://127.0.0.1:9/check"},
