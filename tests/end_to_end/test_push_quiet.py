@@ -51,10 +51,9 @@ async def evening(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Eve
     end_ms = round((time.time() + END_S + ahead_ms / 1_000) / 60) * 60_000
     async with open_town(
         tmp_path_factory.mktemp("town"),
-        {"namespaces": {"room": ROOM}},
+        {"namespaces": {"room": ROOM}, "push": {"ttl": f"{TTL_S}s", "retry_max": "2s"}},
         program=("tests.end_to_end.early_hub", str(ahead_ms)),
         ahead_s=ahead_ms / 1_000,
-        push={"ttl": f"{TTL_S}s"},
     ) as town:
         yield Evening(town, end_ms)
 

@@ -42,8 +42,7 @@ async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
     }
     async with open_town(
         tmp_path_factory.mktemp("town"),
-        {"namespaces": namespaces},
-        push={"ack_wait": f"{ACK_WAIT_S}s"},
+        {"namespaces": namespaces, "push": {"ack_wait": f"{ACK_WAIT_S}s"}},
     ) as town:
         yield town
 

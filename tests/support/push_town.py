@@ -19,6 +19,7 @@ from tests.support.polling import eventually
 from tests.support.processes import HubProcess
 from workers.fakepush import FakePush
 from workers.fakepush.devices import Device
+from workers.fakepush.journal import Logged
 from workers.fakepush.outcomes import Service
 from workers.fakepush.phones import Received
 
@@ -62,6 +63,10 @@ class Person:
         await self.call("push.register", device=name, **told)
         self.devices[name] = device
 
+    async def registered(self) -> dict[str, Document]:
+        """What the hub keeps of the devices, by name."""
+        return {each["device"]: each for each in (await self.call("push.devices"))["devices"]}
+
     async def hears(self, count: int = 1, *, within_s: float = WAIT_S) -> None:
         """Wait until every device has been sent to that often. Fails where one is not."""
         for name, device in self.devices.items():
@@ -72,6 +77,12 @@ class Person:
         """What can be seen now on one device, the only one if it is not named."""
         device = self.devices[name] if name else next(iter(self.devices.values()))
         return list(device.phone.visible.values())
+
+    def shows_once(self, text: str = "hello") -> None:
+        """See that each device shows that and nothing else, and was sent to once."""
+        for name, device in self.devices.items():
+            assert self.bodies(name) == [text], (self, name)
+            assert device.phone.count.value == 1, (self, name)
 
     def bodies(self, name: str = "") -> list[str]:
         """What the notifications say that can be seen now."""
@@ -86,7 +97,13 @@ class Town:
     fake: FakePush
     session: aiohttp.ClientSession
     admin: RestUser
+    changes: Sections
+    """Settings on top of those of the fake world."""
     _silent: list[tuple[Person, Mapping[str, int]]] = field(default_factory=list)
+
+    def configure(self) -> None:
+        """Write the hub's settings, with the credentials that are good now; for its next start."""
+        self.hub.configure(_settings(self.fake, self.changes))
 
     async def person(self, *providers: Service, **registered: str) -> Person:
         """Somebody new with a device of each of these; `registered` as in `Person.register`."""
@@ -115,6 +132,16 @@ class Town:
         )
         assert "left_out" not in made, made
         return Room(self, made["channel"])
+
+    async def say_to(self, *people: Person, text: str = "hello") -> "tuple[Room, int]":
+        """Have somebody new say something to these in a room of their own."""
+        alice = await self.person()
+        room = await self.room(alice, *people)
+        return room, await room.say(alice, text)
+
+    def requests(self, device: Device) -> list[Logged]:
+        """What the services were asked about a device, in order."""
+        return [logged for logged in self.fake.world.journal.kept if logged.device == device.id]
 
     def stays_silent(self, *people: Person) -> None:
         """See that these were sent nothing since what they have, neither now nor at the end."""
@@ -160,6 +187,19 @@ class Room:
         )
         return answer
 
+    async def says(self, whom: Person, offset: int, sentence: str) -> None:
+        """Wait until this is why. Fails where it is not."""
+        said = ""
+
+        async def is_so() -> bool:
+            nonlocal said
+            said = (await self.explained(whom, offset))["sentence"]
+            return bool(said == sentence)
+
+        with contextlib.suppress(TimeoutError):
+            await eventually(is_so)
+        assert said == sentence
+
     async def why(self, whom: Person, offset: int, reason: str, *, within_s: float = WAIT_S) -> str:
         """Wait until this is the reason; the sentence. Fails where it is another one by then."""
         document: Document = {}
@@ -175,6 +215,13 @@ class Room:
         return str(document["sentence"])
 
 
+def _settings(fake: FakePush, changes: Sections) -> Sections:
+    settings: dict[str, Mapping[str, Any]] = {"chat": UNLIMITED, **fake.settings()}
+    for section, values in changes.items():
+        settings[section] = {**settings.get(section, {}), **values}
+    return settings
+
+
 @contextlib.asynccontextmanager
 async def open_town(
     directory: Path,
@@ -182,22 +229,19 @@ async def open_town(
     *,
     program: Sequence[str] = ("realtime",),
     ahead_s: float = 0.0,
-    push: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Town]:
-    """A town whose hub has these settings, and `push` on top of those of the fake world.
+    """A town whose hub has these settings.
 
     `program` as for HubProcess; `ahead_s`: how far the clocks of both are ahead.
     """
     async with FakePush(directory=directory) as fake, rest_session() as session:
         fake.world.rule({"skew_s": ahead_s})
-        settings: dict[str, Mapping[str, Any]] = {"chat": UNLIMITED, **fake.settings(), **changes}
-        settings["push"] = {**settings["push"], **(push or {})}
-        hub = HubProcess(directory, settings)
+        hub = HubProcess(directory, _settings(fake, changes))
         hub.program = program
         try:
             await asyncio.to_thread(hub.start)
             admin = rest_user(hub, session, "admin", role="admin")
-            town = Town(hub, fake, session, admin)
+            town = Town(hub, fake, session, admin, changes)
             yield town
             town.check()
             assert hub.complaints() == []
