@@ -1,12 +1,15 @@
-"""What push does not need any more is forgotten: trails, settled jobs, devices without a sign."""
+"""What push does not need any more is forgotten: trails, settled jobs, devices without a sign, and
+dead letters that nobody wants."""
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from realtime.chat.ports import Clock
 from realtime.cluster.outage import Outage
 from realtime.errors import StoreError
+from realtime.push.dead_letters import DeadLetters
 from realtime.push.jobs import Jobs
 from realtime.push.rows import DEVICES
 from realtime.push.trail import Trail
@@ -30,6 +33,9 @@ PAUSE_S: Final = 0.05
 ROUND_TIMEOUT_S: Final = 60.0
 """How long one round may take, in seconds."""
 
+DEAD_KEPT_MS: Final = 90 * 24 * 3_600_000
+"""How long dead letters are kept that nobody looks at, in milliseconds: a season."""
+
 _BY_AGE: Final = ("provider", "registered_at")
 _PROVIDERS: Final = ("apns", "fcm", "webpush")
 
@@ -49,6 +55,7 @@ class Forgetting:
         self._store = store
         self._jobs = jobs
         self._trail = trail
+        self._dead = DeadLetters(store)
         self._settings = settings
         self._clock = clock
         self._outage = Outage(logger, "forgetting of old notifications")
@@ -70,13 +77,17 @@ class Forgetting:
         now_ms = self._clock.wall_ms()
         # A job says of an entry that is dispatched once more that it is settled.
         settled_ms = now_ms - max(self._settings.ttl.ms, self._settings.trail_ttl.ms)
-        for _ in range(SLICES_MAX):
-            swept = await self._trail.sweep(now_ms - self._settings.trail_ttl.ms, limit=SLICE)
-            swept += await self._jobs.sweep(settled_ms, limit=SLICE)
-            swept += await self._sweep_devices(now_ms - self._settings.device_ttl.ms)
-            if not swept:
-                return
-            await asyncio.sleep(PAUSE_S)
+        kinds: tuple[Callable[[], Awaitable[int]], ...] = (
+            lambda: self._trail.sweep(now_ms - self._settings.trail_ttl.ms, limit=SLICE),
+            lambda: self._jobs.sweep(settled_ms, limit=SLICE),
+            lambda: self._sweep_devices(now_ms - self._settings.device_ttl.ms),
+        )
+        for sweep in kinds:
+            for _ in range(SLICES_MAX):
+                if await sweep() < SLICE:
+                    break
+                await asyncio.sleep(PAUSE_S)
+        await self._dead.purge_before(now_ms - DEAD_KEPT_MS)
 
     async def _sweep_devices(self, before_ms: int) -> int:
         spans = [Span((provider,), before=before_ms) for provider in _PROVIDERS]

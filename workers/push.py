@@ -37,6 +37,10 @@ logger = logging.getLogger(__name__)
 POLL_S: Final = 1.0
 """How often it is looked for entries that nobody has told of, in seconds."""
 
+PAUSE_S: Final = 0.02
+"""Between two rounds of dispatching when there is much to do, in seconds: what others write to the
+store in between need not wait for all of it."""
+
 LOOK_S: Final = 5.0
 """How often it is looked how much is due, in seconds."""
 
@@ -151,29 +155,36 @@ class PushWorker:
 
     async def _dispatch_for_ever(self) -> None:
         while True:
+            is_woken = self._wanted.is_set()
             self._wanted.clear()
-            is_more = await self._dispatch()
-            if not is_more:
-                try:
-                    async with asyncio.timeout(POLL_S):
-                        await self._wanted.wait()
-                except TimeoutError:
-                    continue
+            before = self.dispatcher.raised
+            pause_s = await self._dispatch()
+            if is_woken or self.dispatcher.raised > before:
+                # Woken: what was read, or deleted, makes jobs due as well.
+                self.sender.wake()
+            if pause_s:
+                await asyncio.sleep(pause_s)
+            else:
+                await self._until_wanted()
 
-    async def _dispatch(self) -> bool:
-        """Whether there is more to do at once."""
-        before = self.dispatcher.raised
-        is_more = False
+    async def _until_wanted(self) -> None:
+        try:
+            async with asyncio.timeout(POLL_S):
+                await self._wanted.wait()
+        except TimeoutError:
+            return
+
+    async def _dispatch(self) -> float:
+        """In how many seconds to do so again; 0 is when there is something to do."""
         try:
             async with asyncio.timeout(ROUND_TIMEOUT_S):
                 is_more = await self.dispatcher.round()
         except (StoreError, TimeoutError) as error:
+            # However often it is woken.
             self._outage.failed(error)
-        else:
-            self._outage.ended()
-        if self.dispatcher.raised > before:
-            self.sender.wake()
-        return is_more
+            return POLL_S
+        self._outage.ended()
+        return PAUSE_S if is_more else 0.0
 
     async def _look_for_ever(self) -> None:
         """How much is due, for the metrics."""

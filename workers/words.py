@@ -23,6 +23,19 @@ TOKEN_WANTED: Final = "push_token_wanted"  # noqa: S105 - the name of a word
 REST_MAX_S: Final = 3_600.0
 """The longest rest that is believed, in seconds."""
 
+WHY_MAX: Final = 200
+"""Characters of the reason of a rest that are believed."""
+
+TOKEN_MAX: Final = 4_096
+"""Characters of the longest token that is believed."""
+
+TOKEN_LIFE_S: Final = 3_600.0
+"""How long a token is good at most, in seconds; Apple allows an hour."""
+
+AHEAD_MAX_S: Final = 60.0
+"""How far another worker's clock may be ahead, in seconds. A token that was made later than that
+would be taken for the newest one for ever."""
+
 ANSWER_S: Final = 1.0
 """How long the others have to say which token they use, in seconds."""
 
@@ -92,13 +105,18 @@ class WorkerWords:
         elif message.kind == RESTS and (rests := _read(message, Rests)):
             gate = self.gates.get(rests.provider)
             if gate is not None and 0 < rests.seconds <= REST_MAX_S:
-                gate.rest(rests.seconds, rests.why)
+                gate.rest(rests.seconds, rests.why[:WHY_MAX])
         elif message.kind == TOKEN and (used := _read(message, TokenUsed)):
             self._keep(used)
         elif message.kind == TOKEN_WANTED and self._token is not None:
             self._tell(TOKEN, self._token, to=message.node)
 
     def _keep(self, used: TokenUsed) -> None:
+        now = self._wall()
+        if used.iat > now + AHEAD_MAX_S or used.until > now + TOKEN_LIFE_S + AHEAD_MAX_S:
+            return
+        if len(used.token) > TOKEN_MAX:
+            return
         if self._token is None or used.iat > self._token.iat:
             self._token = used
         self._came.set()
