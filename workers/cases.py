@@ -61,8 +61,8 @@ class Case(msgspec.Struct, frozen=True):
     """A job and what is to be done about it; of what is sent, the words for it.
 
     `kept` is how much of the channel's log may be seen. `name` and `title` are the sender's and the
-    room's. `doubtful` are devices of which nobody knows
-    whether they have it: whoever tried it has died.
+    room's. `doubtful` are devices of which nobody knows whether they have it: whoever tried it has
+    died.
     """
 
     job: JobRow
