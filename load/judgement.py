@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from load.measured import CheckOutcome, Measured, ThresholdOutcome, Verdict
-from load.scenarios.base import Subject
+from load.scenarios.base import Subject, count_of
 from load.thresholds import Threshold, judge
 
 COULD_NOT_RUN: Final = 2
@@ -40,7 +40,7 @@ class PhaseFigures:
         """See Figures."""
         if self._measured.seconds <= 0:
             return None
-        return self._measured.rate(self._subject.counter)
+        return count_of(self._measured, self._subject.counter) / self._measured.seconds
 
     def errors(self) -> int:
         """See Figures."""
@@ -49,12 +49,12 @@ class PhaseFigures:
     def error_share(self) -> float | None:
         """See Figures."""
         errors = self._measured.errors_total
-        tried = errors + sum(self._measured.counts.get(name, 0) for name in self._subject.tried)
+        tried = errors + sum(count_of(self._measured, name) for name in self._subject.tried)
         return errors / tried if tried else None
 
     def counted(self, name: str) -> float | None:
         """See Figures. What was never counted is not told from what came to nothing."""
-        return float(self._measured.counts.get(name, 0))
+        return float(count_of(self._measured, name))
 
 
 def held(
@@ -62,14 +62,17 @@ def held(
 ) -> list[ThresholdOutcome]:
     """An outcome for each threshold: of the first phase that breaks it, else of the last.
 
-    Of no phase at all nothing was measured, and nothing passes.
+    Phases that have nothing of what it is about are left out; if none has, it does not pass.
     """
     outcomes = []
     for threshold in thresholds:
         outcome = ThresholdOutcome(text=threshold.text, passed=False)
         for measured in phases:
-            outcome = judge(threshold, PhaseFigures(measured, subject))
-            if not outcome.passed:
+            found = judge(threshold, PhaseFigures(measured, subject))
+            if found.value is None:
+                continue
+            outcome = found
+            if not found.passed:
                 break
         outcomes.append(outcome)
     return outcomes

@@ -54,12 +54,14 @@ class PlanError(ValueError):
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """Where tokens come from; at most one of both. Without any, clients send none."""
+    """Where tokens come from, one file of both; without any, clients send none. And a key."""
 
     secret_file: str = ""
     """A file whose one line is the HS256 secret; each client gets a token of its own user."""
     tokens_file: str = ""
     """A file of tokens, one a line, dealt to the clients in turn."""
+    api_key_file: str = ""
+    """A file whose one line is a key of the server API, to take away what the run has put there."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +79,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     format: Format = "json"
     processes: int = 1
     seed: int = 1
+    sources: tuple[str, ...] = ()
+    """Addresses of this machine to connect from; without any the system chooses."""
+    hub_pid: int | None = None
+    """A hub on this machine whose memory and CPU are drawn beside what was measured."""
     out: str = ""
     """Folder for the report; "" writes none."""
 

@@ -7,7 +7,7 @@ logs of a nightly run stay short.
 from typing import Final, TextIO
 
 from load.measured import Measured, Sample
-from load.scenarios.base import Subject
+from load.scenarios.base import Subject, count_of
 
 PLAIN_EVERY: Final = 10
 """Of so many samples one is written where lines cannot be rewritten."""
@@ -52,9 +52,9 @@ class Progress:
             self.say(f"  {count:,} × {kind}")
 
     def _figures(self, sample: Sample) -> str:
-        count = sample.counts.get(self._subject.counter, 0)
+        count = count_of(sample, self._subject.counter)
         rate = count / sample.seconds if sample.seconds > 0 else 0.0
-        words = [f"{rate:,.0f} {self._subject.counter}/s", f"{sample.errors:,} errors"]
+        words = [f"{rate:,.0f} {self._subject.noun}/s", f"{sample.errors:,} errors"]
         histogram = sample.histograms.get(self._subject.histogram)
         if histogram is not None and histogram.count:
             p50, p99 = (histogram.percentile(percent) / 1_000 for percent in (50, 99))

@@ -1,10 +1,9 @@
-"""What a scenario is. Each is a class in a file of its own; `load.scenarios.table` has them all.
+"""What a scenario is, to the process that runs it all. `load.scenarios.table` has every one.
 
-The parent process makes a scenario from its parameters, asks it for its phases, and judges what
-came back (`checks`). Every load process makes the same one, with its share of the clients, and does
-`setup`, each of the phases when the parent says so, and `cleanup`. Nothing is passed between
-the processes meanwhile: what a process must know of another's clients follows from the parameters,
-the seed and the numbers of the clients.
+The parent asks a scenario for its phases and judges what came back (`checks`). What the load
+processes do in a phase is its player (see `load.share.Player`), which stands in the same file.
+Nothing is passed between the processes meanwhile: what one must know of another's clients follows
+from the parameters and the numbers of the clients.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Final, Protocol
 import msgspec
 from msgspec import Meta
 
-from load.measured import CheckOutcome, Measured
+from load.measured import CheckOutcome, Measured, Sample
 
 CLIENTS_MAX: Final = 10_000_000
 RATE_MAX: Final = 100_000_000.0
@@ -22,7 +21,7 @@ SECONDS_MAX: Final = 7 * 86_400.0
 Clients = Annotated[int, Meta(ge=1, le=CLIENTS_MAX)]
 Rate = Annotated[float, Meta(gt=0, le=RATE_MAX)]
 Seconds = Annotated[float, Meta(gt=0, le=SECONDS_MAX)]
-Share = Annotated[float, Meta(ge=0, le=1)]
+Portion = Annotated[float, Meta(ge=0, le=1)]
 PayloadBytes = Annotated[int, Meta(ge=32, le=60_000)]
 Namespace = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{0,64}$")]
 
@@ -38,6 +37,18 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         Seconds, Meta(description="how long what is on its way may take at the end")
     ] = 10.0
     open_rate: Annotated[Rate, Meta(description="connections opened a second, in all")] = 500.0
+
+
+def channel_name(namespace: str, run: str, number: int) -> str:
+    """A channel of a run; no other run has one of that name."""
+    name = f"load-{run}-{number}"
+    return f"{namespace}:{name}" if namespace else name
+
+
+def count_of(part: Measured | Sample, name: str) -> int:
+    """What a counter has counted; of a histogram of that name, how many waits it has."""
+    found = part.histograms.get(name)
+    return part.counts.get(name, 0) or (found.count if found is not None else 0)
 
 
 class Phase(msgspec.Struct, frozen=True):
@@ -56,24 +67,38 @@ class Subject(msgspec.Struct, frozen=True):
     histogram: str
     """`p99` is of this one."""
     counter: str
-    """`rate` is of this one."""
+    """`rate` is of this one: a counter, or a histogram, of which the count is meant."""
+    noun: str
+    """What it counts, for people: "deliveries"."""
     tried: tuple[str, ...]
-    """What `errors<1%` is a share of: these counters, which count successes, and the errors."""
+    """What `errors<1%` is a share of: these, which are like `counter` and count successes, and
+    the errors."""
     raised: str
     """The parameter that `--until` raises."""
 
 
 class Scenario(Protocol):
-    """The parent's half: what to run, and whether it was right. Pure."""
+    """What to run, and whether it was right. Pure; made from its parameters."""
 
     name: ClassVar[str]
     summary: ClassVar[str]
     """A line for `--help`."""
     subject: ClassVar[Subject]
-    parameters: Parameters
+    parameters_type: ClassVar[type[Parameters]]
+    player: ClassVar[str]
+    """`module:Class` of what load processes do."""
+
+    def __init__(self, parameters: Any) -> None:
+        """`parameters` are of `parameters_type`."""
 
     def phases(self) -> Sequence[Phase]:
         """What is run, in this order."""
+
+    def leaves(self, run: str) -> Sequence[str]:
+        """Channels of the run whose history stays in the hub, unless it is taken away."""
+
+    def raised(self) -> Phase:
+        """What `--until` plays again and again, with ever more of `subject.raised`."""
 
     def checks(self, measured: Sequence[Measured]) -> list[CheckOutcome]:
         """What is right or wrong whatever the thresholds are, of the phases that ran to the end."""

@@ -8,7 +8,7 @@ from load.measured import CheckOutcome, Measured, SaturationFacts, ThresholdOutc
 from load.scenarios.base import Subject
 from load.thresholds import parse
 
-SUBJECT = Subject("delivery", "received", tried=("published",), raised="rate")
+SUBJECT = Subject("delivery", "received", "deliveries", tried=("published",), raised="rate")
 SATURATED = SaturationFacts(sends=100, late=50)
 
 
@@ -47,6 +47,14 @@ def test_the_phase_that_breaks_a_threshold_is_the_one_that_is_told_of() -> None:
     outcomes = held([parse("p99<50ms"), parse("rate>=10")], phases, SUBJECT)
     assert [outcome.passed for outcome in outcomes] == [False, True]
     assert outcomes[0].value == pytest.approx(60)
+
+
+def test_a_phase_that_has_nothing_of_what_a_threshold_is_about_is_left_out() -> None:
+    without = phase("storm", histograms={"back": Histogram([5_000])})
+    for phases in ([phase(), without], [without, phase()]):
+        outcomes = held([parse("p99<2ms"), parse("back.p99<9ms")], phases, SUBJECT)
+        assert [outcome.passed for outcome in outcomes] == [True, True]
+    assert not held([parse("p99<2ms")], [without], SUBJECT)[0].passed
 
 
 def test_nothing_passes_where_no_phase_ran() -> None:

@@ -7,7 +7,7 @@ from load.measured import Measured, Sample
 from load.progress import PLAIN_EVERY, Progress
 from load.scenarios.base import Subject
 
-SUBJECT = Subject("delivery", "received", tried=("published",), raised="rate")
+SUBJECT = Subject("delivery", "received", "deliveries", tried=("published",), raised="rate")
 
 
 class Terminal(io.StringIO):
@@ -33,7 +33,7 @@ def test_a_terminal_has_one_line_that_is_rewritten() -> None:
         progress.show("steady", sample(second))
     assert stream.getvalue().count("\n") == 0
     assert stream.getvalue().split("\r\x1b[K")[-1] == (
-        "steady: 3 s, 3 received/s, 2 errors, delivery p50 1.0 ms, p99 8.0 ms"
+        "steady: 3 s, 3 deliveries/s, 2 errors, delivery p50 1.0 ms, p99 8.0 ms"
     )
 
 
@@ -53,7 +53,7 @@ def test_the_end_of_a_phase_tells_of_the_errors_by_kind() -> None:
     )
     Progress(stream, SUBJECT).done(measured)
     assert stream.getvalue().splitlines() == [
-        "steady: 2.0 s in all, 1,500 received/s, 9 errors",
+        "steady: 2.0 s in all, 1,500 deliveries/s, 9 errors",
         "  5 × x",
         "  4 × publish: 103",
     ]
