@@ -141,7 +141,7 @@ def _decided(known: Known) -> Explanation | None:
     own, later = _verdict(exact), _verdict(standing)
     if own is not None and not own.device and own.reason in OF_THE_MESSAGE:
         exact = [own]  # what devices were sent was of one before it
-    exact = _given_way(exact, standing)
+    exact = _given_way(exact, [row for row in known.trail if row.offset > offset])
     if own is not None and (own.reason not in _OPEN or later is None):
         return _explanation(_reason(own), own.detail, own.at, exact)
     if later is None or later.reason in OF_THE_MESSAGE:
@@ -158,11 +158,14 @@ def _decided(known: Known) -> Explanation | None:
     return _explanation(_reason(later), later.detail, later.at, standing)
 
 
-def _given_way(exact: Sequence[TrailRow], standing: Sequence[TrailRow]) -> list[TrailRow]:
+def _given_way(exact: Sequence[TrailRow], later: Sequence[TrailRow]) -> list[TrailRow]:
     """What was being tried on devices that were told of a later message instead is not any more."""
-    told = {row.device: row for row in standing if row.device and row.reason in TOLD}
+    told: dict[str, int] = {}
+    for row in later:  # in order of offset
+        if row.device and row.reason in TOLD:
+            told.setdefault(row.device, row.offset)
     return [
-        msgspec.structs.replace(row, reason="superseded", detail=f"by {told[row.device].offset}")
+        msgspec.structs.replace(row, reason="superseded", detail=f"by {told[row.device]}")
         if row.reason in _OPEN and row.device in told
         else row
         for row in exact

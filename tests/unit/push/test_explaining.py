@@ -143,12 +143,13 @@ def test_a_device_that_was_tried_in_vain_and_told_of_a_later_one_waits_no_more()
         row("waiting", "tablet", tries=1),
         row("waiting", "watch", tries=1),
         row("sent", "phone", 9),
-        row("sent_again", "tablet", 9),
+        row("waiting", "tablet", 9),
+        row("sent_again", "tablet", 10),
     ]
     answer = why(known(trail=trail))
     fared = {told.device: (told.reason, told.detail) for told in answer.devices}
     assert fared == {
         "phone": ("sent", ""),
-        "tablet": ("superseded", "by 9"),
+        "tablet": ("superseded", "by 10"),
         "watch": ("waiting", ""),
     }
