@@ -1,0 +1,87 @@
+"""A run over time: the samples of its phases, one after another, as points of lines. Pure."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from load.measured import HubSeries, Measured, Sample
+from load.report.plots import Point
+from load.scenarios.base import count_of
+
+Figure = Callable[[Sample], float | None]
+"""What a line shows of a sample; None where there is nothing to show."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseTime:
+    """When a phase was, in seconds of all that was measured: its warm-up is no part of that."""
+
+    phase: Measured
+    begin_s: float
+    end_s: float
+
+
+def timeline(phases: Sequence[Measured]) -> list[PhaseTime]:
+    """The phases one after another. Each is as long as it says, or as its samples do."""
+    times = []
+    begin_s = 0.0
+    for phase in phases:
+        sampled_s = max((sample.at + sample.seconds for sample in phase.samples), default=0.0)
+        # The last sample may reach beyond the phase's end, but not by a sample's length.
+        end_s = begin_s + (phase.seconds or sampled_s)
+        times.append(PhaseTime(phase, begin_s, end_s))
+        begin_s = end_s
+    return times
+
+
+def per_second(phase: Measured, name: str) -> float:
+    """`rate_of`, of a whole phase."""
+    return count_of(phase, name) / phase.seconds if phase.seconds > 0 else 0.0
+
+
+def points(times: Sequence[PhaseTime], figure: Figure) -> list[Point]:
+    """A figure of every sample, at the sample's middle, with a gap between phases."""
+    found: list[Point] = []
+    for time in times:
+        if found:
+            found.append((time.begin_s, None))
+        for sample in time.phase.samples:
+            middle_s = time.begin_s + sample.at + sample.seconds / 2
+            found.append((min(middle_s, time.end_s), figure(sample)))
+    return found
+
+
+def rate_of(name: str) -> Figure:
+    """How often a second something was done, or was waited for: see `count_of`."""
+    return lambda sample: count_of(sample, name) / sample.seconds if sample.seconds else None
+
+
+def errors_rate(sample: Sample) -> float | None:
+    """How many errors a second."""
+    return sample.errors / sample.seconds if sample.seconds else None
+
+
+def percentile_of(name: str, percent: float) -> Figure:
+    """A percentile of the waits of a sample, in microseconds; none where nothing was waited for."""
+
+    def figure(sample: Sample) -> float | None:
+        histogram = sample.histograms.get(name)
+        return float(histogram.percentile(percent)) if histogram and histogram.count else None
+
+    return figure
+
+
+def hub_memory(hub: HubSeries) -> list[Point]:
+    """Resident memory in KB over the seconds of the run."""
+    return [(t_s, float(rss_kb)) for t_s, rss_kb, _ in hub.samples]
+
+
+def hub_cpu(hub: HubSeries) -> list[Point]:
+    """CPU over the seconds of the run, as a share of one core: 1.0 is a whole one."""
+    return list(_hub_cpu(hub))
+
+
+def _hub_cpu(hub: HubSeries) -> Iterator[Point]:
+    for (before_s, _, cpu_before_s), (t_s, _, cpu_s) in pairwise(hub.samples):
+        if t_s > before_s:
+            yield (t_s, max(0.0, cpu_s - cpu_before_s) / (t_s - before_s))
