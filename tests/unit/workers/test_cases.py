@@ -240,6 +240,16 @@ async def test_it_is_looked_back_over_many_pages_and_those_of_who_is_blocked(
         assert told(decisions["eve"]) == others[-1]
 
 
+async def test_of_several_who_are_blocked_none_is_told_of() -> None:
+    async with desk("bob") as at:
+        first = await say(at.store, "room:a")
+        for sender in ("trudy", "mallory", "trudy", "mallory"):
+            await put(at.store, BLOCKS, "bob", sender)
+            newest = await say(at.store, "room:a", sender=f"u:{sender}")
+        decisions = await at.decide(newest, "bob")
+        assert told(decisions["bob"]) == first
+
+
 async def test_it_is_not_looked_back_beyond_what_is_settled() -> None:
     async with desk("bob") as at:
         first = await say(at.store, "room:a")
