@@ -11,7 +11,7 @@ from load.report import figures, markup, words
 from load.report.changes import Change, Part, parts, phases_of_one, settings
 from load.report.text import table
 
-_HEAD: Final = ("", "", "before", "after", "ratio", "spread")
+_HEAD: Final = ("", "", "ratio", "before", "after", "spread")
 _RULE: Final = (
     "A change counts when it is more than the spread of either run: half of what lies between the "
     "10th and 90th percentile of its samples, a second each. It is a rule of thumb: to be sure, "
@@ -103,9 +103,9 @@ def _row(change: Change) -> tuple[str, ...]:
     return (
         change.name,
         change.verdict,
+        change.ratio,
         change.shown(change.before),
         change.shown(change.after),
-        change.ratio,
         figures.NOTHING if change.spread is None else f"± {change.shown(change.spread)}",
     )
 

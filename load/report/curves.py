@@ -56,6 +56,40 @@ def distributions(result: Result, subject: Subject | None = None) -> list[Plot]:
     return plots
 
 
+def knee(result: Result, subject: Subject) -> list[Plot]:
+    """The waits of a search for the knee over the load; nothing of other runs."""
+    name = subject.histogram
+    waited = {
+        load: phase.histograms[name]
+        for load, phase in series.loads(result.phases).items()
+        if _waits(phase, name) is not None
+    }
+    if len(waited) < 2:
+        return []
+    lines = [
+        Line(
+            f"p{percent:g}",
+            [(load, float(waits.percentile(percent))) for load, waits in waited.items()],
+            figures.latency,
+            colour,
+        )
+        for colour, percent in enumerate((50, 99))
+    ]
+    marks = _limits(result, name, subject)
+    values = [value for line in lines for _, value in line.points if value is not None]
+    return [
+        Plot(
+            title=f"{_capital(name)} by {subject.raised or 'load'}",
+            note="Each step of the search for the knee; both axes are logarithmic.",
+            x=scales.logarithmic(list(waited), label=figures.number),
+            y=scales.logarithmic([*values, *(mark for mark, _ in marks)], label=figures.latency),
+            lines=lines,
+            x_label=figures.number,
+            marks=marks,
+        )
+    ]
+
+
 def over_time(result: Result, subject: Subject | None = None) -> list[Plot]:
     """Rates, errors, and waits over the time that was measured."""
     times = series.timeline(result.phases)

@@ -26,6 +26,7 @@ def report(result: Result, subject: Subject | None = None) -> str:
     parts = [
         *_verdict(result),
         _tiles(result, subject),
+        _plots("The knee", curves.knee(result, subject)),
         _plots("Latency", curves.distributions(result, subject)),
         _plots("Over time", curves.over_time(result, subject)),
         _plots("The hub on this machine", curves.hub(result.hub) if result.hub else []),
@@ -65,20 +66,15 @@ def _verdict(result: Result) -> Iterator[str]:
 
 
 def _tiles(result: Result, subject: Subject) -> str:
-    """The subject's figures, of the last phase that has them."""
+    """The subject's figures, of the phase that the verdict rests on."""
     tiles: list[tuple[str, str, str]] = []
-    counted = [phase for phase in result.phases if count_of(phase, subject.counter)]
-    if counted:
-        rate = figures.rate(series.per_second(counted[-1], subject.counter))
-        tiles.append((subject.noun, rate, _in(counted[-1], result)))
-    waited = [
-        phase
-        for phase in result.phases
-        if subject.histogram in phase.histograms and phase.histograms[subject.histogram].count
-    ]
-    if waited:
-        waits = waited[-1].histograms[subject.histogram]
-        where = _in(waited[-1], result)
+    phase = words.telling_phase(result, subject)
+    where = f"in {phase.phase}" if phase and len(result.phases) > 1 else ""
+    if phase is not None and count_of(phase, subject.counter):
+        rate = figures.rate(series.per_second(phase, subject.counter))
+        tiles.append((subject.noun, rate, where))
+    waits = phase.histograms.get(subject.histogram) if phase else None
+    if waits is not None and waits.count:
         for name, us in (
             ("p50", waits.percentile(50)),
             ("p99", waits.percentile(99)),
@@ -96,10 +92,6 @@ def _tiles(result: Result, subject: Subject) -> str:
         for name, value, where in tiles
     )
     return f'<dl class="tiles">{"".join(cells)}</dl>'
-
-
-def _in(phase: Measured, result: Result) -> str:
-    return f"in {phase.phase}" if len(result.phases) > 1 else ""
 
 
 def _plots(title: str, plots: list[Plot]) -> str:

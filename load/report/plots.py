@@ -5,7 +5,7 @@ names and legends are HTML around it, and so are as large on a phone as on a des
 script: what a place of the plot stands for is its `<title>`. Every text that comes in is escaped.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -113,16 +113,21 @@ def _legend(lines: Sequence[Line]) -> str:
     return f'<ul class="legend">{"".join(items)}</ul>'
 
 
-def _labels(ticks: Iterable[Tick], side: str) -> str:
+def _labels(ticks: Sequence[Tick], side: str) -> str:
     return "".join(
-        f'<span style="{side}:{tick.at:.2%}"{_edge(tick.at)}>{text(tick.text)}</span>'
+        f'<span style="{side}:{tick.at:.2%}"{_edge(tick, ticks[-1])}>{text(tick.text)}</span>'
         for tick in ticks
     )
 
 
-def _edge(at: float) -> str:
-    """What would stand out beyond the plot's ends is aligned to them."""
-    return ' class="first"' if at < 0.02 else ' class="last"' if at > 0.96 else ""
+def _edge(tick: Tick, last: Tick) -> str:
+    """What would stand out beyond the plot's ends is aligned to them, and needs more room there."""
+    if tick.at < 0.02:
+        return ' class="first"'
+    if tick.at > 0.96:
+        return ' class="last"'
+    # A phone has no room for both it and the last one.
+    return ' class="tight"' if last.at > 0.96 and last.at - tick.at < 0.27 else ""
 
 
 def _names(plot: Plot) -> Iterator[str]:

@@ -1,12 +1,16 @@
 """A run over time: the samples of its phases, one after another, as points of lines. Pure."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
 
 from load.measured import HubSeries, Measured, Sample
 from load.report.plots import Point
 from load.scenarios.base import count_of
+
+_STEP: Final = re.compile(r".+ at \w+ (?P<load>\d[\d,]*(?:\.\d+)?(?:e[+-]\d+)?)")
 
 Figure = Callable[[Sample], float | None]
 """What a line shows of a sample; None where there is nothing to show."""
@@ -37,6 +41,20 @@ def timeline(phases: Sequence[Measured]) -> list[PhaseTime]:
 def per_second(phase: Measured, name: str) -> float:
     """`rate_of`, of a whole phase."""
     return count_of(phase, name) / phase.seconds if phase.seconds > 0 else 0.0
+
+
+def loads(phases: Sequence[Measured]) -> dict[float, Measured]:
+    """The phases of a search for the knee by their load, from low to high; empty of other runs.
+
+    A search names its phases `steady at rate 400`; of another run, not every phase has such a name.
+    """
+    found = {}
+    for phase in phases:
+        match = _STEP.fullmatch(phase.phase)
+        if match is None:
+            return {}
+        found[float(match["load"].replace(",", ""))] = phase
+    return dict(sorted(found.items())) if len(found) > 1 else {}
 
 
 def points(times: Sequence[PhaseTime], figure: Figure) -> list[Point]:

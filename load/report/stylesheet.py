@@ -116,7 +116,7 @@ h3 { font-size: 15px; }
   transform: translateY(-100%); white-space: nowrap;
 }
 .mark {
-  right: 4px; padding-bottom: 2px; color: var(--bad);
+  left: 4px; padding-bottom: 2px; color: var(--bad);
   text-shadow: 0 0 3px var(--surface), 0 0 3px var(--surface), 0 0 5px var(--surface);
 }
 .c0 { --c: var(--c0); } .c1 { --c: var(--c1); } .c2 { --c: var(--c2); } .c3 { --c: var(--c3); }
@@ -166,6 +166,7 @@ footer { margin-top: 36px; color: var(--soft); font-size: 13px; }
   .chart { grid-template-rows: 190px 22px; font-size: 11px; }
   th, td { padding-left: 18px; }
   td.words, th.words { min-width: 90px; }
+  .x span.tight { display: none; }
   .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 10px; }
   .tiles dd { font-size: 18px; }
   .pairs { grid-template-columns: minmax(0, 1fr); gap: 0; }

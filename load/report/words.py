@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from load import thresholds
-from load.measured import Result, ThresholdOutcome, Verdict
-from load.report import figures
-from load.scenarios.base import Subject
+from load.judgement import PhaseFigures
+from load.measured import Measured, Result, ThresholdOutcome, Verdict
+from load.report import figures, series
+from load.scenarios.base import Subject, count_of
 
 VERDICTS: Final[Mapping[Verdict, str]] = {
     "passed": "Passed",
@@ -116,6 +117,26 @@ def likely_subject(result: Result) -> Subject:
     return Subject(histogram=waited, counter=counted, noun=counted, tried=(), raised="")
 
 
+def telling_phase(result: Result, subject: Subject) -> Measured | None:
+    """The phase that the verdict rests on, whose figures matter most; None of a run of nothing.
+
+    It is the one that a threshold's outcome is of, first of one that was missed: of a search, the
+    highest load that held. Without thresholds, it is the last phase that has what it is about.
+    """
+    for outcome in sorted(result.thresholds, key=lambda one: one.passed):
+        try:
+            threshold = thresholds.parse(outcome.text)
+        except thresholds.ThresholdError:
+            continue  # of a file that another version wrote
+        for phase in reversed(result.phases):
+            judged = thresholds.judge(threshold, PhaseFigures(phase, subject))
+            if judged == outcome and judged.value is not None:
+                return phase
+    about = [phase for phase in result.phases if count_of(phase, subject.counter)]
+    found = about or result.phases
+    return found[-1] if found else None
+
+
 def settings(result: Result) -> list[tuple[str, str]]:
     """What the run was, by name: scenario, hubs, parameters, seed, and what it ran on."""
     rows = [
@@ -166,8 +187,9 @@ def command(result: Result) -> str:
     words += ["--processes", str(processes)]
     for name, value in result.parameters.items():
         words += _option(name, value)
+    option = "--until" if series.loads(result.phases) else "--threshold"
     for threshold in result.thresholds:
-        words += ["--threshold", threshold.text]
+        words += [option, threshold.text]
     return shlex.join(printable(word) for word in words)
 
 

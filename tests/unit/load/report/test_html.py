@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from load.histogram import Histogram
+from load.judgement import PhaseFigures
 from load.measured import (
     CheckOutcome,
     HubSeries,
@@ -15,6 +16,7 @@ from load.measured import (
     Verdict,
 )
 from load.report import html
+from load.thresholds import judge, parse
 from tests.support.load_results import HOSTILE, SUBJECT, hub, measured, result
 
 VOID_TAGS = {"meta", "br"}
@@ -146,11 +148,39 @@ def test_a_run_that_says_nothing_of_the_hub_says_so(verdict: Verdict, words: str
     assert '<span class="badge good">' not in text
 
 
+def test_the_figures_that_matter_most_are_of_the_phase_that_was_judged() -> None:
+    phases = [
+        measured("slow", seconds=6, median_us=90_000),
+        measured("fast", seconds=6, median_us=900),
+    ]
+    missed = judge(parse("p99<50ms"), PhaseFigures(phases[0], SUBJECT))
+    met = judge(parse("p99<5s"), PhaseFigures(phases[1], SUBJECT))
+    text = html.report(result(*phases, thresholds=[met, missed], verdict="failed"), SUBJECT)
+    assert text.count("<small>in slow</small>") == 4
+    assert "in fast" not in text
+    text = html.report(result(*phases, thresholds=[met]), SUBJECT)
+    assert text.count("<small>in fast</small>") == 4
+
+
 def test_many_phases_are_one_table_with_the_rest_folded_away() -> None:
     phases = [measured(f"rate {rate}", rate=rate, seconds=6) for rate in range(10, 90, 10)]
     page = _Page(html.report(result(*phases), SUBJECT))
     assert page.tags.count("details") == 8
     assert "2 phases are left out" in page.text
+
+
+def test_a_search_for_the_knee_is_drawn_over_the_load() -> None:
+    phases = [
+        measured(f"steady at rate {load}", seconds=6, median_us=median_us)
+        for load, median_us in (("800", 900.0), ("1,600", 2_000.0), ("1.2e+04", 90_000.0))
+    ]
+    run = result(*phases, thresholds=[ThresholdOutcome(text="p99<50ms", passed=True, value=8.0)])
+    text = html.report(run, SUBJECT)
+    page = _Page(text)
+    assert "Delivery by rate" in page.text
+    assert "<title>12,000\np50: 9" in text
+    assert "--until 'p99<50ms'" in page.text
+    assert "Delivery by rate" not in html.report(result(*phases, measured()), SUBJECT)
 
 
 @pytest.mark.parametrize(
