@@ -10,6 +10,7 @@ from realtime.chat.devices import Here
 from realtime.chat.ports import Clock
 from realtime.cluster.retention import RetentionAfter
 from realtime.cluster.upkeep import ClusterStore
+from realtime.errors import StoreError
 from realtime.model import Entry
 from realtime.settings.schema import ChannelOptions, Settings
 from workers.making import make_gates
@@ -22,6 +23,9 @@ from workers.words import WorkerWords
 
 LEFT_MS: Final = 3_000
 """How old an entry is, in milliseconds, when whose it is does not count any more."""
+
+RETRY_S: Final = 1.0
+"""Before it is looked again which nodes live, in seconds."""
 
 
 class WorkerStore(ClusterStore, PushStore, Protocol):
@@ -90,10 +94,21 @@ class Worker:
         """Work until cancelled. Raises what a part died of."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.upkeep.run(), name="upkeep")
-            tasks.create_task(self.push.run(), name="push")
+            tasks.create_task(self._push(), name="push")
             if self._metrics_port is not None:
                 serving = serve_metrics(self.push.metrics, self._host, self._metrics_port)
                 tasks.create_task(serving, name="metrics")
+
+    async def _push(self) -> None:
+        """Not before it is known which nodes live, or everybody would be taken to be away."""
+        while True:
+            try:
+                await self._lease.look()
+            except StoreError:
+                await asyncio.sleep(RETRY_S)  # the lease has said so
+            else:
+                break
+        await self.push.run()
 
     def _wake(self) -> None:
         self.push.wake()
