@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -11,11 +11,12 @@ import workers.push as push_module
 import workers.worker as worker_module
 from realtime.brokers.memory import MemoryBroker, MemoryBus
 from realtime.cluster import retention
+from realtime.cluster.lease import LeaseKeeper
 from realtime.cluster.membership import BEAT_S
 from realtime.model import Entry, Retention
 from realtime.rows import HERE
 from realtime.settings.schema import ChannelOptions, Settings
-from realtime.stores.base import NodeInfo
+from realtime.stores.base import NodeInfo, NodeLease
 from realtime.stores.sqlite import SQLiteStore
 from tests.support.memory_nodes import MemoryCluster, MemorySharedStore
 from tests.unit.cluster.processes import FakeClock, settled
@@ -25,11 +26,17 @@ from workers.worker import LEFT_MS, Worker, make_inside
 
 
 class Whole:
-    """A store that has rows and logs here, and leases there."""
+    """A store that has rows and logs here, and leases there, which can be held back."""
 
     def __init__(self, tables: SQLiteStore, nodes: MemorySharedStore) -> None:
         self._tables = tables
         self._nodes = nodes
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+
+    async def nodes(self) -> Sequence[NodeLease]:
+        await self.go_on.wait()
+        return await self._nodes.nodes()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._tables if hasattr(self._tables, name) else self._nodes, name)
@@ -45,11 +52,13 @@ class Scene:
         self.clock.seconds = 1_700_000_000
         self.bus = MemoryBus()
 
-    def worker(self, node: str) -> Worker:
-        store: Any = Whole(self.tables, self.cluster.store())
+    def store(self) -> Whole:
+        return Whole(self.tables, self.cluster.store())
+
+    def worker(self, node: str, store: Any = None) -> Worker:
         return Worker(
             Settings(),
-            store,
+            store or self.store(),
             MemoryBroker(self.bus, node),
             options=options,
             retention=retention.unchanging(lambda channel: Retention(-1, 0)),
@@ -117,9 +126,24 @@ async def test_nobody_is_told_before_it_is_known_which_nodes_live(
         await at.cluster.store().register("hub", NodeInfo("hub", "1", "hub"))
         now_ms = at.clock.wall_ms()
         await say(at.tables, "room:a", at=now_ms)
-        worker = at.worker("w1")
+        store = at.store()
+        store.go_on.clear()
+        look, asked = LeaseKeeper.look, list[LeaseKeeper]()
+
+        async def looked(self: LeaseKeeper) -> None:
+            asked.append(self)
+            await look(self)
+
+        monkeypatch.setattr(LeaseKeeper, "look", looked)
+
+        async def asks_or_has_job() -> bool:
+            return bool(asked) or await has_job(at)
+
+        worker = at.worker("w1", store)
         async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
             running = tasks.create_task(worker.run())
+            await until(asks_or_has_job)
+            store.go_on.set()
             await until(lambda: has_job(at))
             running.cancel()
         (job,) = (await jobs_of(at.tables)).values()
