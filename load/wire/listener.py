@@ -1,0 +1,97 @@
+"""Who is told what clients hear. One listener serves any number of clients."""
+
+import time
+from typing import TYPE_CHECKING, ClassVar
+
+from load.recording import Recorder
+from load.wire.mark import MARK_START
+from load.wire.messages import Error
+
+if TYPE_CHECKING:
+    from load.wire.connection import Connection
+
+
+class Listener:
+    """Does nothing; scenarios override what they care for.
+
+    Called from within the loop, and must not raise: what is raised here ends the connection.
+    """
+
+    counts_alike: ClassVar[bool] = False
+    """Whether it need not know which client got a push: `pushed_again` is called, then, instead of
+    `pushed`, for clients that get the same bytes as the one before. A fan-out sends those to all,
+    and they cost a third of what others do."""
+
+    def pushed(self, client: "Connection", document: bytes) -> None:
+        """The hub has sent a push. It is not parsed; `push_of(client.codec, document)` does."""
+
+    def pushed_again(self, document: bytes, times_ns: list[int]) -> None:
+        """Other clients of this listener got the last push, too, at these times."""
+
+    def answered(self, client: "Connection", due_ns: int, error: Error | None) -> None:
+        """What `send` has sent was answered, or will never be (`error.code` is 0 then).
+
+        `due_ns` is what was given to `send`.
+        """
+
+    def closed(self, client: "Connection", code: int, reason: str) -> None:
+        """The hub or the network has ended the connection; not called after `close` and `abort`.
+
+        `code` is 1006 where the hub sent none.
+        """
+
+
+class Deliveries(Listener):
+    """Counts what is received and how long it took, by time marks, and what is acked.
+
+    Counts `received`, `published` and `unmarked` (what has no mark: joins, messages of others);
+    waits `delivery` and `ack`; errors are `publish: …` and `connection: …`. `use` begins a phase.
+    """
+
+    counts_alike = True
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._mark = b""
+        self._sent_ns = 0
+        self.use(recorder)
+
+    def use(self, recorder: Recorder) -> None:
+        """Record there from now on."""
+        self.recorder = recorder
+        self._deliveries = recorder.waits("delivery")
+        self._acks = recorder.waits("ack")
+
+    def pushed(self, client: "Connection", document: bytes) -> None:
+        """See base."""
+        at = document.find(MARK_START)
+        if at < 0:
+            self.recorder.counts["unmarked"] += 1
+            return
+        mark = document[at + 2 : at + 21]
+        if mark != self._mark:
+            # The same message reaches the next client a moment later.
+            self._sent_ns = int(mark)
+            self._mark = mark
+        self._deliveries.append((time.monotonic_ns() - self._sent_ns) // 1_000)
+        self.recorder.counts["received"] += 1
+
+    def pushed_again(self, document: bytes, times_ns: list[int]) -> None:
+        """See base."""
+        if MARK_START in document:
+            sent_ns = self._sent_ns
+            self._deliveries += [(time_ns - sent_ns) // 1_000 for time_ns in times_ns]
+            self.recorder.counts["received"] += len(times_ns)
+        else:
+            self.recorder.counts["unmarked"] += len(times_ns)
+
+    def answered(self, client: "Connection", due_ns: int, error: Error | None) -> None:
+        """See base."""
+        if error is None:
+            self._acks.append((time.monotonic_ns() - due_ns) // 1_000)
+            self.recorder.counts["published"] += 1
+        else:
+            self.recorder.error(f"publish: {error.code} {error.message}")
+
+    def closed(self, client: "Connection", code: int, reason: str) -> None:
+        """See base."""
+        self.recorder.error(f"connection: {code} {reason}")

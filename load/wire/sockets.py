@@ -1,0 +1,250 @@
+"""Reads and writes all plain connections of a process; it is what makes many clients cheap.
+
+The loop's own transports take twice as long for a short message as the system does. Here one
+`epoll` has all sockets, all read into one buffer, and most of what a fan-out sends is not even cut
+into documents: it is the same bytes as what the client before got.
+
+TLS goes through the loop's transports: there the cipher is what costs.
+"""
+
+import asyncio
+import select
+import socket
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from load.wire.listener import Listener
+
+if TYPE_CHECKING:
+    from load.wire.connection import Connection
+
+READ_BYTES: Final = 256 * 1024
+"""How much is read from one connection before the next has its turn."""
+
+EVENTS_MAX: Final = 512
+"""How many connections are read before the loop has its turn."""
+
+BACKLOG_BYTES_MAX: Final = 256 * 1024
+"""How much may wait to be written before `pause_writing`, for a hub that does not read."""
+
+_WRITABLE: Final = select.EPOLLOUT
+
+_ENDED: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+"""The other end is done; when that comes together with data, no later event tells of it."""
+
+_Entry = tuple[Callable[[bytearray], int], Listener | None, "PlainSocket"]
+"""How to read a connection, whose pushes may be counted together (see `Listener`), and itself."""
+
+
+class Sockets:
+    """The plain connections of one loop, and to be used within it; `close` at last."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._epoll = select.epoll()
+        self._buffer = bytearray(READ_BYTES)
+        self._view = memoryview(self._buffer)
+        self._entries: dict[int, _Entry] = {}
+        self._last = b""
+        """The last read that was one push and no more, for `_last_listener`."""
+        self._last_document = b""
+        self._last_listener: Listener | None = None
+        loop.add_reader(self._epoll.fileno(), self._read)
+
+    def add(self, connected: socket.socket, connection: "Connection") -> None:
+        """Have a connected, non-blocking socket read, and tell the connection that it is made."""
+        fd = connected.fileno()
+        plain = PlainSocket(self, connected, connection)
+        # Edges, not levels: the system looks at each socket once for what comes, not twice.
+        self._epoll.register(fd, select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # An acknowledgement for every second segment, not for each: a tenth of what reading costs.
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+        connection.connection_made(plain)
+        self._enter(fd, plain)
+
+    def watch(self, fd: int, *, reads: bool, writes: bool) -> None:
+        """What a connection waits for, from now on; what is there already counts, too."""
+        reading = select.EPOLLIN | select.EPOLLRDHUP
+        self._epoll.modify(fd, reads * reading | writes * _WRITABLE | select.EPOLLET)
+
+    def forget(self, fd: int) -> None:
+        """Leave a connection alone; it is about to be closed."""
+        self._entries.pop(fd, None)
+        self._epoll.unregister(fd)
+
+    def close(self) -> None:
+        """Hang up whatever is still connected, and free the rest."""
+        for _, _, plain in list(self._entries.values()):
+            plain.abort()
+        self.loop.remove_reader(self._epoll.fileno())
+        self._epoll.close()
+
+    def _read(self) -> None:
+        """Read what has come, as much as is one turn's."""
+        buffer, entries = self._buffer, self._entries
+        last, length, listener = self._last, len(self._last), self._last_listener
+        starts_with, clock = buffer.startswith, time.monotonic_ns
+        again: list[int] = []
+        for fd, events in self._epoll.poll(0, EVENTS_MAX):
+            try:
+                receive, by, plain = entries[fd]
+                size = receive(buffer) if events != _WRITABLE else 0
+                if size == length and by is listener and starts_with(last):
+                    again.append(clock())
+                    if events & _ENDED:
+                        plain.watch()
+                    continue
+            except KeyError:
+                # A listener closed it while others of this turn were read.
+                continue
+            except BlockingIOError:
+                size = -1
+            except OSError:
+                plain.lost()
+                continue
+            if again and listener is not None:
+                listener.pushed_again(self._last_document, again)
+                again = []
+            if size > 0:
+                self._fresh(fd, plain, size)
+                last, length, listener = self._last, len(self._last), self._last_listener
+            elif size == 0 and events != _WRITABLE:
+                plain.lost()
+            if events & _WRITABLE:
+                plain.flush()
+            if events & _ENDED and size > 0:
+                # The end is still to be read.
+                plain.watch()
+        if again and listener is not None:
+            listener.pushed_again(self._last_document, again)
+
+    def _fresh(self, fd: int, plain: "PlainSocket", size: int) -> None:
+        """What was read is other than what was read before."""
+        data = bytes(self._view[:size])
+        connection, listener = plain.connection, plain.connection.listener
+        was_unfinished = connection.is_unfinished
+        document = None if was_unfinished else connection.lone_push(data)
+        if document is not None:
+            listener.pushed(connection, document)
+            if listener.counts_alike:
+                self._last, self._last_document, self._last_listener = data, document, listener
+            return
+        connection.data_received(data)
+        if connection.is_unfinished != was_unfinished and fd in self._entries:
+            self._enter(fd, plain)
+        if size == READ_BYTES:
+            # There may be more, which no event tells of.
+            plain.watch()
+
+    def _enter(self, fd: int, plain: "PlainSocket") -> None:
+        # In the middle of a frame, what comes is no frame's start, whatever it looks like.
+        listener = None if plain.connection.is_unfinished else plain.connection.listener
+        self._entries[fd] = (plain.receive, listener, plain)
+
+
+class PlainSocket(asyncio.Transport):
+    """A transport, as far as `Connection` needs one."""
+
+    __slots__ = (
+        "_backlog",
+        "_fd",
+        "_is_closing",
+        "_is_paused",
+        "_socket",
+        "_sockets",
+        "connection",
+        "receive",
+    )
+
+    def __init__(
+        self, sockets: Sockets, connected: socket.socket, connection: "Connection"
+    ) -> None:
+        self.connection = connection
+        self.receive: Callable[[bytearray], int] = connected.recv_into
+        self._sockets = sockets
+        self._socket = connected
+        self._fd = connected.fileno()
+        self._backlog = b""
+        self._is_paused = False
+        self._is_closing = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """See base."""
+        if self._is_closing:
+            return
+        sent = 0
+        if not self._backlog:
+            sent = self._send(data)
+            if sent == len(data):
+                return
+        before = len(self._backlog)
+        self._backlog += data[sent:]
+        if not before and self._fd >= 0:
+            self.watch()
+        if before <= BACKLOG_BYTES_MAX < len(self._backlog):
+            self.connection.pause_writing()
+
+    def flush(self) -> None:
+        """Write what waits; the system has room again."""
+        before = len(self._backlog)
+        self._backlog = self._backlog[self._send(self._backlog) :]
+        if self._fd < 0 or self._backlog:
+            return
+        if self._is_closing:
+            self.lost()
+            return
+        self.watch()
+        if before > BACKLOG_BYTES_MAX:
+            self.connection.resume_writing()
+
+    def pause_reading(self) -> None:
+        """See base."""
+        self._is_paused = True
+        self.watch()
+
+    def resume_reading(self) -> None:
+        """See base."""
+        self._is_paused = False
+        self.watch()
+
+    def close(self) -> None:
+        """See base."""
+        self._is_closing = True
+        if not self._backlog:
+            self.lost()
+
+    def abort(self) -> None:
+        """See base."""
+        self._is_closing = True
+        self.lost()
+
+    def is_closing(self) -> bool:
+        """See base."""
+        return self._is_closing
+
+    def lost(self) -> None:
+        """Free the socket, and tell the connection in the loop's next turn."""
+        if self._fd < 0:
+            return
+        self._sockets.forget(self._fd)
+        self._fd = -1
+        self._is_closing = True
+        self._socket.close()
+        self._sockets.loop.call_soon(self.connection.connection_lost, None)
+
+    def _send(self, data: bytes | bytearray | memoryview) -> int:
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            # Reset by the hub: as a read would find, and more than a write has to say.
+            self.lost()
+            return len(data)
+
+    def watch(self) -> None:
+        """Wait for what there is to be waited for now."""
+        if self._fd >= 0:
+            self._sockets.watch(self._fd, reads=not self._is_paused, writes=bool(self._backlog))
