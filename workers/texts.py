@@ -11,7 +11,7 @@ from realtime.settings.schema import ChannelOptions
 DEFAULT: Final = "default"
 """The language of the templates for all languages that have none."""
 
-TITLES: Final = {"room": "{sender} in {title}", "direct": "{sender}"}
+TITLES: Final = {"room": "{sender} in {title}", "direct": "{sender}", "nobody": "{title}"}
 BODY: Final = "{text}"
 """Templates where the namespace has none."""
 
@@ -25,7 +25,7 @@ TEXT_MAX: Final = 4_000
 class Said(msgspec.Struct, frozen=True):
     """What templates may say: who said what where, and how much is unread there.
 
-    `title` is "" where the room has none, `text` where the message has none of its own.
+    `sender` is "" for what an app's backend or a guest has said, `title` is "" where the room has none, `text` where the message has none of its own.
     """
 
     kind: str
@@ -54,7 +54,7 @@ def title_and_body(said: Said, options: ChannelOptions, locale: str) -> tuple[st
     """A notification's title and body; two empty texts in content-free mode."""
     if not options.push_content:
         return "", ""
-    usual = TITLES["direct" if not said.title else "room"]
+    usual = TITLES["room" if said.title and said.sender else "direct" if said.sender else "nobody"]
     title = _chosen(options.push_title, locale) or usual
     body = _chosen(options.push_body, locale) or BODY
     return _filled(title, said), _filled(body, said)

@@ -112,6 +112,7 @@ async def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
         "apns.key_file",
         "webpush",
     ]
+    assert found[1] == f"apns.key_file: expected a file of at most {KEY_MAX_BYTES} bytes"
     assert not any("no key" in problem for problem in found)
 
 

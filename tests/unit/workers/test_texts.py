@@ -19,6 +19,14 @@ def test_in_a_channel_of_two_the_title_is_who_said_it() -> None:
     assert title_and_body(said, ChannelOptions(), "") == ("Ann", "Hi")
 
 
+def test_what_no_user_has_said_has_the_title_of_the_room() -> None:
+    assert title_and_body(Said("room", "", "Lobby", "Hi", 1), ChannelOptions(), "") == (
+        "Lobby",
+        "Hi",
+    )
+    assert title_and_body(Said("direct", "", "", "Hi", 1), ChannelOptions(), "") == ("", "Hi")
+
+
 def test_where_contents_are_not_to_leave_it_says_nothing() -> None:
     assert title_and_body(SAID, ChannelOptions(push_content=False), "en") == ("", "")
 
