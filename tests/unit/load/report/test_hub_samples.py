@@ -83,9 +83,9 @@ async def test_sampling_ends_with_the_process(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "found"),
     [
-        ("ws://127.0.0.1:8000/connection/websocket", 10),
-        ("ws://127.9.9.9:8000", 10),
-        ("wss://localhost:8000", 10),
+        ("ws://127.0.0.1:8000/connection/websocket", 20),
+        ("ws://127.9.9.9:8000", 20),
+        ("wss://localhost:8000", 20),
         ("ws://127.0.0.1:8001", None),
         ("ws://192.0.2.7:8000", None),
         ("ws://hub.example:8000", None),
@@ -97,9 +97,9 @@ def test_a_hub_is_found_by_the_port_of_a_url_of_this_machine(
     tmp_path: Path, url: str, found: int | None
 ) -> None:
     _listening(tmp_path, port=8000, inode=4711)
-    _process(tmp_path, 12, parent=10, inode=4711)
-    _process(tmp_path, 10, children="12", inode=4711)
-    _process(tmp_path, 14, inode=4712)
+    _process(tmp_path, 9, inode=4712)  # a client of the hub
+    _process(tmp_path, 12, parent=20, inode=4711)
+    _process(tmp_path, 20, children="12", inode=4711)
     assert hub_pid([url], tmp_path) == found
 
 
