@@ -25,7 +25,8 @@ TEXT_MAX: Final = 4_000
 class Said(msgspec.Struct, frozen=True):
     """What templates may say: who said what where, and how much is unread there.
 
-    `sender` is "" for what an app's backend or a guest has said, `title` is "" where the room has none, `text` where the message has none of its own.
+    `sender` is "" for what an app's backend or a guest has said, `title` where the room has none,
+    `text` where the message has none of its own.
     """
 
     kind: str
