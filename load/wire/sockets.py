@@ -91,7 +91,7 @@ class Sockets:
             try:
                 receive, by, plain = entries[fd]
                 size = receive(buffer) if events != _WRITABLE else 0
-                if size == length and by is listener and starts_with(last):
+                if 0 < size == length and by is listener and starts_with(last):
                     again.append(clock())
                     if events & _ENDED:
                         plain.watch()
