@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from load.measured import Result
-from load.report import figures, markup, words
+from load.report import curves, figures, markup, words
 from load.report.changes import Change, Part, parts, phases_of_one, settings
+from load.report.plots import drawn
 from load.report.text import table
 
 _HEAD: Final = ("", "", "ratio", "before", "after", "spread")
@@ -25,13 +26,17 @@ def as_text(before: Result, after: Result) -> str:
 
 
 def as_html(before: Result, after: Result) -> str:
-    """The comparison as a page that loads nothing; each run's own report has its plots."""
+    """The comparison as a page that loads nothing, with the distributions of both."""
     found = parts(before, after)
     body = [*_header(before, after, found), *_settings(before, after)]
     for part in found:
         body.append(f'<section><h2>{markup.text(part.name)}</h2><div class="card">')
         body.append(markup.table_of(_HEAD, map(_cells, part.changes)))
         body.append("</div></section>")
+    plots = curves.beside(before, after)
+    if plots:
+        pictures = "\n".join(f'<div class="card">{drawn(plot)}</div>' for plot in plots)
+        body.append(f'<section><h2>Latency</h2><div class="plots">{pictures}</div></section>')
     body.append(f"<footer>{markup.text(_RULE)}</footer>")
     return markup.page(f"{after.scenario}: two runs compared", "\n".join(body))
 
@@ -77,9 +82,7 @@ def _lines(before: Result, after: Result) -> Iterator[str]:
     if different:
         yield ""
         yield "Other settings:"
-        rows = [
-            (name, one or figures.NOTHING, two or figures.NOTHING) for name, one, two in different
-        ]
+        rows = [_told(row) for row in different]
         yield from (f"  {line}" for line in table([("", "before", "after"), *rows]))
     for part in parts(before, after):
         yield ""
@@ -88,6 +91,11 @@ def _lines(before: Result, after: Result) -> Iterator[str]:
         yield from (f"  {line}" for line in table(rows_))
     yield ""
     yield _RULE
+
+
+def _told(setting: tuple[str, str, str]) -> tuple[str, str, str]:
+    name, before, after = setting
+    return name, before or figures.NOTHING, after or figures.NOTHING
 
 
 def _sentence(before: Result, after: Result) -> str:
@@ -123,14 +131,14 @@ def _header(before: Result, after: Result, found: Sequence[Part]) -> Iterator[st
     yield f"<h1>{markup.text(after.scenario)}: two runs compared</h1>"
     yield f"<p>{markup.text(_sentence(before, after))}</p>"
     runs = [("before", _named(before)), ("after", _named(after))]
-    yield f"<br>{markup.pairs(runs)}</header>"
+    yield f"{markup.pairs(runs)}</header>"
 
 
 def _settings(before: Result, after: Result) -> Iterator[str]:
     different = settings(before, after)
     yield '<section><h2>Settings that differ</h2><div class="card">'
     if different:
-        yield markup.table(("", "before", "after"), different, words=(0, 1, 2))
+        yield markup.table(("", "before", "after"), map(_told, different), words=(0, 1, 2))
     else:
         yield '<p class="soft">None: scenario, parameters, seed and versions are the same.</p>'
     yield "</div></section>"

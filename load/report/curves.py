@@ -14,6 +14,11 @@ from load.scenarios.base import Subject
 COUNT_PLOTS_MAX: Final = 3
 """Plots of how often things were done; what is rarer still stands in the tables."""
 
+PAIRS_MAX: Final = 12
+"""Plots of two runs beside each other; the tables have every figure."""
+
+_HOW_TO_READ: Final = "So many percent took no longer than this."
+
 _FAR_APART: Final = 30
 """Of two rates so many times apart, the lesser would lie at the bottom of the other's plot."""
 
@@ -37,20 +42,14 @@ def distributions(result: Result, subject: Subject | None = None) -> list[Plot]:
             )
             for colour, phase in enumerate(chosen)
         ]
-        marks = _limits(result, name, subject)
-        waits = [value for line in lines for _, value in line.points if value is not None]
-        count = max(phase.histograms[name].count for phase in phases)
         left_out = len(phases) - len(chosen)
-        note = f"How long {name} took: so many percent took no longer."
         plots.append(
-            Plot(
-                title=f"{_capital(name)}: distribution",
-                note=f"{note} {left_out} phases are left out." if left_out else note,
-                x=scales.percentiles(count),
-                y=scales.logarithmic([*waits, *(mark for mark, _ in marks)], label=figures.latency),
-                lines=lines,
-                x_label=lambda percent: f"{percent:.7g} %",
-                marks=marks,
+            _percentile_plot(
+                f"{_capital(name)}: distribution",
+                lines,
+                [phase.histograms[name] for phase in phases],
+                _limits(result, name, subject),
+                f"{_HOW_TO_READ} {left_out} phases are left out." if left_out else _HOW_TO_READ,
             )
         )
     return plots
@@ -88,6 +87,44 @@ def knee(result: Result, subject: Subject) -> list[Plot]:
             marks=marks,
         )
     ]
+
+
+def beside(before: Result, after: Result) -> list[Plot]:
+    """A percentile plot for each histogram of each phase that both runs have, one line for each."""
+    later = {phase.phase: phase for phase in after.phases}
+    plots = []
+    for phase in before.phases:
+        for name, old in phase.histograms.items():
+            new = later[phase.phase].histograms.get(name) if phase.phase in later else None
+            if new is None or not new.count or not old.count:
+                continue
+            pair = (("before", old), ("after", new))
+            lines = [
+                Line(label, _curve(histogram), figures.latency, colour)
+                for colour, (label, histogram) in enumerate(pair)
+            ]
+            where = f", {phase.phase}" if len(before.phases) > 1 else ""
+            plots.append(_percentile_plot(f"{_capital(name)}{where}", lines, (old, new), ()))
+    return plots[:PAIRS_MAX]
+
+
+def _percentile_plot(
+    title: str,
+    lines: Sequence[Line],
+    histograms: Sequence[Histogram],
+    marks: Sequence[tuple[float, str]],
+    note: str = _HOW_TO_READ,
+) -> Plot:
+    waits = [value for line in lines for _, value in line.points if value is not None]
+    return Plot(
+        title=title,
+        note=note,
+        x=scales.percentiles(max(histogram.count for histogram in histograms)),
+        y=scales.logarithmic([*waits, *(mark for mark, _ in marks)], label=figures.latency),
+        lines=lines,
+        x_label=lambda percent: f"{percent:.7g} %",
+        marks=marks,
+    )
 
 
 def over_time(result: Result, subject: Subject | None = None) -> list[Plot]:

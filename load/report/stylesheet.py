@@ -49,6 +49,7 @@ h3 { font-size: 15px; }
 .verdict.invalid, .verdict.interrupted { --tone: var(--wait); }
 .verdict h1 b { color: var(--tone); }
 .verdict > p { margin-top: 4px; }
+.verdict .pairs { margin-top: 14px; }
 .outcomes { margin-top: 14px; }
 .outcomes li {
   display: grid; grid-template-columns: 72px minmax(0, 1fr); column-gap: 12px; padding: 8px 0;

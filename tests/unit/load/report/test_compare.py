@@ -108,6 +108,13 @@ def test_text_and_page_tell_the_same() -> None:
             assert words in told
 
 
+def test_a_page_shows_both_distributions_of_what_both_waited_for() -> None:
+    page = as_html(result(measured(), measured("only before")), result(measured(seed=2)))
+    assert page.count('<figure class="plot">') == 2
+    assert "Delivery, steady" in page
+    assert "Delivery, only before" not in page
+
+
 def test_hostile_names_stay_text() -> None:
     hostile = result(
         measured(HOSTILE),
