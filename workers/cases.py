@@ -16,6 +16,7 @@ from realtime.model import EVERYTHING, Entry, Retention
 from realtime.naming import user_of
 from realtime.push.decision import Decision, Facts, LookBack, Send, Wait, decide
 from realtime.push.rows import DEVICES, DeviceRow, JobRow, TrailRow
+from realtime.push.slices import in_slices
 from realtime.push.trail import Trail, told_on
 from realtime.rows import (
     BLOCKS,
@@ -115,8 +116,8 @@ class Cases:
             for job in jobs
             if (entry := entries.get((job.channel, job.offset))) is not None
         )
-        cases = []
-        for job in jobs:
+
+        def case_of(job: JobRow) -> Case:
             rows = owners.get(job.user, ())
             options = self._options(job.channel)
             room = rooms.get(job.channel)
@@ -142,9 +143,9 @@ class Cases:
             )
             title = room.title if room is not None and room.kind == "room" else ""
             doubtful = frozenset(row.device for row in trail if row.detail == TRYING)
-            cases.append(
-                Case(job, facts, decide(facts, now_ms), options, kept, title, doubtful=doubtful)
-            )
+            return Case(job, facts, decide(facts, now_ms), options, kept, title, doubtful=doubtful)
+
+        cases = await in_slices(case_of, jobs)
         return await self._named(await self._looked_back(cases, now_ms))
 
     async def _looked_back(self, cases: Sequence[Case], now_ms: int) -> Sequence[Case]:
@@ -154,7 +155,9 @@ class Cases:
         was found by looking back it is asked.
         """
         decided = list(cases)
-        asked = [{user_of(entry) for entry in case.facts.entries} for case in cases]
+        asked = await in_slices(
+            lambda case: {user_of(entry) for entry in case.facts.entries}, cases
+        )
         lookback = Lookback(self._store)
         for _ in range(LOOKS_MAX):
             open_ = [
@@ -276,12 +279,13 @@ class Cases:
             user_of(case.decision.entry) for case in cases if isinstance(case.decision, Send)
         }
         users = await self._look_up(USERS, self._users, senders - {""})
-        return [
-            msgspec.structs.replace(case, name=_name(users.get(sender), sender))
-            if isinstance(case.decision, Send) and (sender := user_of(case.decision.entry))
-            else case
-            for case in cases
-        ]
+
+        def named(case: Case) -> Case:
+            if isinstance(case.decision, Send) and (sender := user_of(case.decision.entry)):
+                return msgspec.structs.replace(case, name=_name(users.get(sender), sender))
+            return case
+
+        return await in_slices(named, cases)
 
     async def _look_up(
         self, table: Table[Row], kept: Kept[str, Row | None], names: Collection[str]

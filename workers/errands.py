@@ -10,6 +10,7 @@ import hashlib
 import logging
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -21,6 +22,7 @@ from realtime.push.decision import Clear, Drop, Send, Wait, why_not_newest
 from realtime.push.jobs import LARGE, Postponed, Settled
 from realtime.push.reasons import Reason
 from realtime.push.rows import DeadRow, DeviceRow, JobRow, TrailRow
+from realtime.push.slices import in_slices
 from realtime.push.trail import Trail, trail_row
 from realtime.settings.push_schema import PushSettings
 from workers.badges import Badges
@@ -122,7 +124,7 @@ class Errands:
                 for errand in errands
             ]
         await self._trail.record(
-            [row for errand in errands for row in _attempts(errand, now_ms, TRYING)]
+            list(chain(*await in_slices(lambda each: _attempts(each, now_ms, TRYING), errands)))
         )
         # Last: who is given all of them once more, for an error, has said nothing of any.
         for result in needless:

@@ -29,6 +29,7 @@ import msgspec
 
 from realtime.push.removing import remove_all
 from realtime.push.rows import JOBS, JobRow
+from realtime.push.slices import in_slices
 from realtime.stores.base import WRITES_MAX, Key, Removal, Span, TableStore, Value, Write
 
 SMALL: Final = 0
@@ -106,8 +107,8 @@ class Jobs:
         for some in _chunks(_merged(raises), WRITES_MAX):
             # First the offset, then the state: a job that is settled between the two is settled up
             # to what was claimed, so it comes out as due, or as done with something newer.
-            await self._store.write([_raised(each) for each in some])
-            await self._store.write([_revived(each) for each in some])
+            await self._store.write(await in_slices(_raised, some))
+            await self._store.write(await in_slices(_revived, some))
 
     # Who sends.
 
@@ -127,7 +128,7 @@ class Jobs:
         due = await self._store.find(JOBS, span, by=_BY_DUE, limit=limit)
         if not due:
             return ()
-        await self._store.write([_leased(job, lease, until_ms) for job in due])
+        await self._store.write(await in_slices(lambda job: _leased(job, lease, until_ms), due))
         mine = await self._store.find(JOBS, Span((lease,)), by=("lease", "user"), limit=limit)
         places = {JOBS.key_of(job): place for place, job in enumerate(due)}
         return sorted(mine, key=lambda job: places.get(JOBS.key_of(job), 0))
@@ -138,14 +139,14 @@ class Jobs:
         Where the job was raised while it was leased, or the user has read on, it is due at once.
         """
         for some in _chunks(settled, WRITES_MAX):
-            await self._store.write([_done(each, now_ms) for each in some])
+            await self._store.write(await in_slices(lambda each: _done(each, now_ms), some))
             # Those that are still leased are not what they were when they were claimed.
-            await self._store.write([_over(each, now_ms) for each in some])
+            await self._store.write(await in_slices(lambda each: _over(each, now_ms), some))
 
     async def later(self, postponed: Iterable[Postponed], now_ms: int) -> None:
         """Give back what was claimed, to be claimed again at another time."""
         for some in _chunks(postponed, WRITES_MAX):
-            await self._store.write([_put_off(each, now_ms) for each in some])
+            await self._store.write(await in_slices(lambda each: _put_off(each, now_ms), some))
 
     async def release(self, jobs: Iterable[JobRow], now_ms: int) -> None:
         """Give back what was claimed and not begun: others may claim it at once."""

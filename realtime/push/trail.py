@@ -10,6 +10,7 @@ from typing import Final
 from realtime.push.reasons import Reason
 from realtime.push.removing import remove_all
 from realtime.push.rows import TRAIL, JobRow, TrailRow
+from realtime.push.slices import in_slices
 from realtime.stores.base import WRITES_MAX, Removal, Span, TableStore, Write
 
 ROWS_MAX: Final = 200
@@ -37,7 +38,7 @@ class Trail:
     async def record(self, rows: Sequence[TrailRow]) -> None:
         """Write these, in the place of those with the same key. One call for WRITES_MAX rows."""
         for start in range(0, len(rows), WRITES_MAX):
-            await self._store.write([_whole(row) for row in rows[start : start + WRITES_MAX]])
+            await self._store.write(await in_slices(_whole, rows[start : start + WRITES_MAX]))
 
     async def of(self, user: str, channel: str, offset: int) -> Sequence[TrailRow]:
         """What says something about this entry, in order of offset, then device. One read.

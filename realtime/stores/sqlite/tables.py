@@ -8,9 +8,9 @@ from realtime.stores.base import SPANS_MAX, WRITES_MAX, Key, Removal, Row, Span,
 from realtime.stores.sqlite import finding, row_writing
 from realtime.stores.sqlite.opened import OpenDatabase
 
-TOGETHER_MAX: Final = 500
-"""Writes of one transaction: the writer is held for about 10 ms by them, and then takes what else
-waits, such as messages."""
+TOGETHER_MAX: Final = 100
+"""Writes of one transaction: the writer is held for some milliseconds by them, and then takes what
+else waits, such as messages. So is the event loop, by looking at them before."""
 
 
 class TablesOnSQLite(OpenDatabase):
@@ -43,10 +43,10 @@ class TablesOnSQLite(OpenDatabase):
         """See base. In transactions of TOGETHER_MAX, which others may share."""
         if len(writes) > WRITES_MAX:
             raise ValueError(f"{len(writes)} writes, at most {WRITES_MAX} expected")
-        for write in writes:
-            row_writing.check(write)
         for start in range(0, len(writes), TOGETHER_MAX):
             some = writes[start : start + TOGETHER_MAX]
+            for write in some:
+                row_writing.check(write)
             await self._write(
                 partial(row_writing.carry_out_all, writes=some),
                 rows=len(some),

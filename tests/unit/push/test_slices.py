@@ -1,0 +1,28 @@
+"""Long work on many rows leaves the event loop to others now and then."""
+
+import asyncio
+
+import pytest
+
+from realtime.push.slices import SLICE, in_slices
+
+
+@pytest.mark.parametrize("many", [0, 1, SLICE, SLICE + 1, 3 * SLICE])
+async def test_all_are_made_in_their_order(many: int) -> None:
+    assert await in_slices(lambda number: -number, range(many)) == [-n for n in range(many)]
+
+
+async def test_others_have_a_turn_between_slices() -> None:
+    made: list[int] = []
+    seen: list[int] = []
+
+    async def look() -> None:
+        while len(made) < 3 * SLICE:
+            seen.append(len(made))
+            await asyncio.sleep(0)
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        tasks.create_task(look())
+        await asyncio.sleep(0)
+        await in_slices(made.append, range(3 * SLICE))
+    assert seen == [0, SLICE, 2 * SLICE]
