@@ -3,9 +3,9 @@
 Whatever is done here may be done again: by another worker, or after a crash between the jobs and
 the mark that says they are made. So a mark is taken away last, never before all jobs are stored.
 
-Channels of few members are dispatched many at a time. A large one is walked page by page, one page
-in a round, so that a message to a hundred thousand holds up nobody else's. Nor does a channel that
-cannot be dispatched at all: it is set aside.
+Channels of few members are dispatched many at a time. A large one is walked page by page, beside
+that, so that a message to a hundred thousand holds up nobody else's. Nor does a channel that cannot
+be dispatched at all: it is set aside.
 """
 
 import asyncio
@@ -22,11 +22,12 @@ from realtime.errors import StoreError
 from realtime.model import Entry
 from realtime.push.decision import IN_ROOM
 from realtime.push.jobs import LARGE, SMALL, Jobs, Raise
+from realtime.push.slices import in_slices
 from realtime.rows import CHANNELS, MEMBERS, ChannelRow, MemberRow
 from realtime.settings.push_schema import PushSettings
 from realtime.settings.schema import ChannelOptions
 from realtime.stores.base import FETCHED_MAX, Span
-from workers.audience import Audience
+from workers.audience import Audience, Told
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +122,8 @@ class Dispatcher:
     async def round(self) -> bool:
         """Take on what waits; whether there is more to do at once. Raises StoreError, TimeoutError.
 
-        What was under way when it raised is begun anew by the next, after all that was not.
+        What was under way when it raised is begun anew by the next, after all that was not. Large
+        channels are left to `walk`, which somebody else may be in meanwhile.
         """
         by_channel, is_more = await self._waiting()
         rows = {row.channel: row for row in await self._rows(sorted(by_channel))}
@@ -140,8 +142,7 @@ class Dispatcher:
         for group in _grouped(small):
             await self._dispatch(group, by_channel)
         self._failed = frozenset()
-        await self._walk_on()
-        return bool(self._walks) or is_more
+        return is_more
 
     async def _waiting(self) -> tuple[Mapping[str, Sequence[Entry]], bool]:
         """What waits for this worker and is not under way, by channel in order of offset; and
@@ -149,10 +150,12 @@ class Dispatcher:
         now_ms = self._clock.wall_ms()
         found: dict[str, dict[int, Entry]] = {}
         taken, after_ms = 0, 0
+        # What is read may be of a walk that ends meanwhile.
+        walked = set(self._walks)
         for _ in range(LOOKS_MAX):
             page = await _timed(self._store.notifiable(after_ms=after_ms, limit=ENTRIES_MAX))
             for entry in page:
-                if entry.channel in self._walks or not self._is_mine(entry):
+                if entry.channel in walked or not self._is_mine(entry):
                     continue
                 if self._is_aside(entry, now_ms):
                     continue
@@ -214,21 +217,33 @@ class Dispatcher:
 
     # Large ones.
 
-    async def _walk_on(self) -> None:
-        """One page of the channel that has waited longest."""
+    @property
+    def is_walking(self) -> bool:
+        """Whether there is something to `walk`."""
+        return bool(self._walks)
+
+    async def walk(self) -> bool:
+        """One page of the channel that has waited longest; whether there are more at once.
+
+        Not to be called while it runs; beside `round` it may be. Raises StoreError, TimeoutError.
+        """
         if not self._walks:
-            return
-        name, walk = self._walks.popitem(last=False)
+            return False
+        name, walk = next(iter(self._walks.items()))
+        is_over = True
         try:
             is_over = await self._walk(name, walk)
         except (StoreError, TimeoutError, asyncio.CancelledError):
-            self._walks[name] = walk
+            is_over = False
             raise
         except Exception:  # noqa: BLE001 - the boundary of a channel, as above
             await self._set_aside(name, walk.entries)
-            return
-        if not is_over:
-            self._walks[name] = walk
+        finally:
+            if is_over:
+                del self._walks[name]
+            else:
+                self._walks.move_to_end(name)
+        return bool(self._walks)
 
     async def _walk(self, name: str, walk: _Walk) -> bool:
         span = Span((name,), after=walk.after)
@@ -248,13 +263,15 @@ class Dispatcher:
         return Audience(entries, level=options.push if options else "", kind=row.kind)
 
     async def _raise(
-        self, audiences: Mapping[str, Audience], members: Iterable[MemberRow], lane: int
+        self, audiences: Mapping[str, Audience], members: Sequence[MemberRow], lane: int
     ) -> None:
-        wanted = [
-            (member, told)
-            for member in members
-            if member.role in IN_ROOM and (told := audiences[member.channel].for_member(member))
-        ]
+        def told_of(member: MemberRow) -> Told | None:
+            if member.role not in IN_ROOM:
+                return None
+            return audiences[member.channel].for_member(member)
+
+        told_all = await in_slices(told_of, members)
+        wanted = [(member, told) for member, told in zip(members, told_all, strict=True) if told]
         if not wanted:
             return
         states = await _timed(self._whereabouts.states({member.user for member, _ in wanted}))

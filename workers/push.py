@@ -15,7 +15,7 @@ from realtime.chat.ports import Clock
 from realtime.cluster.outage import Outage
 from realtime.errors import CommandRefused, StoreError
 from realtime.model import Entry
-from realtime.push.jobs import Backlog, Jobs
+from realtime.push.jobs import LARGE, Backlog, Jobs
 from realtime.push.trail import Trail
 from realtime.settings.push_schema import PushSettings
 from realtime.settings.schema import ChannelOptions
@@ -40,6 +40,10 @@ POLL_S: Final = 1.0
 PAUSE_S: Final = 0.02
 """Between two rounds of dispatching when there is much to do, in seconds: what others write to the
 store in between need not wait for all of it."""
+
+PAGES_TOLD: Final = 3
+"""Pages of a large channel after which the sender hears of them: it claims most when it can claim
+as much as it takes at a time."""
 
 LOOK_S: Final = 5.0
 """How often it is looked how much is due, in seconds."""
@@ -110,6 +114,7 @@ class PushWorker:
         self._clock = clock
         self._backlog = Backlog(0, 0)
         self._wanted = asyncio.Event()
+        self._walks = asyncio.Event()
         self._outage = Outage(logger, "messages that phones are to be told of")
 
     def __repr__(self) -> str:
@@ -145,6 +150,7 @@ class PushWorker:
                 tasks.create_task(self.sender.run(), name="sender")
                 tasks.create_task(self._forgetting.run(), name="forgetting")
                 tasks.create_task(self._look_for_ever(), name="backlog")
+                tasks.create_task(self._walk_for_ever(), name="large channels")
                 try:
                     await self._dispatch_for_ever()
                 except asyncio.CancelledError:
@@ -158,7 +164,8 @@ class PushWorker:
             is_woken = self._wanted.is_set()
             self._wanted.clear()
             before = self.dispatcher.raised
-            pause_s = await self._dispatch()
+            pause_s = await self._dispatch(self.dispatcher.round)
+            self._note_walks()
             if is_woken or self.dispatcher.raised > before:
                 # Woken: what was read, or deleted, makes jobs due as well.
                 self.sender.wake()
@@ -174,11 +181,30 @@ class PushWorker:
         except TimeoutError:
             return
 
-    async def _dispatch(self) -> float:
+    async def _walk_for_ever(self) -> None:
+        """Large channels, beside all others."""
+        pages = 0
+        while True:
+            await self._walks.wait()
+            pause_s = await self._dispatch(self.dispatcher.walk)
+            pages += 1
+            self._note_walks()
+            if not self.dispatcher.is_walking or pages % PAGES_TOLD == 0:
+                self.sender.wake((LARGE,))
+            await asyncio.sleep(pause_s)
+
+    def _note_walks(self) -> None:
+        self.sender.is_filling = self.dispatcher.is_walking
+        if self.dispatcher.is_walking:
+            self._walks.set()
+        else:
+            self._walks.clear()
+
+    async def _dispatch(self, some: Callable[[], Awaitable[bool]]) -> float:
         """In how many seconds to do so again; 0 is when there is something to do."""
         try:
             async with asyncio.timeout(ROUND_TIMEOUT_S):
-                is_more = await self.dispatcher.round()
+                is_more = await some()
         except (StoreError, TimeoutError) as error:
             # However often it is woken.
             self._outage.failed(error)

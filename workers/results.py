@@ -7,6 +7,7 @@ answer and the write sends the same again, in the place of what it sent before.
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -17,6 +18,7 @@ from realtime.errors import StoreError
 from realtime.push.dead_letters import DeadLetters
 from realtime.push.jobs import Jobs, Postponed, Settled
 from realtime.push.rows import DEVICES, DeadRow, DeviceRow, TrailRow
+from realtime.push.slices import in_slices
 from realtime.push.trail import Trail
 from realtime.stores.base import WRITES_MAX, Removal, TableStore, Write
 
@@ -25,7 +27,7 @@ logger = logging.getLogger(__name__)
 ROUND_S: Final = 0.2
 """How long results are gathered, in seconds."""
 
-ROUNDS_MAX: Final = 10
+ROUNDS_MAX: Final = 15
 """How often that is done again while MANY more have come each time."""
 
 MANY: Final = 50
@@ -98,7 +100,7 @@ class Results:
             await self._wanted.wait()
             await self._gather()
             try:
-                await self.write()
+                await self._write_waiting(full=True)
             except (StoreError, TimeoutError) as error:
                 self._outage.failed(error)
                 await asyncio.sleep(RETRY_S)
@@ -120,9 +122,15 @@ class Results:
         a failure half-way, changes nothing: rows of the trail and dead letters are the same again,
         and all else depends on what the first time has ended.
         """
+        await self._write_waiting()
+
+    async def _write_waiting(self, *, full: bool = False) -> None:
+        """`full`: where there are full batches, those only, since more are coming."""
         async with self._writing:
             # What comes meanwhile has its own time to be gathered.
             left = len(self._waiting)
+            if full and left > BATCH:
+                left -= left % BATCH
             while left > 0:
                 batch = self._waiting[: min(self._batch, left)]
                 try:
@@ -167,7 +175,7 @@ class Results:
             # What is said of a job, and what must not be lost, before the job is over.
             await self._trail.record([row for result in batch for row in result.trail])
             await self._dead.bury([row for result in batch for row in result.dead])
-            await self._write([write for result in batch for write in _beside(result)])
+            await self._write(list(chain(*await in_slices(_beside, batch))))
             await self._end(batch)
 
     async def _write(self, writes: list[Write | Removal]) -> None:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import secrets
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from realtime.chat.ports import Clock
@@ -23,12 +23,16 @@ from realtime.settings.push_schema import PushSettings
 from realtime.stores.base import WRITES_MAX
 from workers.cases import Cases
 from workers.errands import Errand, Errands
+from workers.pace import Pace
 from workers.results import Result, Results
 
 logger = logging.getLogger(__name__)
 
 POLL_S: Final = 1.0
 """How often it is looked for jobs that nobody has told of, in seconds."""
+
+FILL_S: Final = 5.0
+"""The same for jobs of large channels while they are being made."""
 
 RETRY_S: Final = 1.0
 """Before what the store did not take is tried again, in seconds."""
@@ -80,12 +84,15 @@ class Sender:
         self._idle = asyncio.Event()
         self._idle.set()
         self._is_draining = False
+        self._pace = Pace()
+        self.is_filling = False
+        """Whether jobs of large channels are being made: `wake` says when there are many."""
         self._outage = Outage(logger, "claiming of notifications")
 
-    def wake(self) -> None:
-        """There may be jobs. Never waits."""
-        for event in self._wanted.values():
-            event.set()
+    def wake(self, lanes: Iterable[int] = LANES) -> None:
+        """There may be jobs in these lanes. Never waits."""
+        for lane in lanes:
+            self._wanted[lane].set()
 
     async def drain(self) -> None:
         """Begin nothing more, and wait until what is begun has ended and is written.
@@ -136,7 +143,7 @@ class Sender:
 
     async def _until_wanted(self, lane: int) -> None:
         try:
-            async with asyncio.timeout(POLL_S):
+            async with asyncio.timeout(FILL_S if self.is_filling and lane == LARGE else POLL_S):
                 await self._wanted[lane].wait()
         except TimeoutError:
             return
@@ -160,9 +167,12 @@ class Sender:
         return claimed
 
     async def _batch(self, claimed: Sequence[JobRow], lane: int) -> None:
+        urgent = int(lane == SMALL)
+        self._pace.urgent += urgent
         try:
             await self._carry_out(claimed, lane)
         finally:
+            self._pace.urgent -= urgent
             self._over(lane)
 
     async def _carry_out(self, claimed: Sequence[JobRow], lane: int) -> None:
@@ -177,7 +187,7 @@ class Sender:
         try:
             async with asyncio.TaskGroup() as tasks:
                 for _ in range(min(IN_FLIGHT_MAX[lane], len(left))):
-                    tasks.create_task(self._walk(left), name="notifications")
+                    tasks.create_task(self._walk(left, lane), name="notifications")
         finally:
             self._left = [other for other in self._left if other is not left]
 
@@ -202,8 +212,12 @@ class Sender:
         first = await self._prepared(claimed[:half], lane)
         return [*first, *await self._prepared(claimed[half:], lane)]
 
-    async def _walk(self, left: deque[Errand]) -> None:
+    async def _walk(self, left: deque[Errand], lane: int) -> None:
         while left:
+            if lane == LARGE:
+                await self._pace.turn()
+                if not left:
+                    return
             errand = left.popleft()
             if self._is_late(errand.case.job):
                 self._results.add(self._errands.given_back(errand))

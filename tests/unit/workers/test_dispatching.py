@@ -1,5 +1,6 @@
 """Messages become jobs: whose, due when, and what happens to those that cannot."""
 
+import asyncio
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -51,6 +52,12 @@ class Whereabouts:
         return {user: state for user, state in self._states.items() if user in users}
 
 
+async def turn(dispatcher: Dispatcher) -> bool:
+    """A round, and then a page of a large channel; whether there is more."""
+    is_more = await dispatcher.round()
+    return await dispatcher.walk() or is_more
+
+
 def make(store: Any, clock: ManualClock | None = None, **fields: Any) -> Dispatcher:
     return Dispatcher(
         store,
@@ -70,7 +77,7 @@ async def test_a_message_becomes_a_job_for_everybody_but_its_sender_and_is_marke
         await make_room(store, "room:a", "ann", "bob", "eve")
         offset = await say(store, "room:a")
         dispatcher = make(store)
-        assert not await dispatcher.round()
+        assert not await turn(dispatcher)
         jobs = await jobs_of(store)
         assert list(jobs) == [("bob", "room:a"), ("eve", "room:a")]
         job = jobs["bob", "room:a"]
@@ -155,19 +162,97 @@ async def test_a_large_room_is_walked_page_by_page_and_holds_up_nobody(small_pag
         await make_room(store, "room:small", "bob")
         await say(store, "room:large")
         dispatcher = make(store)
-        assert await dispatcher.round()
+        assert await turn(dispatcher)
         assert len(await jobs_of(store)) == WALKED
         await say(store, "room:small")
-        assert await dispatcher.round()
+        assert await turn(dispatcher)
         jobs = await jobs_of(store)
         assert len(jobs) == 2 * WALKED + 1
         assert jobs["bob", "room:small"].lane == SMALL
         assert await waiting(store) == [("room:large", 1)]
-        assert not await dispatcher.round()
+        assert not await turn(dispatcher)
         assert await waiting(store) == []
         jobs = await jobs_of(store)
         assert len(jobs) == len(users) + 1
         assert jobs[users[-1], "room:large"].lane == LARGE
+
+
+class Slow:
+    """Whereabouts that are asked for by a walk, and found out when the test says so."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.told = asyncio.Event()
+
+    async def states(self, users: Collection[str]) -> Mapping[str, DeviceState]:
+        if "u00000" in users:
+            self.asked.set()
+            await self.told.wait()
+        return {}
+
+
+class Behind:
+    """A store that takes its time to answer what waits; `read` once it has looked."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self.read = asyncio.Event()
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def notifiable(self, **asked: Any) -> Any:
+        page = await self._store.notifiable(**asked)
+        if not self.answers.is_set():
+            self.read.set()
+            await self.answers.wait()
+        return page
+
+
+async def test_a_small_room_does_not_wait_for_the_page_that_is_under_way(
+    small_pages: None,
+) -> None:
+    async with opened() as store, asyncio.timeout(5):
+        await make_room(store, "room:large", *[f"u{number:05}" for number in range(WALKED)])
+        await make_room(store, "room:small", "bob")
+        await say(store, "room:large")
+        slow = Slow()
+        dispatcher = make(store, whereabouts=slow)
+        assert not await dispatcher.round()
+        assert dispatcher.is_walking
+        async with asyncio.TaskGroup() as tasks:
+            walking = tasks.create_task(dispatcher.walk())
+            await slow.asked.wait()
+            await say(store, "room:small")
+            assert not await dispatcher.round()
+            assert list(await jobs_of(store)) == [("bob", "room:small")]
+            slow.told.set()
+        assert walking.result()
+        assert not await dispatcher.walk()
+        assert not dispatcher.is_walking
+        assert dispatcher.raised == WALKED + 1
+
+
+async def test_what_was_read_before_its_walk_ended_is_not_walked_again(
+    small_pages: None,
+) -> None:
+    async with opened() as store, asyncio.timeout(5):
+        await make_room(store, "room:large", *[f"u{number:05}" for number in range(WALKED + 1)])
+        await say(store, "room:large")
+        behind = Behind(store)
+        dispatcher = make(behind)
+        await dispatcher.round()
+        behind.answers.clear()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(dispatcher.round())
+            await behind.read.wait()
+            while await dispatcher.walk():
+                pass
+            behind.answers.set()
+        assert not dispatcher.is_walking
+        assert await waiting(store) == []
 
 
 async def test_what_is_said_in_a_large_room_meanwhile_is_told_of_afterwards(
@@ -178,12 +263,12 @@ async def test_what_is_said_in_a_large_room_meanwhile_is_told_of_afterwards(
         await make_room(store, "room:large", *users)
         await say(store, "room:large")
         dispatcher = make(store)
-        assert await dispatcher.round()
+        assert await turn(dispatcher)
         await say(store, "room:large")
-        while await dispatcher.round():
+        while await turn(dispatcher):
             pass
         assert {job.offset for job in (await jobs_of(store)).values()} == {1}
-        while await dispatcher.round():
+        while await turn(dispatcher):
             pass
         assert {job.offset for job in (await jobs_of(store)).values()} == {2}
 
@@ -198,9 +283,9 @@ async def test_many_messages_of_a_large_room_do_not_hide_those_of_others(
         for place in range(4):
             await say(store, "room:large", at=NOW + place)
         dispatcher = make(store)
-        assert await dispatcher.round()
+        assert await turn(dispatcher)
         await say(store, "room:small", at=NOW + 9)
-        await dispatcher.round()
+        await turn(dispatcher)
         assert ("bob", "room:small") in await jobs_of(store)
 
 
@@ -246,10 +331,10 @@ async def test_a_room_that_the_store_does_not_take_has_its_turn_after_the_others
         settings = PushSettings(small_max=PAGE)
         dispatcher = make(failing, settings=settings)
         with pytest.raises(type(AWAY)):
-            await dispatcher.round()
+            await turn(dispatcher)
         assert await jobs_of(store) == {}
         with pytest.raises(type(AWAY)):
-            await dispatcher.round()
+            await turn(dispatcher)
         assert {channel for _, channel in await jobs_of(store)} == {"room:b"}
 
 
@@ -259,13 +344,13 @@ async def test_a_walk_that_fails_goes_on_where_it_was(small_pages: None) -> None
         await say(store, "room:large")
         failing = Failing(store)
         dispatcher = make(failing)
-        assert await dispatcher.round()
+        assert await turn(dispatcher)
         failing.fail = lambda name, _: AWAY if name == "notified" else None
         with pytest.raises(type(AWAY)):
-            await dispatcher.round()
+            await turn(dispatcher)
         failing.fail = lambda *_: None
         raised = dispatcher.raised
-        assert not await dispatcher.round()
+        assert not await turn(dispatcher)
         assert dispatcher.raised == raised + 1
         assert await waiting(store) == []
 
@@ -293,19 +378,19 @@ async def test_a_channel_that_cannot_be_dispatched_stops_no_other_and_is_given_u
             await say(store, f"room:{number}")
         await say(store, "room:bad")
         dispatcher = make(store, clock, whereabouts=Broken())
-        assert not await dispatcher.round()
+        assert not await turn(dispatcher)
         assert len(await jobs_of(store)) == 5
         assert await waiting(store) == [("room:bad", 1)]
         assert len(caplog.records) == 1
         assert "room:bad" in caplog.text
         clock.now_ms += ASIDE_MS - 1
-        assert not await dispatcher.round()
+        assert not await turn(dispatcher)
         assert len(caplog.records) == 1
         clock.now_ms += 1
-        await dispatcher.round()
+        await turn(dispatcher)
         assert len(caplog.records) == 2
         clock.now_ms += SETTINGS.ttl.ms
-        await dispatcher.round()
+        await turn(dispatcher)
         assert await waiting(store) == []
 
 

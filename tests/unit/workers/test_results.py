@@ -255,3 +255,29 @@ async def test_above_a_number_nothing_more_is_to_be_begun() -> None:
         assert not results.is_full
         results.add(Result(Settled(bob)))
         assert results.is_full
+
+
+async def test_while_more_are_coming_full_batches_are_written_and_the_rest_is_gathered_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(results_module, "BATCH", 2)
+    monkeypatch.setattr(results_module, "ROUND_S", 0)
+    async with opened() as store:
+        *jobs, last = await claimed(store, *[f"u{number}" for number in range(6)])
+        failing = Failing(store)
+        results = make(failing)
+        results._batch = 2
+        for job in jobs:
+            results.add(Result(Settled(job, 7)))
+
+        async def one_more(name: str) -> None:
+            if len(results) == 3 and len(failing.calls) == 3:
+                results.add(Result(Settled(last, 7)))
+
+        failing.before = one_more
+        async with running(results):
+            while len(results):  # noqa: ASYNC110 - bounded by `running`
+                await asyncio.sleep(0)
+        assert {job.state for job in (await jobs_of(store)).values()} == {"done"}
+        # Two writes settle a batch.
+        assert len(failing.calls) == 2 * 3

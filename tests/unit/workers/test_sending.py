@@ -300,5 +300,24 @@ async def test_small_channels_do_not_wait_for_large_ones() -> None:
         assert len(at.phones.sent) == 21
 
 
+async def test_large_channels_are_left_while_they_are_filled_until_it_is_said_that_there_are_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sending, "FILL_S", 60)
+    async with desk() as at:
+        await at.room("room:large", "bob")
+        await at.room("room:small", "eve")
+        at.sender.is_filling = True
+        async with at.working():
+            await until(lambda: finds(at, 2))
+            await at.due("room:large", "bob", lane=LARGE)
+            await at.due("room:small", "eve")
+            await until(lambda: sends(at, 1))
+            assert at.phones.addresses() == ["eve-phone"]
+            at.sender.wake((LARGE,))
+            await until(lambda: all_done(at))
+        assert len(at.phones.sent) == 2
+
+
 async def sends(at: Desk, count: int) -> bool:
     return len(at.phones.sent) == count

@@ -1,0 +1,80 @@
+"""Notifications of large channels are begun evenly, and leave time for what is urgent."""
+
+import asyncio
+import time
+
+import pytest
+
+import workers.pace as pace_module
+from workers.pace import EACH_MAX, Pace
+
+
+async def ticks(pace: Pace, turns: int) -> list[int]:
+    """How many had a turn at each time, of so many who ask for one."""
+    given: list[float] = []
+    loop = asyncio.get_running_loop()
+
+    async def one() -> None:
+        await pace.turn()
+        given.append(loop.time() // 0.001)
+
+    asked: list[int] = []
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        for _ in range(turns):
+            tasks.create_task(one())
+        while len(given) < turns:
+            before = len(given)
+            await asyncio.sleep(0)
+            if len(given) > before:
+                asked.append(len(given) - before)
+    return asked
+
+
+@pytest.fixture(autouse=True)
+def never_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace_module, "LATE_S", 60)
+
+
+async def test_some_are_begun_at_a_time_in_the_order_in_which_they_asked() -> None:
+    pace = Pace()
+    assert await ticks(pace, 2 * EACH_MAX + 1) == [EACH_MAX, EACH_MAX, 1]
+    # And once more, after nobody has asked for a while.
+    assert await ticks(pace, 1) == [1]
+
+
+async def test_one_is_begun_at_a_time_while_something_urgent_is_under_way() -> None:
+    pace = Pace()
+    pace.urgent = 1
+    assert await ticks(pace, 3) == [1, 1, 1]
+
+
+async def test_one_is_begun_at_a_time_while_the_loop_is_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pace_module, "LATE_S", 0.001)
+    pace = Pace()
+    done: list[int] = []
+
+    async def one(number: int) -> None:
+        await pace.turn()
+        done.append(number)
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        for number in range(3):
+            tasks.create_task(one(number))
+        for count in (1, 2, 3):
+            while len(done) < count:
+                time.sleep(0.01)  # noqa: ASYNC251 - what makes the loop late
+                await asyncio.sleep(0)
+            assert done == list(range(count))
+
+
+async def test_who_gives_up_takes_nobodys_turn() -> None:
+    pace = Pace()
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        waiting = [tasks.create_task(pace.turn()) for _ in range(EACH_MAX + 1)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+        await waiting[1]
+        await asyncio.sleep(0)
+        assert waiting[EACH_MAX].done()
