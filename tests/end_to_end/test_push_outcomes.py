@@ -171,7 +171,12 @@ async def test_a_device_that_is_told_too_much_waits_and_holds_up_nobody(town: To
     for who in busy:
         (provider,) = who.devices
         await room.says(who, offset, f"{WAITING} ({said[provider]})")
-    for who in (*busy, *others):
+    # Nor does it hold up what comes now.
+    later = [await town.person(provider) for provider in PROVIDERS]
+    await town.say_to(*later)
+    for who in later:
+        await who.hears(within_s=RETRY_AFTER_S)
+    for who in (*busy, *others, *later):
         await who.hears()
         who.shows_once()
     for who in busy:
@@ -181,7 +186,9 @@ async def test_a_device_that_is_told_too_much_waits_and_holds_up_nobody(town: To
         assert second.at_ms - first.at_ms >= RETRY_AFTER_S * 1_000
         assert (await room.why(who, offset, "sent")).startswith(SENT)
         assert (await on_device(room, who, offset))["tries"] == 2
-    town.stays_silent(*busy, *others)
+    for who, after in zip(busy, later, strict=True):
+        assert after.visible()[0].at_ms < who.visible()[0].at_ms
+    town.stays_silent(*busy, *others, *later)
 
 
 async def test_a_project_that_sends_too_much_rests_alone(town: Town) -> None:
