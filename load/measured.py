@@ -265,21 +265,23 @@ def _bounded(errors: dict[str, int]) -> dict[str, int]:
     return bounded
 
 
-def _encode_hook(value: Any) -> Any:
+def encode_hook(value: Any) -> Any:
+    """What msgspec asks about a histogram, for encoders of other messages that hold some."""
     if isinstance(value, Histogram):
         return value.to_json()
     raise NotImplementedError
 
 
-def _decode_hook(kind: type, value: Any) -> Any:
+def decode_hook(kind: type, value: Any) -> Any:
+    """See `encode_hook`."""
     if kind is Histogram:
         return Histogram.from_json(value)
     raise NotImplementedError
 
 
-_ENCODER: Final = msgspec.json.Encoder(enc_hook=_encode_hook)
-_MEASURED_DECODER: Final = msgspec.json.Decoder(Measured, dec_hook=_decode_hook)
-_RESULT_DECODER: Final = msgspec.json.Decoder(Result, dec_hook=_decode_hook)
+_ENCODER: Final = msgspec.json.Encoder(enc_hook=encode_hook)
+_MEASURED_DECODER: Final = msgspec.json.Decoder(Measured, dec_hook=decode_hook)
+_RESULT_DECODER: Final = msgspec.json.Decoder(Result, dec_hook=decode_hook)
 
 
 def encode(value: Measured | Result) -> bytes:

@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 from load.histogram import Histogram
@@ -40,6 +41,10 @@ class Recorder:
         """How many messages had a time at which they were to leave; a `Pacer` counts them."""
         self.late = 0
         """How many of them left too late, see `SaturationFacts`."""
+        self.full_cpu_is_fine = False
+        """See `SaturationFacts`; a scenario says so before the phase ends."""
+        self.on_restart: Callable[[], None] | None = None
+        """Called by `restart`; for whoever runs the phase."""
         self._waits: dict[str, list[int]] = {}
         self._errors: Counter[str] = Counter()
         self._errors_before = 0
@@ -67,6 +72,11 @@ class Recorder:
             kind = OTHER_ERRORS
         self._errors[kind] += count
 
+    @property
+    def next_tick(self) -> float:
+        """When `tick` is to be called next, in seconds of the monotonic clock."""
+        return self._began + (self._ticks + 1) * SAMPLE_S
+
     def restart(self, now: float | None = None) -> None:
         """Forget all that was recorded, and begin now: the warm-up is over."""
         now = time.monotonic() if now is None else now
@@ -83,6 +93,8 @@ class Recorder:
         self.notes.clear()
         self.sends = self.late = 0
         self._began = self._ticked = now
+        if self.on_restart is not None:
+            self.on_restart()
 
     def tick(self, now: float | None = None) -> Sample:
         """Close the sample that runs, and give it."""
