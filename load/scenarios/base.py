@@ -51,6 +51,11 @@ def count_of(part: Measured | Sample, name: str) -> int:
     return part.counts.get(name, 0) or (found.count if found is not None else 0)
 
 
+def part(total: int, processes: int) -> int:
+    """How many of the run's one of its processes has at most."""
+    return -(-total // processes)
+
+
 class Phase(msgspec.Struct, frozen=True):
     """A part of a run that is measured by itself. Its name is for people, too."""
 
@@ -93,6 +98,9 @@ class Scenario(Protocol):
 
     def phases(self) -> Sequence[Phase]:
         """What is run, in this order."""
+
+    def connections(self, processes: int) -> int:
+        """How many connections one of so many processes opens at most."""
 
     def leaves(self, run: str) -> Sequence[str]:
         """Channels of the run whose history stays in the hub, unless it is taken away."""

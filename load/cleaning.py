@@ -1,0 +1,55 @@
+"""Taking away what a run has left in a hub: the history of its channels, by the server API."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import aiohttp
+import orjson
+
+BATCH: Final = 100
+"""Channels whose history is removed with one request."""
+
+REQUEST_S: Final = 30.0
+"""How long one request may take, in seconds."""
+
+
+def api_url(url: str) -> str:
+    """Where the hub that clients reach at `url` has its server API, if it has it where hubs do."""
+    parts = urlsplit(url)
+    scheme = "https" if parts.scheme == "wss" else "http"
+    return parts._replace(scheme=scheme, path="/api", query="", fragment="").geturl()
+
+
+async def remove_history(url: str, key: str, channels: Sequence[str]) -> str:
+    """Remove what the channels keep; what went wrong, in words, or "".
+
+    `url` is one that clients connect to. Nothing is raised: a run is not undone by its cleaning.
+    """
+    timeout = aiohttp.ClientTimeout(total=REQUEST_S)
+    try:
+        async with aiohttp.ClientSession(timeout=timeout, headers={"X-API-Key": key}) as http:
+            for first in range(0, len(channels), BATCH):
+                commands = [
+                    {"history_remove": {"channel": channel}}
+                    for channel in channels[first : first + BATCH]
+                ]
+                if problem := await _batch(http, f"{api_url(url)}/batch", commands):
+                    return problem
+    except (aiohttp.ClientError, TimeoutError) as error:
+        return type(error).__name__
+    return ""
+
+
+async def _batch(http: aiohttp.ClientSession, url: str, commands: list[Any]) -> str:
+    async with http.post(url, data=orjson.dumps({"commands": commands})) as response:
+        if response.status != 200:
+            return f"HTTP {response.status}"
+        try:
+            replies = orjson.loads(await response.read())["replies"]
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            return "the answer is none of the server API"
+    for reply in replies:
+        if error := reply.get("error"):
+            return f"{error.get('code')} {error.get('message')}"
+    return ""

@@ -1,0 +1,113 @@
+"""A run from its first phase to its verdict: phases in turn, or the search for a knee.
+
+What plays the phases is a `Stage`, the fleet of load processes; nothing here opens a connection.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from load.judgement import PhaseFigures, held, verdict_of
+from load.knee import KneeSearch
+from load.measured import CheckOutcome, Measured, ThresholdOutcome, Verdict
+from load.plan import Plan
+from load.scenarios.base import Phase, Scenario
+from load.thresholds import Threshold, judge
+
+
+class Stage(Protocol):
+    """Plays phases, one at a time."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the phase that was played last did not come to its end."""
+
+    async def phase(self, phase: Phase) -> Measured:
+        """Play one in all processes, and give what they measured together."""
+
+
+class Played(msgspec.Struct):
+    """What a run has come to so far; it grows, so that an interrupted run has what it has."""
+
+    phases: list[Measured] = []
+    judged: list[Measured] = []
+    """Those of the phases that thresholds are held against."""
+    checks: list[CheckOutcome] = []
+    thresholds: list[ThresholdOutcome] = []
+    notes: list[str] = []
+    verdict: Verdict = "interrupted"
+
+
+Done = Callable[[Measured], None]
+"""Told of each phase when it has ended."""
+
+
+async def play(plan: Plan, scenario: Scenario, stage: Stage, played: Played, done: Done) -> None:
+    """Run all of it. `played` has what there is also when this is cancelled, or raises."""
+    if plan.until is not None:
+        await _search(plan.until, plan, scenario, stage, played, done)
+        return
+    for phase in scenario.phases():
+        measured = await stage.phase(phase)
+        done(measured)
+        played.phases.append(measured)
+        if stage.interrupted:
+            return
+        if phase.judged:
+            played.judged.append(measured)
+        played.thresholds = held(plan.thresholds, played.judged, scenario.subject)
+    played.checks = scenario.checks(played.phases)
+    played.verdict = verdict_of(played.phases, played.checks, played.thresholds, interrupted=False)
+
+
+async def _search(
+    until: Threshold, plan: Plan, scenario: Scenario, stage: Stage, played: Played, done: Done
+) -> None:
+    """Raise the load until the threshold breaks, or a check fails: no knee is worth lost messages.
+
+    It passes when it has found a load that holds and one that breaks. The outcome of the threshold
+    is that of the knee, once there is one.
+    """
+    raised = scenario.subject.raised
+    search = KneeSearch(float(plan.parameters[raised]))
+    while search.load is not None:
+        step = _step(scenario.raised(), raised, search.load)
+        measured = await stage.phase(step)
+        done(measured)
+        played.phases.append(measured)
+        if stage.interrupted:
+            return
+        if measured.saturation.saturated:
+            why = "; ".join(measured.saturation.reasons)
+            played.notes.append(f"{step.name}: the load itself was what was slow: {why}")
+            search.give_up()
+            break
+        outcome = judge(until, PhaseFigures(measured, scenario.subject))
+        broken = [check for check in scenario.checks([measured]) if not check.passed]
+        played.notes += [f"{step.name}: {check.name}: {check.detail}" for check in broken]
+        holds = outcome.passed and not broken
+        search.tell(holds)
+        if holds or search.held is None:
+            played.thresholds = [outcome]
+            played.judged = [measured]
+    played.notes.append(_told(search, until, raised))
+    found = search.held is not None and search.broke is not None
+    saturated = any(measured.saturation.saturated for measured in played.phases)
+    played.verdict = "invalid" if saturated else "passed" if found else "failed"
+
+
+def _step(phase: Phase, raised: str, load: float) -> Phase:
+    return Phase(f"{phase.name} at {raised} {load:,.4g}", changes={**phase.changes, raised: load})
+
+
+def _told(search: KneeSearch, until: Threshold, raised: str) -> str:
+    """What the search has found, in a sentence."""
+    if search.held is None:
+        return f"no knee: {until.text} did not hold at any {raised}"
+    if search.broke is None:
+        return f"no knee: {until.text} held up to {raised} {search.held:,.4g}, and was not broken"
+    return (
+        f"the knee: {until.text} held at {raised} {search.held:,.4g}"
+        f" and broke at {search.broke:,.4g}"
+    )

@@ -1,0 +1,17 @@
+"""All scenarios by name."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from load.scenarios.base import Scenario
+from load.scenarios.connect import Connect
+from load.scenarios.fanout import Fanout
+from load.scenarios.presence import Presence
+from load.scenarios.recovery import Recovery
+from load.scenarios.rooms import Rooms
+from load.scenarios.slow import Slow
+
+SCENARIOS: Final[Mapping[str, type[Scenario]]] = {
+    scenario.name: scenario for scenario in (Connect, Fanout, Rooms, Recovery, Presence, Slow)
+}
+"""In the order that `--help` and the README have."""

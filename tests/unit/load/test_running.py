@@ -1,0 +1,115 @@
+"""Runs: phases in turn to a verdict, or a search that ends at the knee."""
+
+import pytest
+
+from load.histogram import Histogram
+from load.measured import Measured, SaturationFacts
+from load.plan import Plan
+from load.running import Played, play
+from load.scenarios.base import Phase
+from load.scenarios.fanout import Fanout, FanoutParameters
+from load.thresholds import Threshold, parse
+
+
+class Hub:
+    """A stage without a fleet: waits grow a hundredfold above `knee` messages a second."""
+
+    def __init__(self, knee: float, **measured: object) -> None:
+        self.knee = knee
+        self.played: list[Phase] = []
+        self.measured = measured
+        self.interrupted = False
+
+    async def phase(self, phase: Phase) -> Measured:
+        """See Stage."""
+        self.played.append(phase)
+        rate = phase.changes.get("rate", 100.0)
+        wait_us = 1_000 if rate <= self.knee else 100_000
+        values = {
+            "seconds": 1.0,
+            "counts": {"due": 10},
+            "histograms": {"delivery": Histogram([wait_us] * 10)},
+            **self.measured,
+        }
+        return Measured(phase=phase.name, **values)  # type: ignore[arg-type]
+
+
+def plan(*thresholds: str, until: str = "") -> Plan:
+    """A fan-out that begins with a hundred messages a second."""
+    found: tuple[Threshold, ...] = tuple(parse(text) for text in thresholds)
+    return Plan(
+        scenario="fanout",
+        urls=("ws://127.0.0.1:1",),
+        parameters={"rate": 100.0},
+        thresholds=found,
+        until=parse(until) if until else None,
+    )
+
+
+async def run(wanted: Plan, hub: Hub) -> Played:
+    """All of it."""
+    played, told = Played(), list[Measured]()
+    await play(wanted, Fanout(FanoutParameters()), hub, played, told.append)
+    assert told == played.phases
+    return played
+
+
+@pytest.mark.parametrize(
+    ("threshold", "knee", "verdict"), [("p99<50ms", 100, "passed"), ("p99<50ms", 99, "failed")]
+)
+async def test_a_run_fails_by_its_thresholds(threshold: str, knee: float, verdict: str) -> None:
+    played = await run(plan(threshold), Hub(knee))
+    assert played.verdict == verdict
+    assert [outcome.text for outcome in played.thresholds] == [threshold]
+
+
+async def test_a_run_fails_by_its_checks_without_any_threshold() -> None:
+    played = await run(plan(), Hub(100, counts={"due": 11}))
+    assert played.verdict == "failed"
+    assert [check.passed for check in played.checks] == [False]
+
+
+async def test_a_saturated_run_is_invalid() -> None:
+    saturated = SaturationFacts(sends=10, late=10)
+    assert (await run(plan(), Hub(100, saturation=saturated))).verdict == "invalid"
+
+
+@pytest.mark.parametrize("until", ["", "p99<50ms"])
+async def test_a_run_that_is_interrupted_has_what_it_measured_and_no_outcomes(until: str) -> None:
+    hub = Hub(100)
+    hub.interrupted = True
+    played = await run(plan("p99<50ms", until=until), hub)
+    assert len(played.phases) == 1
+    assert played.verdict == "interrupted"
+    assert not played.thresholds and not played.checks
+
+
+async def test_a_search_raises_the_load_until_it_breaks_and_tells_the_knee() -> None:
+    hub = Hub(knee=930)
+    played = await run(plan(until="p99<50ms"), hub)
+    rates = [phase.changes["rate"] for phase in hub.played]
+    assert rates[:5] == [100, 200, 400, 800, 1600]
+    assert played.verdict == "passed"
+    assert [outcome.passed for outcome in played.thresholds] == [True]
+    (note,) = played.notes
+    assert note.startswith("the knee: p99<50ms held at rate ")
+
+
+async def test_a_search_that_finds_no_knee_says_so_and_fails() -> None:
+    played = await run(plan(until="p99<50ms"), Hub(knee=0))
+    assert played.verdict == "failed"
+    assert played.notes[-1] == "no knee: p99<50ms did not hold at any rate"
+    assert [outcome.passed for outcome in played.thresholds] == [False]
+
+
+async def test_a_search_ends_where_the_load_itself_is_slow() -> None:
+    saturated = SaturationFacts(sends=10, late=10)
+    played = await run(plan(until="p99<50ms"), Hub(100, saturation=saturated))
+    assert len(played.phases) == 1
+    assert played.verdict == "invalid"
+
+
+async def test_a_search_does_not_take_lost_messages_for_a_load_that_holds() -> None:
+    played = await run(plan(until="p99<50ms"), Hub(1e9, counts={"due": 11}))
+    assert played.verdict == "failed"
+    assert "everything arrived once" in played.notes[0]
