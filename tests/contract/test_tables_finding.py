@@ -265,6 +265,7 @@ async def test_rows_of_several_spans_of_another_index(members: TabledStore) -> N
     assert places(found) == ["cz", "by"]
 
 
+@pytest.mark.timeout(180)  # a stand-in for MongoDB takes its time for so many branches
 async def test_as_many_spans_are_looked_through_as_may_be(store: TabledStore) -> None:
     names = [f"{number:04}" for number in range(SPANS_MAX)]
     await keep(store, MEMBERS, *[MemberRow(name, user) for name in names for user in "x"])
