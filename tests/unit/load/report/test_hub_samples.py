@@ -73,6 +73,16 @@ def test_a_worker_that_ends_takes_nothing_away(tmp_path: Path) -> None:
     assert sampler.samples[-1] == HubSample(0.0, 4_000, 1.0)
 
 
+def test_a_hub_that_was_killed_is_gone_though_nobody_has_waited_for_it(tmp_path: Path) -> None:
+    _process(tmp_path, 10)
+    sampler = HubSampler(10, proc=tmp_path)
+    assert sampler.sample()
+    stat = tmp_path / "10" / "stat"
+    stat.write_text(stat.read_text().replace(") S 1 ", ") Z 1 "))
+    assert not sampler.sample()
+    assert len(sampler.samples) == 1
+
+
 async def test_sampling_ends_with_the_process(tmp_path: Path) -> None:
     sampler = HubSampler(10, proc=tmp_path)
     async with asyncio.timeout(5):
