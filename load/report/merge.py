@@ -12,6 +12,7 @@ from load import thresholds
 from load.judgement import held, verdict_of
 from load.measured import CheckOutcome, HubSeries, Measured, Result, Verdict
 from load.measured import merge as merge_measured
+from load.report import series
 from load.report.words import MACHINES, VOID
 from load.scenarios.base import Subject
 
@@ -39,11 +40,14 @@ def merged(
     `subject` is the scenario's. Phases that an interrupted machine did not come to are of those
     that did. A check holds if it held everywhere. What differs between the machines, such as seeds,
     is told in the notes. Raises MergeError for results of different scenarios, formats, thresholds
-    or phases, and ValueError for none or more than `MACHINES_MAX`.
+    or phases, and ValueError for none, for more than `MACHINES_MAX`, and for searches for a knee,
+    which raise the load on each machine at a time of its own.
     """
     if not 0 < len(results) <= MACHINES_MAX:
         raise ValueError(f"1 to {MACHINES_MAX} results, not {len(results)}")
     _check_alike(results)
+    if len(results) > 1 and any(series.loads(result.phases) for result in results):
+        raise ValueError("searches for a knee do not add up: run them on one machine")
     first = results[0]
     phases = _phases(results)
     texts = [outcome.text for outcome in first.thresholds]

@@ -142,6 +142,14 @@ def test_results_of_different_runs_are_refused(other: Result, what: str) -> None
         merged([_run(_phase([5])), other], SUBJECT)
 
 
+def test_searches_for_a_knee_are_refused() -> None:
+    steps = [
+        msgspec.structs.replace(_phase([5]), phase=f"steady at rate {load}") for load in (50, 100)
+    ]
+    with pytest.raises(ValueError, match="searches for a knee do not add up"):
+        merged([_run(*steps), _run(*steps)], SUBJECT)
+
+
 def test_nothing_is_no_run() -> None:
     with pytest.raises(ValueError, match="1 to 1000 results, not 0"):
         merged([], SUBJECT)
