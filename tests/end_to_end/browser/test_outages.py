@@ -180,8 +180,9 @@ async def test_a_window_shows_nothing_of_a_room_that_was_made_anew_in_another_da
             if file.suffix != ".secret":
                 file.unlink()
         await asyncio.to_thread(dev_hub.start)
-        lobby = {"namespace": "chat", "id": "lobby", "title": "Lobby", "members": [{"user": "alice"}]}
-        await dev_hub.post("bob", "channels", client_id="anew", **lobby)
+        lobby = {"namespace": "chat", "id": "lobby", "title": "Lobby"}
+        members = [{"user": "alice"}]
+        await dev_hub.post("bob", "channels", client_id="anew", members=members, **lobby)
         proxy.resume()
         await alice.shows("#room-empty p", "Nothing has been said here yet. Say hello!")
         await alice.say("A new start")
