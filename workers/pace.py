@@ -1,11 +1,13 @@
-"""When notifications of large channels are begun: evenly, and less often while the loop is busy.
+"""When notifications of large channels are begun: evenly, and not while something urgent is.
 
 A hundred that begin together are answered together, and everybody else waits for all of them, many
 times: what tells of one message takes some twenty turns of the event loop.
 """
 
 import asyncio
+import contextlib
 from collections import deque
+from collections.abc import Iterator
 from typing import Final
 
 TICK_S: Final = 0.004
@@ -17,6 +19,10 @@ EACH_MAX: Final = 4
 LATE_S: Final = 0.004
 """How late a time comes, in seconds, when the loop has too much to do: then one is begun."""
 
+PATIENCE_S: Final = 0.2
+"""How long nothing is begun because of what is urgent, in seconds; if that goes on, one at a time
+is begun beside it."""
+
 
 class Pace:
     """Gives turns, in the order in which they are asked for. For one event loop."""
@@ -24,8 +30,20 @@ class Pace:
     def __init__(self) -> None:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
-        self.urgent = 0
-        """How much is under way that should not wait: then one is begun at a time, too."""
+        self._urgent = 0
+        self._given_at = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Pace {len(self._waiting)} waiting, {self._urgent} urgent>"
+
+    @contextlib.contextmanager
+    def urgently(self) -> Iterator[None]:
+        """What is done in the block should not wait for those who take turns."""
+        self._urgent += 1
+        try:
+            yield
+        finally:
+            self._urgent -= 1
 
     async def turn(self) -> None:
         """Wait for one."""
@@ -33,6 +51,7 @@ class Pace:
         future: asyncio.Future[None] = loop.create_future()
         self._waiting.append(future)
         if self._timer is None:
+            self._given_at = loop.time()
             self._arm(loop)
         await future
 
@@ -41,13 +60,19 @@ class Pace:
         self._timer = loop.call_at(due_at, self._tick, loop, due_at)
 
     def _tick(self, loop: asyncio.AbstractEventLoop, due_at: float) -> None:
-        is_busy = self.urgent > 0 or loop.time() - due_at > LATE_S
-        left = 1 if is_busy else EACH_MAX
-        while left and self._waiting:
-            future = self._waiting.popleft()
-            if not future.done():
-                future.set_result(None)
-                left -= 1
+        now = loop.time()
+        if not self._urgent:
+            self._give(1 if now - due_at > LATE_S else EACH_MAX)
+            self._given_at = now
+        elif now - self._given_at >= PATIENCE_S:
+            self._give(1)
         self._timer = None
         if self._waiting:
             self._arm(loop)
+
+    def _give(self, turns: int) -> None:
+        while turns and self._waiting:
+            future = self._waiting.popleft()
+            if not future.done():
+                future.set_result(None)
+                turns -= 1

@@ -164,7 +164,8 @@ class PushWorker:
             is_woken = self._wanted.is_set()
             self._wanted.clear()
             before = self.dispatcher.raised
-            pause_s = await self._dispatch(self.dispatcher.round)
+            with self.sender.pace.urgently():
+                pause_s = await self._dispatch(self.dispatcher.round)
             self._note_walks()
             if is_woken or self.dispatcher.raised > before:
                 # Woken: what was read, or deleted, makes jobs due as well.

@@ -8,6 +8,7 @@ waits behind a hundred thousand of them.
 """
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from collections import deque
@@ -84,7 +85,8 @@ class Sender:
         self._idle = asyncio.Event()
         self._idle.set()
         self._is_draining = False
-        self._pace = Pace()
+        self.pace = Pace()
+        """That of large channels."""
         self.is_filling = False
         """Whether jobs of large channels are being made: `wake` says when there are many."""
         self._outage = Outage(logger, "claiming of notifications")
@@ -127,13 +129,17 @@ class Sender:
         self._idle.clear()
         try:
             if not self._is_draining and not self._results.is_full:
-                claimed = await self._claim(lane)
+                with self._hurry(lane):
+                    claimed = await self._claim(lane)
         finally:
             if not claimed:
                 self._over(lane)
         if claimed:
             tasks.create_task(self._batch(claimed, lane), name=f"{len(claimed)} notifications")
         return len(claimed)
+
+    def _hurry(self, lane: int) -> contextlib.AbstractContextManager[None]:
+        return self.pace.urgently() if lane == SMALL else contextlib.nullcontext()
 
     def _over(self, lane: int) -> None:
         self._places[lane].release()
@@ -167,19 +173,17 @@ class Sender:
         return claimed
 
     async def _batch(self, claimed: Sequence[JobRow], lane: int) -> None:
-        urgent = int(lane == SMALL)
-        self._pace.urgent += urgent
         try:
             await self._carry_out(claimed, lane)
         finally:
-            self._pace.urgent -= urgent
             self._over(lane)
 
     async def _carry_out(self, claimed: Sequence[JobRow], lane: int) -> None:
         if self._is_draining:
             self._give_back(claimed)
             return
-        left = deque(await self._prepared(claimed, lane))
+        with self._hurry(lane):
+            left = deque(await self._prepared(claimed, lane))
         if self._is_draining:
             self._give_back_begun(left)
             return
@@ -215,7 +219,7 @@ class Sender:
     async def _walk(self, left: deque[Errand], lane: int) -> None:
         while left:
             if lane == LARGE:
-                await self._pace.turn()
+                await self.pace.turn()
                 if not left:
                     return
             errand = left.popleft()

@@ -1,6 +1,5 @@
 """Messages become jobs: whose, due when, and what happens to those that cannot."""
 
-import asyncio
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -175,84 +174,6 @@ async def test_a_large_room_is_walked_page_by_page_and_holds_up_nobody(small_pag
         jobs = await jobs_of(store)
         assert len(jobs) == len(users) + 1
         assert jobs[users[-1], "room:large"].lane == LARGE
-
-
-class Slow:
-    """Whereabouts that are asked for by a walk, and found out when the test says so."""
-
-    def __init__(self) -> None:
-        self.asked = asyncio.Event()
-        self.told = asyncio.Event()
-
-    async def states(self, users: Collection[str]) -> Mapping[str, DeviceState]:
-        if "u00000" in users:
-            self.asked.set()
-            await self.told.wait()
-        return {}
-
-
-class Behind:
-    """A store that takes its time to answer what waits; `read` once it has looked."""
-
-    def __init__(self, store: Any) -> None:
-        self._store = store
-        self.read = asyncio.Event()
-        self.answers = asyncio.Event()
-        self.answers.set()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    async def notifiable(self, **asked: Any) -> Any:
-        page = await self._store.notifiable(**asked)
-        if not self.answers.is_set():
-            self.read.set()
-            await self.answers.wait()
-        return page
-
-
-async def test_a_small_room_does_not_wait_for_the_page_that_is_under_way(
-    small_pages: None,
-) -> None:
-    async with opened() as store, asyncio.timeout(5):
-        await make_room(store, "room:large", *[f"u{number:05}" for number in range(WALKED)])
-        await make_room(store, "room:small", "bob")
-        await say(store, "room:large")
-        slow = Slow()
-        dispatcher = make(store, whereabouts=slow)
-        assert not await dispatcher.round()
-        assert dispatcher.is_walking
-        async with asyncio.TaskGroup() as tasks:
-            walking = tasks.create_task(dispatcher.walk())
-            await slow.asked.wait()
-            await say(store, "room:small")
-            assert not await dispatcher.round()
-            assert list(await jobs_of(store)) == [("bob", "room:small")]
-            slow.told.set()
-        assert walking.result()
-        assert not await dispatcher.walk()
-        assert not dispatcher.is_walking
-        assert dispatcher.raised == WALKED + 1
-
-
-async def test_what_was_read_before_its_walk_ended_is_not_walked_again(
-    small_pages: None,
-) -> None:
-    async with opened() as store, asyncio.timeout(5):
-        await make_room(store, "room:large", *[f"u{number:05}" for number in range(WALKED + 1)])
-        await say(store, "room:large")
-        behind = Behind(store)
-        dispatcher = make(behind)
-        await dispatcher.round()
-        behind.answers.clear()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(dispatcher.round())
-            await behind.read.wait()
-            while await dispatcher.walk():
-                pass
-            behind.answers.set()
-        assert not dispatcher.is_walking
-        assert await waiting(store) == []
 
 
 async def test_what_is_said_in_a_large_room_meanwhile_is_told_of_afterwards(

@@ -6,7 +6,7 @@ import time
 import pytest
 
 import workers.pace as pace_module
-from workers.pace import EACH_MAX, Pace
+from workers.pace import EACH_MAX, PATIENCE_S, Pace
 
 
 async def ticks(pace: Pace, turns: int) -> list[int]:
@@ -42,10 +42,25 @@ async def test_some_are_begun_at_a_time_in_the_order_in_which_they_asked() -> No
     assert await ticks(pace, 1) == [1]
 
 
-async def test_one_is_begun_at_a_time_while_something_urgent_is_under_way() -> None:
+async def test_none_is_begun_while_something_urgent_is_under_way() -> None:
     pace = Pace()
-    pace.urgent = 1
-    assert await ticks(pace, 3) == [1, 1, 1]
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        with pace.urgently():
+            turns = [tasks.create_task(pace.turn()) for _ in range(EACH_MAX)]
+            await asyncio.sleep(PATIENCE_S / 4)
+            assert not any(turn.done() for turn in turns)
+            since = asyncio.get_running_loop().time()
+        await asyncio.gather(*turns)
+        assert asyncio.get_running_loop().time() - since < PATIENCE_S / 2
+
+
+async def test_one_is_begun_at_a_time_beside_what_is_urgent_for_too_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pace_module, "PATIENCE_S", 0.02)
+    pace = Pace()
+    with pace.urgently():
+        assert await ticks(pace, 3) == [1, 1, 1]
 
 
 async def test_one_is_begun_at_a_time_while_the_loop_is_late(
