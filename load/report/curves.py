@@ -9,7 +9,7 @@ from load.measured import HubSeries, Measured, Result
 from load.report import figures, scales, series
 from load.report.plots import BAD, COLOURS, Line, Plot, Point, Span, thinned
 from load.report.series import PhaseTime
-from load.scenarios.base import Subject
+from load.scenarios.base import Subject, count_of
 
 COUNT_PLOTS_MAX: Final = 3
 """Plots of how often things were done; what is rarer still stands in the tables."""
@@ -181,9 +181,7 @@ def hub(samples: HubSeries) -> list[Plot]:
 
 def _rates(times: Sequence[PhaseTime], subject: Subject | None) -> Iterator[Plot]:
     """Plots of what was done, each with rates of the same order; the subject's own comes first."""
-    names = dict.fromkeys(name for time in times for name in time.phase.counts)
-    if subject is not None:
-        names[subject.counter] = None
+    names = _drawn_counters(times, subject)
     most: dict[str, float] = {}
     for name in names:
         points = series.points(times, series.rate_of(name))
@@ -213,6 +211,29 @@ def _rates(times: Sequence[PhaseTime], subject: Subject | None) -> Iterator[Plot
         ]
         title = f"Rate of {told[0]}" if len(group) == 1 else "Rates"
         yield _timed(title, "How many a second.", times, lines, figures.rate)
+
+
+def _drawn_counters(times: Sequence[PhaseTime], subject: Subject | None) -> list[str]:
+    """Counters of what went on over time, the subject's first.
+
+    One that is written down at once, as what is due is, has no rate; of two that counted the same,
+    as what was received and what was waited for, the lines would hide each other.
+    """
+    names = dict.fromkeys(name for time in times for name in time.phase.counts)
+    if subject is not None:
+        names = {subject.counter: None, **names}
+    chosen: dict[tuple[int, ...], str] = {}
+    for name in names:
+        totals = tuple(count_of(time.phase, name) for time in times)
+        at_once = all(
+            total in {0, max(count_of(sample, name) for sample in time.phase.samples)}
+            for time, total in zip(times, totals, strict=True)
+            if len(time.phase.samples) > 1
+        )
+        is_sampled = any(len(time.phase.samples) > 1 for time in times)
+        if name == (subject and subject.counter) or not (at_once and is_sampled):
+            chosen.setdefault(totals, name)
+    return list(chosen.values())
 
 
 def _timed(

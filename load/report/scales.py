@@ -15,7 +15,7 @@ _TIME_TICKS_TARGET: Final = 6
 _TALL_DECADES: Final = 2.4
 """A logarithmic axis of no more decades has ticks at 2 and 5, too."""
 _NINES_MIN: Final = 2
-_NINES_MAX: Final = 6
+_NINES_MAX: Final = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+import msgspec
+
 from load.measured import HubSeries, Measured, Sample
 from load.report.plots import Point
 from load.scenarios.base import count_of
@@ -63,10 +65,27 @@ def points(times: Sequence[PhaseTime], figure: Figure) -> list[Point]:
     for time in times:
         if found:
             found.append((time.begin_s, None))
-        for sample in time.phase.samples:
+        for sample in whole_samples(time.phase):
             middle_s = time.begin_s + sample.at + sample.seconds / 2
             found.append((min(middle_s, time.end_s), figure(sample)))
     return found
+
+
+def whole_samples(phase: Measured) -> list[Sample]:
+    """The samples of a phase, the last as long as the phase still was.
+
+    If that is less than half of the others it is left out, unless there were errors in it: its
+    rate, and waits of what was still on its way, are not what the phase was like.
+    """
+    samples = list(phase.samples)
+    if samples and phase.seconds:
+        last = samples.pop()
+        left_s = phase.seconds - last.at
+        if left_s >= last.seconds or last.errors or not samples:
+            samples.append(last)
+        elif left_s >= last.seconds / 2:
+            samples.append(msgspec.structs.replace(last, seconds=left_s))
+    return samples
 
 
 def rate_of(name: str) -> Figure:
