@@ -10,6 +10,9 @@ import orjson
 BATCH: Final = 100
 """Channels whose history is removed with one request."""
 
+NOTHING_KEPT: Final = {102, 108}
+"""Errors that say that a channel has no history to remove."""
+
 REQUEST_S: Final = 30.0
 """How long one request may take, in seconds."""
 
@@ -50,6 +53,7 @@ async def _batch(http: aiohttp.ClientSession, url: str, commands: list[Any]) -> 
         except (orjson.JSONDecodeError, KeyError, TypeError):
             return "the answer is none of the server API"
     for reply in replies:
-        if error := reply.get("error"):
+        error = reply.get("error")
+        if error and error.get("code") not in NOTHING_KEPT:
             return f"{error.get('code')} {error.get('message')}"
     return ""

@@ -91,7 +91,7 @@ def read_profile(name: str) -> dict[str, dict[str, Any]]:
     """The tables of a profile that comes along, or of a file. Raises PlanError."""
     try:
         if name in PROFILES:
-            text = files("load.profiles").joinpath(f"{name}.toml").read_text("utf-8")
+            text = files("load").joinpath("profiles", f"{name}.toml").read_text("utf-8")
         else:
             text = Path(name).read_text("utf-8")
         tables = tomllib.loads(text)

@@ -12,7 +12,7 @@ from load.judgement import PhaseFigures, held, verdict_of
 from load.knee import KneeSearch
 from load.measured import CheckOutcome, Measured, ThresholdOutcome, Verdict
 from load.plan import Plan
-from load.scenarios.base import Phase, Scenario
+from load.scenarios.base import WARM_UP, Phase, Scenario
 from load.thresholds import Threshold, judge
 
 
@@ -49,7 +49,7 @@ async def play(plan: Plan, scenario: Scenario, stage: Stage, played: Played, don
         await _search(plan.until, plan, scenario, stage, played, done)
         return
     for phase in scenario.phases():
-        measured = await stage.phase(phase)
+        measured = await _played(plan, scenario, stage, phase)
         done(measured)
         played.phases.append(measured)
         if stage.interrupted:
@@ -59,6 +59,18 @@ async def play(plan: Plan, scenario: Scenario, stage: Stage, played: Played, don
         played.thresholds = held(plan.thresholds, played.judged, scenario.subject)
     played.checks = scenario.checks(played.phases)
     played.verdict = verdict_of(played.phases, played.checks, played.thresholds, interrupted=False)
+
+
+async def _played(plan: Plan, scenario: Scenario, stage: Stage, phase: Phase) -> Measured:
+    """Play a phase, after its warm-up: a phase of its own, so that no process is in the one while
+    another is in the other."""
+    warm_up_s = plan.parameters.get("warm_up_s", 0.0)
+    if scenario.warms_up and warm_up_s:
+        changes = {**phase.changes, "seconds": warm_up_s}
+        measured = await stage.phase(Phase(WARM_UP, judged=False, changes=changes))
+        if stage.interrupted:
+            return measured
+    return await stage.phase(phase)
 
 
 async def _search(
@@ -73,7 +85,7 @@ async def _search(
     search = KneeSearch(float(plan.parameters[raised]))
     while search.load is not None:
         step = _step(scenario.raised(), raised, search.load)
-        measured = await stage.phase(step)
+        measured = await _played(plan, scenario, stage, step)
         done(measured)
         played.phases.append(measured)
         if stage.interrupted:

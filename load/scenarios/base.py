@@ -18,6 +18,9 @@ CLIENTS_MAX: Final = 10_000_000
 RATE_MAX: Final = 100_000_000.0
 SECONDS_MAX: Final = 7 * 86_400.0
 
+WARM_UP: Final = "warm-up"
+"""The name of a phase before each other one: the same load for a while, and nobody looks."""
+
 Clients = Annotated[int, Meta(ge=1, le=CLIENTS_MAX)]
 Rate = Annotated[float, Meta(gt=0, le=RATE_MAX)]
 Seconds = Annotated[float, Meta(gt=0, le=SECONDS_MAX)]
@@ -90,6 +93,8 @@ class Scenario(Protocol):
     """A line for `--help`."""
     subject: ClassVar[Subject]
     parameters_type: ClassVar[type[Parameters]]
+    warms_up: ClassVar[bool]
+    """Whether phases are played for `warm_up_s` before they are measured."""
     player: ClassVar[str]
     """`module:Class` of what load processes do."""
 

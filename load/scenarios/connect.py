@@ -60,6 +60,7 @@ class Connect:
         "connect", "connected", "connects", tried=("connected",), raised="rate"
     )
     parameters_type: ClassVar[type[Parameters]] = ConnectParameters
+    warms_up: ClassVar[bool] = False
     player: ClassVar[str] = "load.scenarios.connect:ConnectPlayer"
 
     def __init__(self, parameters: ConnectParameters) -> None:

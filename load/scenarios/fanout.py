@@ -33,6 +33,7 @@ class Fanout:
     summary: ClassVar[str] = "one client publishes at a rate, all subscribers of a channel receive"
     subject: ClassVar[Subject] = DELIVERIES
     parameters_type: ClassVar[type[Parameters]] = FanoutParameters
+    warms_up: ClassVar[bool] = True
     player: ClassVar[str] = "load.scenarios.fanout:FanoutPlayer"
 
     def __init__(self, parameters: FanoutParameters) -> None:

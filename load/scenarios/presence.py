@@ -52,6 +52,7 @@ class Presence:
         "told", "told", "joins and leaves told", tried=("moved", "answered"), raised="rate"
     )
     parameters_type: ClassVar[type[Parameters]] = PresenceParameters
+    warms_up: ClassVar[bool] = True
     player: ClassVar[str] = "load.scenarios.presence:PresencePlayer"
 
     def __init__(self, parameters: PresenceParameters) -> None:
@@ -177,10 +178,7 @@ class PresencePlayer:
         parameters = msgspec.structs.replace(self.parameters, **changes)
         self.watcher.recorder = recorder
         await self._everyone_in()
-        if parameters.warm_up_s:
-            await self._play(parameters, parameters.warm_up_s)
-        recorder.restart()
-        await self._play(parameters, parameters.seconds)
+        await self._play(parameters)
         await self._count(parameters)
 
     async def cleanup(self) -> None:
@@ -199,11 +197,12 @@ class PresencePlayer:
                     await self.crowd.clients[number].subscribe(self._request(number))
             room.inside = set(room.members)
 
-    async def _play(self, parameters: PresenceParameters, seconds: float) -> None:
+    async def _play(self, parameters: PresenceParameters) -> None:
         if not self.rooms:
             return
         # By rooms, not by processes: one more room is one more part of the load.
         part = len(self.rooms) / min(parameters.rooms, parameters.clients)
+        seconds = parameters.seconds
         moves, queries = parameters.rate * part, parameters.query_rate * part
         async with asyncio.TaskGroup() as group:
             group.create_task(

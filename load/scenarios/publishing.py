@@ -30,6 +30,10 @@ from load.wire.messages import Error, SubscribeRequest
 
 STEADY: Final = "steady"
 
+LEAD_S: Final = 0.1
+"""How much later than another process one may begin a phase. Before that nobody sends: what came
+would be the last phase's."""
+
 DELIVERIES: Final = Subject(
     histogram="delivery",
     counter="delivery",
@@ -148,24 +152,24 @@ class PublishingPlayer(Generic[_P]):
         parameters = msgspec.structs.replace(self.parameters, **changes)
         await self.fill()
         self.listener.use(recorder)
-        if parameters.warm_up_s:
-            await self.publish(parameters, parameters.warm_up_s, recorder)
+        await asyncio.sleep(LEAD_S)
         recorder.restart()
-        await self.publish(parameters, parameters.seconds, recorder)
+        await self.publish(parameters, recorder)
 
-    async def publish(self, parameters: _P, seconds: float, recorder: Recorder) -> None:
-        """Publish for so long, and wait for what is on its way."""
+    async def publish(self, parameters: _P, recorder: Recorder) -> None:
+        """Publish, and wait for what is on its way."""
         index = self.share.index
         schedule = Schedule(
             rate=parameters.rate,
-            seconds=seconds,
+            seconds=parameters.seconds,
             senders=self.publishers,
             processes=self.share.processes,
         )
         due = deliveries(schedule, parameters.clients, self.rooms, self.share)
         recorder.counts["due"] += due
         loop = asyncio.get_running_loop()
-        ends = loop.time() + seconds
+        await asyncio.sleep(LEAD_S)
+        ends = loop.time() + parameters.seconds
         if schedule.mine(index):
             await self._send(schedule, parameters, recorder)
         # Others may send up to then, also where this process has nobody who does.

@@ -14,6 +14,7 @@ from load.measured import CheckOutcome, Measured
 from load.pacing import paced
 from load.recording import Recorder
 from load.scenarios.base import (
+    WARM_UP,
     Clients,
     Namespace,
     Parameters,
@@ -63,6 +64,7 @@ class Recovery:
         "recover", "recovered", "recoveries", tried=("ack", "recovered"), raised="rate"
     )
     parameters_type: ClassVar[type[Parameters]] = RecoveryParameters
+    warms_up: ClassVar[bool] = True
     player: ClassVar[str] = "load.scenarios.recovery:RecoveryPlayer"
 
     def __init__(self, parameters: RecoveryParameters) -> None:
@@ -194,13 +196,10 @@ class RecoveryPlayer:
         parameters = msgspec.structs.replace(self.parameters, **changes)
         self._use(recorder)
         await self._fill()
-        if parameters.warm_up_s:
-            await self._publish(parameters, parameters.warm_up_s)
-            await self._settle(parameters)
-        recorder.restart()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._publish(parameters, parameters.seconds))
-            group.create_task(self._cut_and_return(parameters))
+            group.create_task(self._publish(parameters))
+            if name != WARM_UP:
+                group.create_task(self._cut_and_return(parameters))
         await self._settle(parameters)
 
     async def cleanup(self) -> None:
@@ -234,12 +233,12 @@ class RecoveryPlayer:
             raise NoHistory(self.parameters.namespace)
         return self.followers[number].begin(result)
 
-    async def _publish(self, parameters: RecoveryParameters, seconds: float) -> None:
+    async def _publish(self, parameters: RecoveryParameters) -> None:
         processes = self.share.processes
         rate = parameters.rate / processes
         client = self.crowd.clients[self.publisher]
         room = self.share.index % self.rooms
-        async for due_ns in paced(self.recorder, rate=rate, count=round(rate * seconds)):
+        async for due_ns in paced(self.recorder, rate=rate, count=round(rate * parameters.seconds)):
             data = payload(due_ns, parameters.payload_bytes)
             client.send_publish(self.channel(room), data, due_ns)
             room = (room + processes) % self.rooms

@@ -34,6 +34,7 @@ class Rooms:
     summary: ClassVar[str] = "clients in rooms publish in turn, everyone in the room receives"
     subject: ClassVar[Subject] = DELIVERIES
     parameters_type: ClassVar[type[Parameters]] = RoomsParameters
+    warms_up: ClassVar[bool] = True
     player: ClassVar[str] = "load.scenarios.rooms:RoomsPlayer"
 
     def __init__(self, parameters: RoomsParameters) -> None:

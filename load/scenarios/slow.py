@@ -64,6 +64,7 @@ class Slow:
     summary: ClassVar[str] = "some subscribers stop reading: they are closed, others are not slowed"
     subject: ClassVar[Subject] = DELIVERIES
     parameters_type: ClassVar[type[Parameters]] = SlowParameters
+    warms_up: ClassVar[bool] = True
     player: ClassVar[str] = "load.scenarios.slow:SlowPlayer"
 
     def __init__(self, parameters: SlowParameters) -> None:

@@ -1,12 +1,13 @@
 """Runs: phases in turn to a verdict, or a search that ends at the knee."""
 
+import msgspec
 import pytest
 
 from load.histogram import Histogram
 from load.measured import Measured, SaturationFacts
 from load.plan import Plan
 from load.running import Played, play
-from load.scenarios.base import Phase
+from load.scenarios.base import WARM_UP, Phase
 from load.scenarios.fanout import Fanout, FanoutParameters
 from load.thresholds import Threshold, parse
 
@@ -61,6 +62,17 @@ async def test_a_run_fails_by_its_thresholds(threshold: str, knee: float, verdic
     played = await run(plan(threshold), Hub(knee))
     assert played.verdict == verdict
     assert [outcome.text for outcome in played.thresholds] == [threshold]
+
+
+async def test_phases_are_warmed_up_at_their_own_load_and_nobody_looks() -> None:
+    hub = Hub(100)
+    wanted = msgspec.structs.replace(plan(), parameters={"rate": 100.0, "warm_up_s": 2.5})
+    played = await run(wanted, hub)
+    assert [(phase.name, dict(phase.changes)) for phase in hub.played] == [
+        (WARM_UP, {"seconds": 2.5}),
+        ("steady", {}),
+    ]
+    assert [measured.phase for measured in played.phases] == ["steady"]
 
 
 async def test_a_run_fails_by_its_checks_without_any_threshold() -> None:

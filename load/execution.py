@@ -1,0 +1,173 @@
+"""A run on this machine, from a plan to a result: starts the fleet, plays, cleans up, tells."""
+
+import asyncio
+import contextlib
+import importlib.metadata
+import os
+import platform
+import secrets
+import signal
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from load.cleaning import remove_history
+from load.descriptors import source_addresses
+from load.fleet import Fleet, Interrupted
+from load.measured import HubSeries, Result
+from load.plan import Plan, PlanError, shown_url
+from load.progress import Progress
+from load.report.hub_samples import HubSampler, hub_pid
+from load.running import Played, play
+from load.scenarios.base import Scenario
+from load.share import Share
+from load.tokens import TokensError, read_secret, read_tokens
+
+LEFT: Final = (
+    "what the hub keeps of {count:,} channels ({first}, …) stays there;"
+    " --api-key-file takes it away"
+)
+
+
+def shares_of(plan: Plan, scenario: Scenario, run: str) -> list[Share]:
+    """What each process of the run is told. Reads files. Raises PlanError, LimitError."""
+    credentials = plan.credentials
+    try:
+        secret = read_secret(credentials.secret_file) if credentials.secret_file else ""
+        tokens = read_tokens(credentials.tokens_file) if credentials.tokens_file else ()
+    except TokensError as error:
+        raise PlanError([str(error)]) from None
+    connections = scenario.connections(plan.processes) * plan.processes
+    hubs = [f"{parts.hostname}:{parts.port or ''}" for parts in map(urlsplit, plan.urls)]
+    sources = source_addresses(connections, hubs, plan.sources)
+    return [
+        Share(
+            player=scenario.player,
+            parameters=dict(plan.parameters),
+            urls=plan.urls,
+            format=plan.format,
+            seed=plan.seed,
+            run=run,
+            index=index,
+            processes=plan.processes,
+            sources=sources,
+            secret=secret,
+            tokens=tokens,
+        )
+        for index in range(plan.processes)
+    ]
+
+
+async def execute(plan: Plan, scenario: Scenario, progress: Progress) -> Result:
+    """Run all of it. Ctrl-C ends the phase that runs, and the result is of what ran; a second one
+    ends the run without a result.
+
+    Raises PlanError, LimitError and FleetFailed where it cannot run.
+    """
+    run = secrets.token_hex(4)
+    shares = shares_of(plan, scenario, run)
+    key = _api_key(plan)
+    started = datetime.now(UTC)
+    played = Played()
+    fleet = Fleet(shares, clients=scenario.connections(plan.processes), report=progress.show)
+    async with _sampled(plan) as sampler, fleet:
+        with _interrupting(fleet):
+            await _play(plan, scenario, fleet, played, progress)
+    channels = scenario.leaves(run)
+    if channels and key:
+        if problem := await remove_history(plan.urls[0], key, channels):
+            played.notes.append(f"history of the run's channels is not removed: {problem}")
+    elif channels:
+        progress.say(LEFT.format(count=len(channels), first=channels[0]))
+    samples = [(one.t_s, one.rss_kb, one.cpu_s) for one in sampler.samples] if sampler else []
+    return Result(
+        load=_version(),
+        scenario=scenario.name,
+        parameters=dict(plan.parameters),
+        seed=plan.seed,
+        urls=[shown_url(url) for url in plan.urls],
+        format=plan.format,
+        started_at=started.isoformat(timespec="seconds"),
+        phases=played.phases,
+        verdict=played.verdict,
+        hub=HubSeries(samples=samples) if samples else None,
+        checks=played.checks,
+        thresholds=played.thresholds,
+        versions=_versions(),
+        notes=played.notes,
+    )
+
+
+async def _play(
+    plan: Plan, scenario: Scenario, fleet: Fleet, played: Played, progress: Progress
+) -> None:
+    processes = "process" if plan.processes == 1 else "processes"
+    progress.say(f"{scenario.name}: {plan.processes} {processes}, {plan.format}")
+    try:
+        await fleet.setup()
+        if not fleet.interrupted:
+            await play(plan, scenario, fleet, played, progress.done)
+    except Interrupted:
+        played.verdict = "interrupted"
+    await fleet.cleanup()
+
+
+@contextlib.contextmanager
+def _interrupting(fleet: Fleet) -> Iterator[None]:
+    """Have the first Ctrl-C end the phase, and the second the program."""
+    loop = asyncio.get_running_loop()
+
+    def interrupt() -> None:
+        loop.remove_signal_handler(signal.SIGINT)
+        fleet.interrupt()
+
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+
+
+@contextlib.asynccontextmanager
+async def _sampled(plan: Plan) -> AsyncIterator[HubSampler | None]:
+    """Sample the hub, if it is on this machine."""
+    pid = plan.hub_pid or hub_pid(plan.urls)
+    if pid is None:
+        yield None
+        return
+    sampler = HubSampler(pid)
+    try:
+        async with asyncio.TaskGroup() as group:
+            sampling = group.create_task(sampler.run())
+            try:
+                yield sampler
+            finally:
+                sampling.cancel()
+    except BaseExceptionGroup as errors:
+        # What the run itself raised; the sampling raises nothing.
+        raise errors.exceptions[0] from None
+
+
+def _api_key(plan: Plan) -> str:
+    path = plan.credentials.api_key_file
+    try:
+        return Path(path).read_text("utf-8").strip() if path else ""
+    except (OSError, UnicodeDecodeError):
+        raise PlanError([f"--api-key-file {path}: cannot be read"]) from None
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("realtime")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()}",
+        "cpus": str(os.cpu_count() or 0),
+    }
