@@ -70,6 +70,9 @@ class OpenDatabase:
         self._readers: list[Reader] = []
         self._backups: dict[asyncio.Future[None], threading.Event] = {}
         self._overwrote = False
+        # One at a time of what takes long: what is short waits for one of them at most.
+        self._long_read = asyncio.Lock()
+        self._long_write = asyncio.Lock()
 
     # Opening and closing
 
