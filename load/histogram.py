@@ -53,8 +53,23 @@ class Histogram:
 
     def record_all(self, waits_us: Iterable[int]) -> None:
         """Count many waits; several times cheaper than one by one where values repeat."""
-        for us, count in Counter(waits_us).items():
-            self.record(us, count)
+        counted = Counter(waits_us)
+        if not counted:
+            return
+        if min(counted) < US_MIN or max(counted) > US_MAX:
+            for us, count in counted.items():
+                self.record(us, count)
+            return
+        buckets = self._buckets
+        for us, count in counted.items():
+            # As in `record`, whose call would cost more than all of this.
+            shift = us.bit_length() - _BITS
+            index = us if shift <= 0 else (shift << _HALF_BITS) + (us >> shift)
+            buckets[index] = buckets.get(index, 0) + count
+        self._count += counted.total()
+        self._sum += sum(us * count for us, count in counted.items())
+        self._min = min(self._min, min(counted))
+        self._max = max(self._max, max(counted))
 
     def merge(self, other: "Histogram") -> None:
         """Add what another counted; the other stays as it is."""

@@ -112,19 +112,35 @@ class Connection(asyncio.Protocol):
         """Whether the beginning of a frame, or of the handshake's answer, has come."""
         return bool(self._rest) or self._upgraded is not None or self._fragments is not None
 
-    def lone_push(self, data: bytes) -> bytes | None:
-        """The document in what was read, if that is one push, whole and in the short form."""
-        size = len(data)
-        if size < 4 or data[0] != self.codec.frame_head or self._upgraded is not None:
-            return None
-        length = data[1]
-        if length == 126 and (data[2] << 8) + data[3] == size - 4:
-            payload = data[4:]
-        elif length < 126 and length == size - 2:
-            payload = data[2:]
-        else:
-            return None
-        return self.codec.document(payload) if self.codec.is_push(payload) else None
+    def pushes(self, data: bytes) -> list[bytes] | None:
+        """The documents in what was read, if that is whole frames of pushes and nothing else.
+
+        For a read that begins where a frame does; None where it must go to `data_received`.
+        """
+        codec, at, size, found = self.codec, 0, len(data), []
+        while at < size:
+            if data[at] != codec.frame_head or size - at < 4:
+                return None
+            start, length = at + 2, data[at + 1]
+            if length == 126:
+                start, length = at + 4, (data[at + 2] << 8) + data[at + 3]
+            elif length == 127:
+                return None
+            at = start + length
+            if at > size:
+                return None
+            payload = data[start:at]
+            if codec.is_push(payload):
+                found.append(codec.document(payload))
+                continue
+            try:
+                documents = codec.documents(payload)
+            except ValueError:
+                return None
+            if not all(document.startswith(codec.push_start) for document in documents):
+                return None
+            found += documents
+        return found
 
     # Sending.
 

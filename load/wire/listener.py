@@ -1,6 +1,7 @@
 """Who is told what clients hear. One listener serves any number of clients."""
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from load.recording import Recorder
@@ -18,15 +19,15 @@ class Listener:
     """
 
     counts_alike: ClassVar[bool] = False
-    """Whether it need not know which client got a push: `pushed_again` is called, then, instead of
-    `pushed`, for clients that get the same bytes as the one before. A fan-out sends those to all,
-    and they cost a third of what others do."""
+    """Whether it need not know which client got a push: then `pushed_alike` is called in place of
+    `pushed`, as far as several clients get the same bytes. A fan-out sends those to all, and they
+    cost a fraction of what others do."""
 
     def pushed(self, client: "Connection", document: bytes) -> None:
         """The hub has sent a push. It is not parsed; `push_of(client.codec, document)` does."""
 
-    def pushed_again(self, document: bytes, times_ns: list[int]) -> None:
-        """Other clients of this listener got the last push, too, at these times."""
+    def pushed_alike(self, documents: Sequence[bytes], times_ns: Sequence[int]) -> None:
+        """Clients of this listener got all of these pushes, one client at each of the times."""
 
     def answered(self, client: "Connection", due_ns: int, error: Error | None) -> None:
         """What `send` has sent was answered, or will never be (`error.code` is 0 then).
@@ -51,8 +52,6 @@ class Deliveries(Listener):
     counts_alike = True
 
     def __init__(self, recorder: Recorder) -> None:
-        self._mark = b""
-        self._sent_ns = 0
         self.use(recorder)
 
     def use(self, recorder: Recorder) -> None:
@@ -63,26 +62,25 @@ class Deliveries(Listener):
 
     def pushed(self, client: "Connection", document: bytes) -> None:
         """See base."""
-        at = document.find(MARK_START)
-        if at < 0:
-            self.recorder.counts["unmarked"] += 1
-            return
-        mark = document[at + 2 : at + 21]
-        if mark != self._mark:
-            # The same message reaches the next client a moment later.
-            self._sent_ns = int(mark)
-            self._mark = mark
-        self._deliveries.append((time.monotonic_ns() - self._sent_ns) // 1_000)
-        self.recorder.counts["received"] += 1
+        self.pushed_alike([document], [time.monotonic_ns()])
 
-    def pushed_again(self, document: bytes, times_ns: list[int]) -> None:
+    def pushed_alike(self, documents: Sequence[bytes], times_ns: Sequence[int]) -> None:
         """See base."""
-        if MARK_START in document:
-            sent_ns = self._sent_ns
-            self._deliveries += [(time_ns - sent_ns) // 1_000 for time_ns in times_ns]
-            self.recorder.counts["received"] += len(times_ns)
-        else:
-            self.recorder.counts["unmarked"] += len(times_ns)
+        marked = 0
+        times_us = [time_ns // 1_000 for time_ns in times_ns]
+        for document in documents:
+            at = document.find(MARK_START)
+            if at < 0:
+                continue
+            marked += 1
+            # The mark without its last three digits: microseconds.
+            sent_us = int(document[at + 2 : at + 18])
+            self._deliveries += [time_us - sent_us for time_us in times_us]
+        counts = self.recorder.counts
+        if marked:
+            counts["received"] += marked * len(times_ns)
+        if marked < len(documents):
+            counts["unmarked"] += (len(documents) - marked) * len(times_ns)
 
     def answered(self, client: "Connection", due_ns: int, error: Error | None) -> None:
         """See base."""

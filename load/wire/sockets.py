@@ -2,7 +2,7 @@
 
 The loop's own transports take twice as long for a short message as the system does. Here one
 `epoll` has all sockets, all read into one buffer, and most of what a fan-out sends is not even cut
-into documents: it is the same bytes as what the client before got.
+into documents: it is the same bytes as what another client got.
 
 TLS goes through the loop's transports: there the cipher is what costs.
 """
@@ -28,6 +28,12 @@ EVENTS_MAX: Final = 512
 BACKLOG_BYTES_MAX: Final = 256 * 1024
 """How much may wait to be written before `pause_writing`, for a hub that does not read."""
 
+KNOWN_MAX: Final = 256
+"""How many different reads are remembered."""
+
+KNOWN_BYTES_MAX: Final = 16 * 1024
+"""How long a read may be to be remembered, in bytes."""
+
 _WRITABLE: Final = select.EPOLLOUT
 
 _ENDED: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
@@ -47,9 +53,11 @@ class Sockets:
         self._view = memoryview(self._buffer)
         self._entries: dict[int, _Entry] = {}
         self._last = b""
-        """The last read that was one push and no more, for `_last_listener`."""
-        self._last_document = b""
+        """The last read that was whole frames of pushes and no more, for `_last_listener`."""
+        self._last_pushes: list[bytes] = []
         self._last_listener: Listener | None = None
+        self._known: dict[bytes, list[bytes]] = {}
+        """Such reads, and the pushes in them: rooms come in turns."""
         loop.add_reader(self._epoll.fileno(), self._read)
 
     def add(self, connected: socket.socket, connection: "Connection") -> None:
@@ -86,15 +94,13 @@ class Sockets:
         buffer, entries = self._buffer, self._entries
         last, length, listener = self._last, len(self._last), self._last_listener
         starts_with, clock = buffer.startswith, time.monotonic_ns
-        again: list[int] = []
+        times_ns: list[int] = []
         for fd, events in self._epoll.poll(0, EVENTS_MAX):
             try:
                 receive, by, plain = entries[fd]
                 size = receive(buffer) if events != _WRITABLE else 0
-                if 0 < size == length and by is listener and starts_with(last):
-                    again.append(clock())
-                    if events & _ENDED:
-                        plain.watch()
+                if size == length and by is listener and starts_with(last):
+                    times_ns.append(clock())
                     continue
             except KeyError:
                 # A listener closed it while others of this turn were read.
@@ -104,39 +110,44 @@ class Sockets:
             except OSError:
                 plain.lost()
                 continue
-            if again and listener is not None:
-                listener.pushed_again(self._last_document, again)
-                again = []
             if size > 0:
-                self._fresh(fd, plain, size)
+                if times_ns and listener is not None:
+                    listener.pushed_alike(self._last_pushes, times_ns)
+                    times_ns = []
+                if self._fresh(fd, plain, size):
+                    times_ns.append(clock())
                 last, length, listener = self._last, len(self._last), self._last_listener
             elif size == 0 and events != _WRITABLE:
                 plain.lost()
             if events & _WRITABLE:
                 plain.flush()
-            if events & _ENDED and size > 0:
-                # The end is still to be read.
-                plain.watch()
-        if again and listener is not None:
-            listener.pushed_again(self._last_document, again)
+        if times_ns and listener is not None:
+            listener.pushed_alike(self._last_pushes, times_ns)
 
-    def _fresh(self, fd: int, plain: "PlainSocket", size: int) -> None:
-        """What was read is other than what was read before."""
+    def _fresh(self, fd: int, plain: "PlainSocket", size: int) -> bool:
+        """What was read is other than what was read before; whether it is the new `_last`."""
         data = bytes(self._view[:size])
-        connection, listener = plain.connection, plain.connection.listener
+        connection = plain.connection
         was_unfinished = connection.is_unfinished
-        document = None if was_unfinished else connection.lone_push(data)
-        if document is not None:
-            listener.pushed(connection, document)
-            if listener.counts_alike:
-                self._last, self._last_document, self._last_listener = data, document, listener
-            return
+        if connection.listener.counts_alike and not was_unfinished:
+            pushes = self._known.get(data)
+            if pushes is None:
+                pushes = connection.pushes(data)
+                if pushes and size <= KNOWN_BYTES_MAX:
+                    if len(self._known) >= KNOWN_MAX:
+                        self._known.clear()
+                    self._known[data] = pushes
+            if pushes:
+                self._last, self._last_pushes = data, pushes
+                self._last_listener = connection.listener
+                return True
         connection.data_received(data)
         if connection.is_unfinished != was_unfinished and fd in self._entries:
             self._enter(fd, plain)
         if size == READ_BYTES:
             # There may be more, which no event tells of.
             plain.watch()
+        return False
 
     def _enter(self, fd: int, plain: "PlainSocket") -> None:
         # In the middle of a frame, what comes is no frame's start, whatever it looks like.

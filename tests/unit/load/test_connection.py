@@ -183,15 +183,16 @@ async def test_what_is_not_of_the_wire_ends_the_connection(sent: bytes) -> None:
     assert connection.ended is not None and connection.ended[0] == 1006
 
 
-async def test_a_frame_is_a_lone_push_only_if_it_is_whole() -> None:
+async def test_a_read_that_is_all_pushes_is_told_from_any_other() -> None:
     connection, _ = connected(Heard())
-    for push in (b'{"push":{}}', b'{"push":{"%s":1}}' % (b"x" * 300)):
-        data = frame(push)
-        assert connection.lone_push(data) == push
-        assert connection.lone_push(data[:-1]) is None
-        assert connection.lone_push(data + b"\x81") is None
-    assert connection.lone_push(frame(b'{"push":{}}\n{"push":{}}')) is None
-    assert connection.lone_push(frame(b'{"id":1,"publish":{}}')) is None
+    short, long = b'{"push":{}}', b'{"push":{"%s":1}}' % (b"x" * 300)
+    data = frame(short) + frame(long) + frame(short + b"\n" + long)
+    assert connection.pushes(data) == [short, long, short, long]
+    assert connection.pushes(data[:-1]) is None
+    assert connection.pushes(data + b"\x81") is None
+    assert connection.pushes(data + frame(short, 0x89)) is None
+    assert connection.pushes(frame(short + b'\n{"id":1,"publish":{}}')) is None
+    assert connection.pushes(frame(b"{}")) is None
 
 
 async def test_deliveries_are_timed_by_their_marks() -> None:
@@ -202,10 +203,10 @@ async def test_deliveries_are_timed_by_their_marks() -> None:
     assert sent_ns(document) == 1_000_000
     assert sent_ns(b"@T12") is None
     connection.data_received(frame(document))
-    deliveries.pushed_again(document, [3_000_000, 4_000_000])
+    deliveries.pushed_alike([document, document], [3_000_000, 4_000_000])
     connection.data_received(frame(b'{"push":{"join":{}}}'))
     measured = recorder.measured(SaturationFacts())
-    assert measured.counts == {"received": 3, "unmarked": 1}
+    assert measured.counts == {"received": 5, "unmarked": 1}
     assert measured.histograms["delivery"].min == 2_000
-    assert measured.histograms["delivery"].count == 3
+    assert measured.histograms["delivery"].count == 5
     assert isinstance(measured.histograms["delivery"], Histogram)
