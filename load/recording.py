@@ -32,7 +32,7 @@ class Recorder:
     def __init__(self, phase: str, *, now: float | None = None) -> None:
         self.phase = phase
         self.counts: Counter[str] = Counter()
-        """What happened since the last tick: `recorder.counts["published"] += 1`."""
+        """What happened since the last tick: `recorder.counts["published"] += 1`. See `total`."""
         self.facts: dict[str, float] = {}
         """See `Measured.facts`."""
         self.notes: list[str] = []
@@ -65,6 +65,10 @@ class Recorder:
         """How many waits of that name the phase has so far: to know when all have come."""
         closed = self._histograms.get(name)
         return len(self._waits.get(name, ())) + (closed.count if closed is not None else 0)
+
+    def total(self, name: str) -> int:
+        """How often something was counted in the whole phase, up to now."""
+        return self._totals[name] + self.counts[name]
 
     def error(self, kind: str, count: int = 1) -> None:
         """Count an error by words that hold neither ids nor secrets: kinds are few."""

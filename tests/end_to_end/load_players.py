@@ -14,6 +14,7 @@ from load.wire.listener import Deliveries
 from load.wire.mark import mark
 from load.wire.messages import ConnectRequest, SubscribeRequest
 from load.wire.target import Target
+from tests.support.polling import eventually
 
 
 class Crowd:
@@ -40,13 +41,19 @@ class Crowd:
         parameters = {**self._share.parameters, **changes}
         rate, seconds = parameters["rate"], parameters["seconds"]
         recorder.facts["clients"] = len(self._clients)
+        count = int(rate * seconds)
+        due = count * len(self._clients)
         if self._share.index == 0:
-            async for due_ns in paced(recorder, rate=rate, count=int(rate * seconds)):
+            async for due_ns in paced(recorder, rate=rate, count=count):
                 data = f'{{"t":"{mark(due_ns)}"}}'.encode()
                 self._clients[0].send_publish(f"chat:{self._share.run}", data, due_ns)
-        else:
-            await asyncio.sleep(seconds)
-        await asyncio.sleep(0.3)
+
+        async def all_came() -> bool:
+            return recorder.total("received") >= due and not any(
+                client.unanswered for client in self._clients
+            )
+
+        await eventually(all_came, seconds + 5)
 
     async def cleanup(self) -> None:
         """See base."""

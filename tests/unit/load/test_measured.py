@@ -141,6 +141,7 @@ def test_a_recorder_tells_seconds_apart_and_adds_them_up() -> None:
     first = recorder.tick(101.0)
     delivered.append(3_000)
     recorder.counts["received"] += 1
+    assert recorder.total("received") == 3
     measured = recorder.measured(SaturationFacts(), 101.2)
     assert (first.counts, first.errors) == ({"received": 2}, 1)
     assert [one.counts for one in measured.samples] == [{"received": 2}, {"received": 1}]
