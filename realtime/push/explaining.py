@@ -142,6 +142,7 @@ def _decided(known: Known) -> Explanation | None:
     if own is not None and not own.device and own.reason in OF_THE_MESSAGE:
         exact = [own]  # what devices were sent was of one before it
     exact = _given_way(exact, [row for row in known.trail if row.offset > offset])
+    standing = _given_way(standing, [row for row in known.trail if row.offset > after])
     if own is not None and (own.reason not in _OPEN or later is None):
         return _explanation(_reason(own), own.detail, own.at, exact)
     if later is None or later.reason in OF_THE_MESSAGE:

@@ -153,3 +153,11 @@ def test_a_device_that_was_tried_in_vain_and_told_of_a_later_one_waits_no_more()
         "tablet": ("superseded", "by 10"),
         "watch": ("waiting", ""),
     }
+
+
+def test_a_device_waits_no_more_for_what_stands_for_a_message_either() -> None:
+    trail = [row("sent", "phone", 9), row("waiting", "tablet", 9), row("sent", "tablet", 10)]
+    answer = why(known(trail=trail))
+    assert answer.reason == "merged"
+    fared = {told.device: (told.reason, told.detail) for told in answer.devices}
+    assert fared == {"phone": ("sent", ""), "tablet": ("superseded", "by 10")}
