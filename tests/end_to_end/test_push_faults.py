@@ -131,9 +131,12 @@ async def test_who_is_killed_while_a_provider_has_the_request_has_another_one_do
         await told.is_asked(what)
         await asyncio.to_thread(sender.kill9)
         await died(shape)
-        await told.is_told({"sent_again"})
+        await told.is_told()
         await told.is_listed(deaths.SETTLED, offset)
         assert told.count(offset) == {TAKEN[what]}
+        # On a slow machine the lease may have ended before, and then nobody was killed for it.
+        for device in (await told.explained(told.listeners[0], offset))["devices"]:
+            assert device["reason"] == "sent_again" or device["tries"] == 2, device
 
 
 @BOTH
