@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from load.cleaning import remove_history
 from load.descriptors import source_addresses
 from load.fleet import Fleet, Interrupted
 from load.measured import HubSeries, Result
@@ -77,6 +76,9 @@ async def execute(plan: Plan, scenario: Scenario, progress: Progress) -> Result:
             await _play(plan, scenario, fleet, played, progress)
     channels = scenario.leaves(run)
     if channels and key:
+        # Few runs need it, and it takes as long to load as all the rest.
+        from load.cleaning import remove_history
+
         if problem := await remove_history(plan.urls[0], key, channels):
             played.notes.append(f"history of the run's channels is not removed: {problem}")
     elif channels:

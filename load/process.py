@@ -19,7 +19,7 @@ import uvloop
 
 from load.orders import LINE_BYTES_MAX, Order, Word, line, read_order, read_share
 from load.recording import Recorder
-from load.share import Player, Share
+from load.share import Player, Share, Unplayable
 from load.watch import Watch
 
 SIGN_OF_LIFE_S: Final = 1.0
@@ -68,7 +68,8 @@ class Process:
         try:
             await doing
         except Exception as error:  # noqa: BLE001 - the boundary to the scenario: the run ends, in words
-            traceback.print_exc(file=sys.stderr)
+            if not isinstance(error, Unplayable):
+                traceback.print_exc(file=sys.stderr)
             return told(error)
         return ""
 
@@ -124,7 +125,8 @@ def told(error: BaseException) -> str:
     """An error in a line; of several at once, the first."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return f"{type(error).__name__}: {error}"[:FAILURE_LENGTH_MAX]
+    kind = "" if isinstance(error, Unplayable) else f"{type(error).__name__}: "
+    return f"{kind}{error}"[:FAILURE_LENGTH_MAX]
 
 
 def player_of(share: Share) -> Player:

@@ -44,6 +44,11 @@ class Share(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return f"<Share {self.index} of {self.processes} of {self.player}>"
 
 
+class Unplayable(Exception):
+    """What a player raises where the hub or the plan is the reason, and the code is not: its text
+    says all, and no traceback is wanted."""
+
+
 class Player(Protocol):
     """A scenario in one process of the fleet; made with its `Share` within the running loop.
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Final
 
-from load.share import Share
+from load.share import Share, Unplayable
 from load.tokens import Tokens
 from load.wire.client import Client, Opened, Refused, open_client
 from load.wire.connection import Disconnected
@@ -108,7 +108,7 @@ class Crowd:
         self.clients.clear()
 
 
-class CannotOpen(Exception):
+class CannotOpen(Unplayable):
     """A client could not be connected, however often it was tried; has why."""
 
     def __init__(self, number: int, why: str) -> None:

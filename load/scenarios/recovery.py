@@ -30,7 +30,7 @@ from load.scenarios.base import (
 from load.scenarios.crowd import FAILURES, QUIET_S, Crowd, at_rate, words_of
 from load.scenarios.outcomes import none_of, same
 from load.scenarios.publishing import Acks, payload
-from load.share import Share
+from load.share import Share, Unplayable
 from load.wire.client import Opened, Refused
 from load.wire.codec import push_of
 from load.wire.connection import Connection
@@ -315,7 +315,7 @@ class RecoveryPlayer:
         return heads
 
 
-class NoHistory(Exception):
+class NoHistory(Unplayable):
     """The namespace grants no recovery: there is nothing to measure."""
 
     def __init__(self, namespace: str) -> None:

@@ -6,6 +6,7 @@ Each sabotage is one promise broken, a little: what fails all the time is found 
 import asyncio
 import itertools
 import sys
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Final
 
@@ -23,6 +24,8 @@ from realtime.protocol.replies import Join, Leave
 
 MODULE: Final = "tests.end_to_end.load_sabotage"
 DELAY_S: Final = 0.5
+ENOUGH: Final = 120
+"""Messages a second that do not overwhelm."""
 
 
 def lost_deliveries() -> None:
@@ -56,6 +59,23 @@ def late_rooms() -> None:
             asyncio.get_running_loop().call_later(DELAY_S, publish, self, entry, fanout)
 
     LiveChannel.publish = publish_in_time_mostly  # type: ignore[method-assign]
+
+
+def overwhelmed() -> None:
+    """More than so many messages in a second are too many: the rest is late."""
+    publish = LiveChannel.publish
+    times: deque[float] = deque(maxlen=ENOUGH // 2)
+
+    def publish_when_there_is_time(self: LiveChannel, entry: Entry, fanout: Fanout) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        if len(times) < ENOUGH // 2 or now - times[0] > 0.5:
+            publish(self, entry, fanout)
+        else:
+            loop.call_later(DELAY_S, publish, self, entry, fanout)
+        times.append(now)
+
+    LiveChannel.publish = publish_when_there_is_time  # type: ignore[method-assign]
 
 
 def forgetful_recovery() -> None:
@@ -111,6 +131,7 @@ def endless_patience() -> None:
 SABOTAGES: Final[Mapping[str, Callable[[], None]]] = {
     "lost-deliveries": lost_deliveries,
     "late-rooms": late_rooms,
+    "overwhelmed": overwhelmed,
     "forgetful-recovery": forgetful_recovery,
     "refused-connects": refused_connects,
     "untold-leaves": untold_leaves,
