@@ -18,7 +18,7 @@ from typing import Any, Final
 import uvloop
 
 from load.orders import LINE_BYTES_MAX, Order, Word, line, read_order, read_share
-from load.recording import Recorder
+from load.recording import FOLD_S, Recorder
 from load.share import Player, Share, Unplayable
 from load.watch import Watch
 
@@ -112,7 +112,8 @@ class Process:
         while True:
             wait_s = recorder.next_tick - time.monotonic()
             if wait_s > 0:
-                await asyncio.sleep(wait_s)
+                await asyncio.sleep(min(wait_s, FOLD_S))
+                recorder.fold()
             else:
                 await self._say(Word(sample=recorder.tick()))
 

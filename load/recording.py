@@ -21,12 +21,17 @@ from load.measured import (
 SAMPLE_S: Final = 1.0
 """How long a sample is at first, in seconds."""
 
+FOLD_S: Final = 0.02
+"""How often waits are counted, in seconds. To count those of a second would keep a busy process from
+reading for tens of milliseconds, which would be found in the waits of the next."""
+
 
 class Recorder:
     """What one process measures in one phase: counts, waits and errors, second by second.
 
-    `tick` closes a sample; whoever runs the phase calls it every `SAMPLE_S`. Counting is a call on
-    a `Counter`, and a wait an append to a list, which is all that the hot path pays.
+    Counting is a call on a `Counter`, and a wait an append to a list, which is all that the hot
+    path pays. Whoever runs the phase calls `fold` every `FOLD_S`, and `tick`, which closes a
+    sample, every `SAMPLE_S`.
     """
 
     def __init__(self, phase: str, *, now: float | None = None) -> None:
@@ -46,6 +51,8 @@ class Recorder:
         self.on_restart: Callable[[], None] | None = None
         """Called by `restart`; for whoever runs the phase."""
         self._waits: dict[str, list[int]] = {}
+        self._unfinished: dict[str, Histogram] = {}
+        """Those waits of the sample that runs which are counted already."""
         self._errors: Counter[str] = Counter()
         self._errors_before = 0
         self._totals: Counter[str] = Counter()
@@ -86,6 +93,7 @@ class Recorder:
         now = time.monotonic() if now is None else now
         for waits in self._waits.values():
             waits.clear()
+        self._unfinished.clear()
         self.counts.clear()
         self._errors.clear()
         self._errors_before = 0
@@ -100,14 +108,18 @@ class Recorder:
         if self.on_restart is not None:
             self.on_restart()
 
+    def fold(self) -> None:
+        """Count the waits that have come since the last time."""
+        for name, waits in self._waits.items():
+            if waits:
+                self._unfinished.setdefault(name, Histogram()).record_all(waits)
+                waits.clear()
+
     def tick(self, now: float | None = None) -> Sample:
         """Close the sample that runs, and give it."""
         now = time.monotonic() if now is None else now
-        histograms = {}
-        for name, waits in self._waits.items():
-            if waits:
-                histograms[name] = Histogram(waits)
-                waits.clear()
+        self.fold()
+        histograms, self._unfinished = self._unfinished, {}
         errors = self._errors.total()
         sample = Sample(
             at=self._ticks * SAMPLE_S,
@@ -121,20 +133,22 @@ class Recorder:
         self._errors_before = errors
         self._totals.update(self.counts)
         self.counts.clear()
-        self._histograms = merge_histograms([self._histograms, histograms])
+        for name, histogram in histograms.items():
+            self._histograms.setdefault(name, Histogram()).merge(histogram)
         self._keep(sample)
         return sample
 
     def measured(self, saturation: SaturationFacts, now: float | None = None) -> Measured:
         """All of the phase, up to now."""
         now = time.monotonic() if now is None else now
-        if self.counts or any(self._waits.values()) or now - self._ticked > SAMPLE_S / 2:
+        self.fold()
+        if self.counts or self._unfinished or now - self._ticked > SAMPLE_S / 2:
             self.tick(now)
         return Measured(
             phase=self.phase,
             seconds=now - self._began,
             counts=dict(self._totals),
-            histograms=dict(self._histograms),
+            histograms=merge_histograms([self._histograms]),
             errors=dict(self._errors),
             samples=self._samples + _closed(self._open),
             saturation=saturation,

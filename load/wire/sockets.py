@@ -67,8 +67,6 @@ class Sockets:
         # Edges, not levels: the system looks at each socket once for what comes, not twice.
         self._epoll.register(fd, select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # An acknowledgement for every second segment, not for each: a tenth of what reading costs.
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
         connection.connection_made(plain)
         self._enter(fd, plain)
 

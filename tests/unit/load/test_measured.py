@@ -138,6 +138,8 @@ def test_a_recorder_tells_seconds_apart_and_adds_them_up() -> None:
     delivered += [1_000, 2_000]
     recorder.counts["received"] += 2
     recorder.error("publish: timed out")
+    recorder.fold()
+    assert delivered == []
     first = recorder.tick(101.0)
     delivered.append(3_000)
     recorder.counts["received"] += 1
