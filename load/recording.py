@@ -22,8 +22,8 @@ SAMPLE_S: Final = 1.0
 """How long a sample is at first, in seconds."""
 
 FOLD_S: Final = 0.02
-"""How often waits are counted, in seconds. To count those of a second would keep a busy process from
-reading for tens of milliseconds, which would be found in the waits of the next."""
+"""How often waits are counted, in seconds. To count those of a second would keep a busy process
+from reading for tens of milliseconds, which would be found in the waits of the next."""
 
 
 class Recorder:
