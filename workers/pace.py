@@ -13,8 +13,8 @@ from typing import Final
 TICK_S: Final = 0.004
 """Between two times that some are begun, in seconds."""
 
-EACH_MAX: Final = 4
-"""Begun at a time: 1,000 a second, which is about what one process can do beside other work."""
+EACH_MAX: Final = 3
+"""Begun at a time: 750 a second, about half of what one process can do with nothing else to do."""
 
 LATE_S: Final = 0.004
 """How late a time comes, in seconds, when the loop has too much to do: then one is begun."""
