@@ -19,6 +19,10 @@ from load.recording import Recorder
 BURST_MAX: Final = 1_000
 """How many messages leave before the loop has its turn, when the load has fallen behind."""
 
+WAKE_NS: Final = 100_000
+"""How long apart wakings are at least, in ns: above 10,000 messages a second several leave at once,
+rather than that the process does nothing but wake up."""
+
 _LATE_NS: Final = int(LATE_MS * 1e6)
 _S: Final = 1_000_000_000
 
@@ -91,10 +95,12 @@ async def paced(
     process.
     """
     schedule = Schedule(rate, count, time.monotonic_ns() + int(delay_s * _S), chance)
+    woke_ns = 0
     with Alarm() as alarm:
         while (next_ns := schedule.next_ns) is not None:
-            await alarm.at(next_ns)
-            for due_ns in schedule.due(time.monotonic_ns()):
+            await alarm.at(max(next_ns, woke_ns + WAKE_NS))
+            woke_ns = time.monotonic_ns()
+            for due_ns in schedule.due(woke_ns):
                 count_lateness(due_ns, time.monotonic_ns(), recorder)
                 yield due_ns
             # Reads have their turn even where the load cannot keep up.
