@@ -136,8 +136,8 @@ def _decided(known: Known) -> Explanation | None:
     """What the trail says; None for nothing."""
     offset = known.offset
     exact = [row for row in known.trail if row.offset == offset]
-    after = min((row.offset for row in known.trail if row.offset > offset), default=0)
-    standing = [row for row in known.trail if row.offset == after]
+    standing = _standing([row for row in known.trail if row.offset > offset])
+    after = standing[0].offset if standing else 0
     own, later = _verdict(exact), _verdict(standing)
     if own is not None and not own.device and own.reason in OF_THE_MESSAGE:
         exact = [own]  # what devices were sent was of one before it
@@ -157,6 +157,18 @@ def _decided(known: Known) -> Explanation | None:
             "superseded" if tried else "merged", f"by {after}", later.at, exact or standing
         )
     return _explanation(_reason(later), later.detail, later.at, standing)
+
+
+def _standing(later: Sequence[TrailRow]) -> list[TrailRow]:
+    """What is said of the first later message that was decided; else of the first there is."""
+    by_offset: dict[int, list[TrailRow]] = {}
+    for row in later:  # in order of offset
+        by_offset.setdefault(row.offset, []).append(row)
+    for rows in by_offset.values():
+        verdict = _verdict(rows)
+        if verdict is not None and verdict.reason not in _OPEN:
+            return rows
+    return next(iter(by_offset.values()), [])
 
 
 def _given_way(exact: Sequence[TrailRow], later: Sequence[TrailRow]) -> list[TrailRow]:

@@ -161,3 +161,9 @@ def test_a_device_waits_no_more_for_what_stands_for_a_message_either() -> None:
     assert answer.reason == "merged"
     fared = {told.device: (told.reason, told.detail) for told in answer.devices}
     assert fared == {"phone": ("sent", ""), "tablet": ("superseded", "by 10")}
+
+
+def test_what_was_tried_in_vain_twice_has_given_way_to_the_third() -> None:
+    trail = [row("waiting", "a", tries=1), row("waiting", "a", 9, tries=1), row("sent", "a", 10)]
+    answer = why(known(trail=trail))
+    assert (answer.reason, answer.detail) == ("superseded", "by 10")
