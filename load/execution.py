@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from load.descriptors import source_addresses
-from load.fleet import Fleet, Interrupted
+from load.fleet import Fleet, FleetFailed, Interrupted
 from load.measured import HubSeries, Result
 from load.plan import Plan, PlanError, shown_url
 from load.progress import Progress
@@ -113,7 +113,11 @@ async def _play(
             await play(plan, scenario, fleet, played, progress.done)
     except Interrupted:
         played.verdict = "interrupted"
-    await fleet.cleanup()
+    try:
+        await fleet.cleanup()
+    except FleetFailed as error:
+        # What was measured before is no less true.
+        played.notes.append(f"not all of the run is taken away: {error}")
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from load.scenarios.base import Scenario
+from load.scenarios.chat import Chat
 from load.scenarios.connect import Connect
 from load.scenarios.fanout import Fanout
 from load.scenarios.presence import Presence
@@ -12,6 +13,6 @@ from load.scenarios.rooms import Rooms
 from load.scenarios.slow import Slow
 
 SCENARIOS: Final[Mapping[str, type[Scenario]]] = {
-    scenario.name: scenario for scenario in (Connect, Fanout, Rooms, Recovery, Presence, Slow)
+    scenario.name: scenario for scenario in (Connect, Fanout, Rooms, Recovery, Presence, Slow, Chat)
 }
 """In the order that `--help` and the README have."""

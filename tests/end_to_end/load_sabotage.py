@@ -13,6 +13,9 @@ from typing import Final
 from realtime.channels.fanout import Audience, Fanout
 from realtime.channels.live import LiveChannel
 from realtime.channels.outbox import Outbox
+from realtime.chat.caller import Caller
+from realtime.chat.calls.markers import Marked
+from realtime.chat.markers import Marker, Markers
 from realtime.cli import main
 from realtime.errors import CONNECTION_LIMIT, ConnectionRefused
 from realtime.hub.catching_up import CatchingUp, CaughtUp
@@ -128,6 +131,19 @@ def endless_patience() -> None:
     Fanout.overdue = overdue  # type: ignore[method-assign]
 
 
+def short_markers() -> None:
+    """Markers stay one message behind."""
+    move = Markers._move
+
+    async def move_less(
+        self: Markers, caller: Caller, channel: str, marker: Marker, offset: int | None
+    ) -> Marked:
+        marked = await move(self, caller, channel, marker, offset)
+        return Marked(marked.offset - 1)
+
+    Markers._move = move_less  # type: ignore[method-assign]
+
+
 SABOTAGES: Final[Mapping[str, Callable[[], None]]] = {
     "lost-deliveries": lost_deliveries,
     "late-rooms": late_rooms,
@@ -136,6 +152,7 @@ SABOTAGES: Final[Mapping[str, Callable[[], None]]] = {
     "refused-connects": refused_connects,
     "untold-leaves": untold_leaves,
     "endless-patience": endless_patience,
+    "short-markers": short_markers,
 }
 """What can be broken, by the name that the command line has for it."""
 

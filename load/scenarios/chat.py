@@ -1,0 +1,280 @@
+"""`chat`: members of rooms type, send, read and react, in a realistic mix, over `chat.*` calls."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Final
+
+import msgspec
+from msgspec import Meta
+
+from load.measured import CheckOutcome, Measured
+from load.pacing import paced
+from load.recording import Recorder
+from load.scenarios.base import (
+    Clients,
+    Namespace,
+    Parameters,
+    PayloadBytes,
+    Phase,
+    Rate,
+    Subject,
+    channel_name,
+    part,
+)
+from load.scenarios.crowd import Crowd, drained
+from load.scenarios.publishing import LEAD_S, everything_arrived, payload
+from load.share import Share, Unplayable
+from load.wire.client import Refused
+from load.wire.codec import push_of
+from load.wire.connection import Connection
+from load.wire.listener import Deliveries
+from load.wire.messages import Error, SubscribeRequest
+
+TOO_MANY: Final = 111
+"""The error of who asks more often than it may."""
+
+TRIES: Final = 10
+"""How often a call is made that is answered with it, a second apart."""
+
+Weight = Annotated[float, Meta(ge=0, le=1_000)]
+
+
+class ChatParameters(Parameters, frozen=True):
+    """What `chat` is asked for. The hub limits what one user may do in a second: a higher `rate`
+    needs more `clients`."""
+
+    clients: Annotated[Clients, Meta(description="members; each is in one room")] = 100
+    rooms: Annotated[Clients, Meta(description="rooms, which the run makes")] = 10
+    rate: Annotated[Rate, Meta(description="messages sent a second, over all rooms")] = 20.0
+    typings: Annotated[Weight, Meta(description="notices of typing for each message")] = 1.0
+    reads: Annotated[Weight, Meta(description="markers moved for each message")] = 2.0
+    reactions: Annotated[Weight, Meta(description="reactions for each message")] = 0.2
+    payload_bytes: Annotated[PayloadBytes, Meta(description="length of a message's data")] = 120
+    namespace: Annotated[
+        Namespace, Meta(description="of the rooms, where users may create and join")
+    ] = "chat"
+
+
+class Chat:
+    """See base. A room's members are all in one process."""
+
+    name: ClassVar[str] = "chat"
+    summary: ClassVar[str] = "members of rooms type, send, read and react in a realistic mix"
+    subject: ClassVar[Subject] = Subject(
+        "delivery", "delivery", "deliveries", tried=("answered",), raised="rate"
+    )
+    parameters_type: ClassVar[type[Parameters]] = ChatParameters
+    warms_up: ClassVar[bool] = True
+    player: ClassVar[str] = "load.scenarios.chat:ChatPlayer"
+
+    def __init__(self, parameters: ChatParameters) -> None:
+        self.parameters = parameters
+
+    def phases(self) -> Sequence[Phase]:
+        """See base."""
+        return (self.raised(),)
+
+    def raised(self) -> Phase:
+        """See base."""
+        return Phase("conversation")
+
+    def connections(self, processes: int) -> int:
+        """See base."""
+        rooms = min(self.parameters.rooms, self.parameters.clients)
+        return part(self.parameters.clients, rooms) * part(rooms, processes)
+
+    def leaves(self, run: str) -> Sequence[str]:
+        """See base."""
+        rooms = min(self.parameters.rooms, self.parameters.clients)
+        return [channel_name(self.parameters.namespace, run, room) for room in range(rooms)]
+
+    def checks(self, measured: Sequence[Measured]) -> list[CheckOutcome]:
+        """See base."""
+        behind = sum(phase.counts.get("behind", 0) for phase in measured)
+        return [
+            *everything_arrived(measured),
+            CheckOutcome(
+                name="markers reach what was sent",
+                passed=not behind,
+                detail=f"{behind:,} rooms whose end is before a message that came" * bool(behind),
+            ),
+        ]
+
+
+class Room:
+    """A room: its members, and the offset of the newest message that any of them has heard."""
+
+    def __init__(self, channel: str, members: list[int]) -> None:
+        self.channel = channel
+        self.members = members
+        self.newest = 0
+
+
+class ChatListener(Deliveries):
+    """Hears messages for every client of the process, and the answers to all calls."""
+
+    def __init__(self, recorder: Recorder, rooms: Mapping[str, Room]) -> None:
+        super().__init__(recorder)
+        self.rooms = rooms
+        self.calls: dict[int, tuple[str, int]] = {}
+        """By when a call was due: its method, and how many hear of it."""
+
+    # Each push is read: whose newest message it is counts.
+    counts_alike = False
+
+    def pushed(self, client: Connection, document: bytes) -> None:
+        """See base."""
+        super().pushed(client, document)
+        push = push_of(client.codec, document)
+        room = self.rooms.get(push.channel)
+        if room is not None and push.pub is not None and "ref" not in push.pub.tags:
+            room.newest = max(room.newest, push.pub.offset)
+
+    def answered(self, client: Connection, due_ns: int, error: Error | None) -> None:
+        """See base."""
+        method, audience = self.calls.pop(due_ns, ("call", 0))
+        if error is None:
+            self.recorder.waits(method).append((time.monotonic_ns() - due_ns) // 1_000)
+            self.recorder.counts["answered"] += 1
+        else:
+            self.recorder.error(f"{method}: {error.code} {error.message}")
+            self.recorder.counts["excused"] += audience
+
+
+class ChatPlayer:
+    """See `load.share.Player`."""
+
+    def __init__(self, share: Share) -> None:
+        self.share = share
+        self.parameters = msgspec.convert(share.parameters, ChatParameters)
+        clients = self.parameters.clients
+        self.count = min(self.parameters.rooms, clients)
+        self.rooms = [
+            Room(
+                channel_name(self.parameters.namespace, share.run, room),
+                list(range(room, clients, self.count)),
+            )
+            for room in share.mine(self.count)
+        ]
+        self.channels = {number: room.channel for room in self.rooms for number in room.members}
+        self.listener = ChatListener(
+            Recorder("before"), {room.channel: room for room in self.rooms}
+        )
+        self.crowd = Crowd(
+            share, listener=lambda _: self.listener, subscriptions=self._subscriptions
+        )
+        self.random = share.random("conversation")
+        self.calls = 0
+        self.members = False
+
+    def _subscriptions(self, number: int) -> list[SubscribeRequest]:
+        # Not before they are members.
+        return [SubscribeRequest(self.channels[number])] if self.members else []
+
+    async def setup(self) -> None:
+        """Connect all, make the rooms, and have their members join."""
+        rate = self.parameters.open_rate / self.share.processes
+        await self.crowd.fill(self.channels, rate)
+        for room in self.rooms:
+            owner, *others = room.members
+            own = room.channel.rpartition(":")[2]
+            namespace = self.parameters.namespace
+            await self._ask(owner, "create", namespace=namespace, id=own, client_id=own)
+            for number in others:
+                await self._ask(number, "join", channel=room.channel, client_id=f"join-{number}")
+            for number in room.members:
+                await self.crowd.clients[number].subscribe(room.channel)
+        self.members = True
+
+    async def phase(self, name: str, changes: Mapping[str, Any], recorder: Recorder) -> None:
+        """See Player."""
+        parameters = msgspec.structs.replace(self.parameters, **changes)
+        await self.crowd.fill(self.channels, parameters.open_rate / self.share.processes)
+        self.listener.use(recorder)
+        await asyncio.sleep(LEAD_S)
+        recorder.restart()
+        if not self.rooms:
+            return
+        due = await self._converse(parameters, recorder)
+        await drained(lambda: recorder.waited("delivery"), due, parameters.drain_s)
+        for number in self.channels:
+            self.crowd.clients[number].give_up()
+        await self._read_all(recorder)
+
+    async def cleanup(self) -> None:
+        """Archive the rooms: nobody can write there any more."""
+        for room in self.rooms:
+            if self.members and self.crowd.is_open(room.members[0]):
+                owner = room.members[0]
+                await self._ask(owner, "archive", channel=room.channel, client_id="archive")
+        self.crowd.close()
+
+    async def _converse(self, parameters: ChatParameters, recorder: Recorder) -> int:
+        """Do all that is done in the phase; how many deliveries that makes."""
+        kinds = {
+            "send": 1.0,
+            "typing": parameters.typings,
+            "read": parameters.reads,
+            "react": parameters.reactions,
+        }
+        mix = sum(kinds.values())
+        rate = parameters.rate * mix * len(self.rooms) / self.count
+        due = 0
+        names, weights = list(kinds), list(kinds.values())
+        async for due_ns in paced(recorder, rate=rate, count=round(rate * parameters.seconds)):
+            (kind,) = self.random.choices(names, weights)
+            room = self.random.choice(self.rooms)
+            if kind == "react" and not room.newest:
+                kind = "typing"
+            audience = len(room.members) if kind == "send" else 0
+            due += audience
+            recorder.counts["due"] += audience
+            self.listener.calls[due_ns] = (kind, audience)
+            client = self.crowd.clients[self.random.choice(room.members)]
+            client.send_rpc(f"chat.{kind}", self._call(kind, room, due_ns, parameters), due_ns)
+        return due
+
+    def _call(self, kind: str, room: Room, due_ns: int, parameters: ChatParameters) -> bytes:
+        self.calls += 1
+        fields: dict[str, Any] = {"channel": room.channel}
+        if kind == "send":
+            fields["data"] = msgspec.Raw(payload(due_ns, parameters.payload_bytes))
+        if kind == "react":
+            fields["emoji"] = self.random.choice(("👍", "❤", "🎉"))
+        if kind in {"read", "react"} and room.newest:
+            fields["offset"] = room.newest
+        if kind in {"send", "react"}:
+            fields["client_id"] = f"{self.share.index}-{self.calls}"
+        return msgspec.json.encode(fields)
+
+    async def _read_all(self, recorder: Recorder) -> None:
+        """A marker that goes to the end of its room must reach what was heard from there."""
+        for room in self.rooms:
+            answer = await self._ask(room.members[0], "read", channel=room.channel)
+            recorder.counts["behind"] += answer.get("offset", 0) < room.newest
+
+    async def _ask(self, number: int, method: str, **fields: Any) -> dict[str, Any]:
+        """Call as a client, and wait. What is too often for one user is asked again a bit later."""
+        client = self.crowd.clients[number]
+        for left in reversed(range(TRIES)):
+            try:
+                answer = await client.rpc(f"chat.{method}", msgspec.json.encode(fields))
+                return msgspec.json.decode(answer, type=dict[str, Any])
+            except Refused as error:
+                if error.code != TOO_MANY or not left:
+                    raise CannotChat(method, str(error)) from error
+            await asyncio.sleep(1.0)
+        raise AssertionError("the last try has returned or raised")
+
+
+class CannotChat(Unplayable):
+    """The hub refuses what the scenario cannot do without; has the method and why."""
+
+    def __init__(self, method: str, why: str) -> None:
+        super().__init__(method, why)
+        self.method = method
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"chat.{self.method} is refused: {self.why}"
