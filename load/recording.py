@@ -68,11 +68,6 @@ class Recorder:
         """The list to append waits to, in microseconds. It stays the same list for the phase."""
         return self._waits.setdefault(name, [])
 
-    def waited(self, name: str) -> int:
-        """How many waits of that name the phase has so far: to know when all have come."""
-        closed = self._histograms.get(name)
-        return len(self._waits.get(name, ())) + (closed.count if closed is not None else 0)
-
     def total(self, name: str) -> int:
         """How often something was counted in the whole phase, up to now."""
         return self._totals[name] + self.counts[name]

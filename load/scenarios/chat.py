@@ -197,7 +197,7 @@ class ChatPlayer:
         if not self.rooms:
             return
         due = await self._converse(parameters, recorder)
-        await drained(lambda: recorder.waited("delivery"), due, parameters.drain_s)
+        await drained(lambda: recorder.total("received"), due, parameters.drain_s)
         for number in self.channels:
             self.crowd.clients[number].give_up()
         await self._read_all(recorder)

@@ -174,7 +174,7 @@ class PublishingPlayer(Generic[_P]):
             await self._send(schedule, parameters, recorder)
         # Others may send up to then, also where this process has nobody who does.
         await asyncio.sleep(max(0.0, ends - loop.time()))
-        await drained(lambda: recorder.waited("delivery"), due, parameters.drain_s)
+        await drained(lambda: recorder.total("received"), due, parameters.drain_s)
         for sender in schedule.mine(index):
             self.crowd.clients[sender].give_up()
 

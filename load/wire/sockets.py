@@ -97,8 +97,11 @@ class Sockets:
             try:
                 receive, by, plain = entries[fd]
                 size = receive(buffer) if events != _WRITABLE else 0
-                if size == length and by is listener and starts_with(last):
+                # Not the end, 0 bytes, while there is no last: within a frame `by` is None, too.
+                if 0 < size == length and by is listener and starts_with(last):
                     times_ns.append(clock())
+                    if events & _ENDED:
+                        plain.watch()
                     continue
             except KeyError:
                 # A listener closed it while others of this turn were read.
@@ -119,6 +122,8 @@ class Sockets:
                 plain.lost()
             if events & _WRITABLE:
                 plain.flush()
+            if events & _ENDED and size > 0:
+                plain.watch()
         if times_ns and listener is not None:
             listener.pushed_alike(self._last_pushes, times_ns)
 

@@ -157,6 +157,27 @@ async def test_the_end_of_a_connection_is_heard_and_the_others_go_on() -> None:
         await until(lambda: listener.heard[push(1)] == 1)
 
 
+@pytest.mark.parametrize("kind", [Counted, Each])
+@pytest.mark.parametrize("cut", [0, 5])
+@pytest.mark.parametrize("warm", [False, True])
+async def test_an_end_that_comes_together_with_data_or_within_a_frame_is_heard(
+    kind: type[Counted], cut: int, warm: bool
+) -> None:
+    """A hub that lets go of a slow reader closes behind half a frame, and no later event tells."""
+    listener = kind()
+    async with opened([listener] * 2) as ((client, hub), (_, other)):
+        if warm:
+            other.sendall(frame(push(1)))
+            await until(lambda: listener.heard[push(1)] == 1)
+        client.pause()
+        whole = frame(push(1))
+        hub.sendall(whole[: len(whole) - cut])
+        hub.close()
+        client.resume()
+        await until(lambda: listener.ends == [client])
+        assert listener.heard[push(1)] == warm + (cut == 0)
+
+
 async def test_a_listener_may_hang_up_on_others() -> None:
     class Cruel(Counted):
         def pushed_alike(self, documents: Sequence[bytes], times_ns: Sequence[int]) -> None:
