@@ -162,7 +162,7 @@ def _decided(known: Known) -> Explanation | None:
 def _standing(later: Sequence[TrailRow]) -> list[TrailRow]:
     """What is said of the first later message that was decided; else of the first there is."""
     by_offset: dict[int, list[TrailRow]] = {}
-    for row in later:  # in order of offset
+    for row in sorted(later, key=lambda row: row.offset):
         by_offset.setdefault(row.offset, []).append(row)
     for rows in by_offset.values():
         verdict = _verdict(rows)
@@ -174,7 +174,7 @@ def _standing(later: Sequence[TrailRow]) -> list[TrailRow]:
 def _given_way(exact: Sequence[TrailRow], later: Sequence[TrailRow]) -> list[TrailRow]:
     """What was being tried on devices that were told of a later message instead is not any more."""
     told: dict[str, int] = {}
-    for row in later:  # in order of offset
+    for row in sorted(later, key=lambda row: row.offset):
         if row.device and row.reason in TOLD:
             told.setdefault(row.device, row.offset)
     return [
