@@ -198,8 +198,7 @@ class ChatPlayer:
             return
         due = await self._converse(parameters, recorder)
         await drained(lambda: recorder.total("received"), due, parameters.drain_s)
-        for number in self.channels:
-            self.crowd.clients[number].give_up()
+        await self.crowd.answers(self.channels, parameters.drain_s)
         await self._read_all(recorder)
 
     async def cleanup(self) -> None:

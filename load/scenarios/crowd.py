@@ -101,6 +101,13 @@ class Crowd:
         client = self.clients.get(number)
         return client is not None and client.is_open
 
+    async def answers(self, numbers: Collection[int], within_s: float) -> None:
+        """Wait for what these clients have sent to be answered; then wait for it no longer."""
+        clients = [self.clients[number] for number in numbers]
+        await drained(lambda: -sum(client.unanswered for client in clients), 0, within_s)
+        for client in clients:
+            client.give_up()
+
     def close(self) -> None:
         """Hang up all."""
         for client in self.clients.values():

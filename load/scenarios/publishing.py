@@ -175,8 +175,7 @@ class PublishingPlayer(Generic[_P]):
         # Others may send up to then, also where this process has nobody who does.
         await asyncio.sleep(max(0.0, ends - loop.time()))
         await drained(lambda: recorder.total("received"), due, parameters.drain_s)
-        for sender in schedule.mine(index):
-            self.crowd.clients[sender].give_up()
+        await self.crowd.answers(schedule.mine(index), parameters.drain_s)
 
     async def _send(self, schedule: Schedule, parameters: _P, recorder: Recorder) -> None:
         index, number = self.share.index, 0

@@ -298,7 +298,7 @@ class RecoveryPlayer:
             if loop.time() > until:
                 self.recorder.counts["lost"] += behind
                 break
-        self.crowd.clients[self.publisher].give_up()
+        await self.crowd.answers([self.publisher], parameters.drain_s)
 
     async def _heads(self) -> dict[str, int]:
         """Where the channels of this process's clients are."""
