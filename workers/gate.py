@@ -6,6 +6,7 @@ What is refused here costs the provider nothing, and is `Later`: the job waits i
 import asyncio
 import contextlib
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -50,6 +51,12 @@ FOUND_MAX_S: Final = 5.0
 SPARE: Final = 4
 """One place in so many is never taken by notices of large channels."""
 
+SPARED: Final = "this device was told too much"
+"""Why a notice is `Later` whose device is left alone for a while."""
+
+SPARED_MAX: Final = 10_000
+"""Devices that are left alone at a time; of more, the first ones are asked again too early."""
+
 Told = Callable[[ProviderName, float, str], None]
 
 
@@ -85,6 +92,8 @@ class Gate:
         self._places = asyncio.Semaphore(places)
         self._large = asyncio.Semaphore(max(1, places - places // SPARE))
         self._tat = FULL
+        # Until when devices are left alone, by their addresses.
+        self._spared: OrderedDict[str, float] = OrderedDict()
         # Set, and replaced, with each answer.
         self._answered = asyncio.Event()
         self.outcomes: dict[str, int] = {}
@@ -104,8 +113,11 @@ class Gate:
         """Carry one notice to one device, when it may be: within what waiting here may take, and
         the provider's own timeout. Cancelling may leave it sent or not."""
         wait_s = await self._rest_s()
+        device_s = self._spared.get(target.address, 0.0) - self._clock.monotonic()
         if wait_s:
             outcome: Outcome = Later(self._breaker.why or "resting", wait_s)
+        elif device_s > 0:
+            outcome = Later(SPARED, device_s, "device")
         else:
             outcome = await self._send(target, notice, lane)
         name = type(outcome).__name__.lower()
@@ -133,7 +145,16 @@ class Gate:
             finally:
                 self.in_flight -= 1
         self._learn(outcome)
+        if isinstance(outcome, Later) and outcome.scope == "device" and outcome.after_s:
+            self._spare(target, outcome.after_s)
         return outcome
+
+    def _spare(self, target: Target, seconds: float) -> None:
+        """A device is to be left alone, whatever there is to tell it. Other workers do not know."""
+        self._spared[target.address] = self._clock.monotonic() + seconds
+        self._spared.move_to_end(target.address)
+        if len(self._spared) > SPARED_MAX:
+            self._spared.popitem(last=False)
 
     def rest(self, seconds: float, why: str) -> None:
         """Leave the provider alone: another worker says so."""

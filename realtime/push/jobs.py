@@ -98,7 +98,11 @@ class Jobs:
     # Who dispatches.
 
     async def raise_all(self, raises: Iterable[Raise]) -> None:
-        """Have the users told. Idempotent, in any order; two writes for WRITES_MAX jobs.
+        """Have the users told. Idempotent, in any order; three writes for WRITES_MAX jobs, two of
+        which are all for those of large channels.
+
+        A job that waits because one of several devices could not be told is due for what is newer
+        when that asks for it: the others are not to wait for it. Not so in large channels.
 
         A job that is due stays due when it was, and stands for what is newer too: whether that has
         had its time to be seen is decided then (`JobRow.wait_until`). For one that is leased see
@@ -109,6 +113,9 @@ class Jobs:
             # to what was claimed, so it comes out as due, or as done with something newer.
             await self._store.write(await in_slices(_raised, some))
             await self._store.write(await in_slices(_revived, some))
+            small = [each for each in some if each.lane == SMALL]
+            if small:
+                await self._store.write(await in_slices(_hurried, small))
 
     # Who sends.
 
@@ -302,6 +309,16 @@ def _revived(each: Raise) -> Write:
     )
 
 
+def _hurried(each: Raise) -> Write:
+    return Write(
+        JOBS,
+        (each.user, each.channel),
+        set={"due_at": each.due_at, "retrying": 0},
+        below=("failed", each.offset),
+        equals={"state": "due", "lease": "", "retrying": 1},
+    )
+
+
 def _leased(job: JobRow, lease: str, until_ms: int) -> Write:
     found: dict[str, Value] = {}
     if job.lease:
@@ -311,7 +328,14 @@ def _leased(job: JobRow, lease: str, until_ms: int) -> Write:
     return Write(
         JOBS,
         JOBS.key_of(job),
-        set={"lease": lease, "due_at": until_ms, "visible": 1, "again": 0, **found},
+        set={
+            "lease": lease,
+            "due_at": until_ms,
+            "visible": 1,
+            "again": 0,
+            "retrying": 0,
+            **found,
+        },
         equals={"state": "due", "due_at": job.due_at, "lease": job.lease},
     )
 
@@ -346,6 +370,8 @@ def _settled(each: Settled, now_ms: int) -> Mapping[str, Value]:
 def _put_off(each: Postponed, now_ms: int) -> Write:
     job = each.job
     fields: dict[str, Value] = {"lease": "", "due_at": each.due_at, "tries": job.tries + each.tried}
+    if each.tried:
+        fields |= {"failed": job.offset, "retrying": 1}
     if each.settled > job.pushed:
         fields |= {"first_at": now_ms, "at": now_ms}
     return Write(

@@ -56,7 +56,8 @@ class JobRow(msgspec.Struct, frozen=True):
     something was sent that may still be visible, 0 for nothing. `visible`: 1 while there is such a
     one, or one is being sent. `read`: how far the user has read, where something is visible.
     `again`: 1 where that was said since it was claimed, so settling it is not the end of it.
-    `tries`: attempts since it was last settled. `at` is when that was.
+    `tries`: attempts since it was last settled. `at` is when that was. `retrying`: 1 while it waits
+    because a device could not be told of the entry `failed`.
     """
 
     user: str
@@ -75,6 +76,8 @@ class JobRow(msgspec.Struct, frozen=True):
     again: int = 0
     tries: int = 0
     at: int = 0
+    failed: int = 0
+    retrying: int = 0
 
 
 class DeadRow(msgspec.Struct, frozen=True):

@@ -347,21 +347,47 @@ async def test_a_job_that_is_raised_while_it_is_swept_is_not_lost(store: TabledS
     assert (await take_one(jobs, 1_000)).offset == 7
 
 
+# Several devices
+
+
+async def test_what_waits_for_one_device_is_due_for_what_is_newer(store: TabledStore) -> None:
+    jobs = Jobs(store)
+    await jobs.raise_all([told(offset=3)])
+    await jobs.later([Postponed(await take_one(jobs), 90_000, showing=3)], 210)
+    await jobs.raise_all([told(offset=3, due_at=220)])
+    assert await jobs.next_due() == 90_000, "the same again is not newer"
+    await jobs.raise_all([told(offset=4, at=250, due_at=300)])
+    job = await take_one(jobs, 300)
+    assert (job.offset, job.tries, job.shown) == (4, 1, 3)
+    await jobs.raise_all([told(offset=5, due_at=310)])
+    assert (await ann(store)).due_at == job.due_at, "a lease is not ended by it"
+
+
+async def test_what_waits_for_other_reasons_waits_on(store: TabledStore) -> None:
+    jobs = Jobs(store)
+    await jobs.raise_all([told(offset=3)])
+    await jobs.later([Postponed(await take_one(jobs), 900, tried=False)], 210)
+    await jobs.raise_all([told(offset=4, due_at=300)])
+    assert await jobs.next_due() == 900
+
+
 # How much is asked of the store
 
 
-async def test_a_thousand_jobs_cost_seven_calls(store: TabledStore) -> None:
+async def test_a_call_full_of_jobs_of_a_large_channel_costs_seven_calls(store: TabledStore) -> None:
     counted = CountedTables(store)
     jobs = Jobs(counted)
-    await jobs.raise_all([told(f"{number:04}") for number in range(WRITES_MAX)])
+    await jobs.raise_all([told(f"{number:04}", lane=LARGE) for number in range(WRITES_MAX)])
     assert counted.calls == {"write": 2}
-    claimed = await take(jobs, limit=WRITES_MAX)
+    claimed = await take(jobs, limit=WRITES_MAX, lane=LARGE)
     assert len(claimed) == WRITES_MAX
     assert counted.calls == {"write": 3, "find": 2}
     await jobs.settle([Settled(job) for job in claimed], 210)
     assert counted.calls == {"write": 5, "find": 2}
-    assert await take(jobs) == ()
+    assert await take(jobs, lane=LARGE) == ()
     assert counted.calls == {"write": 5, "find": 3}
+    await jobs.raise_all([told("bob")])
+    assert counted.calls == {"write": 8, "find": 3}
 
 
 async def test_more_jobs_than_one_write_takes_are_several_writes(store: TabledStore) -> None:

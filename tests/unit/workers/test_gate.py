@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from tests.support.apns import SetClock
-from workers.gate import RATE, Gate
+from workers.gate import RATE, SPARED, Gate
 from workers.providers.base import (
     Delivered,
     Failed,
@@ -129,3 +129,16 @@ async def test_above_the_rate_a_notice_waits_for_its_turn_or_goes_back() -> None
     slow = make(Scripted(), clock, per_s=0.1)
     assert await slow.send(TARGET, NOTICE) == Delivered()
     assert await slow.send(TARGET, NOTICE) == Later(RATE, 5.0)
+
+
+async def test_a_device_that_was_told_too_much_is_left_alone_for_as_long_as_is_asked() -> None:
+    clock = SetClock()
+    provider = Scripted([Later("429", 30.0, "device")])
+    gate = make(provider, clock)
+    assert await gate.send(TARGET, NOTICE) == Later("429", 30.0, "device")
+    clock.advance(10)
+    assert await gate.send(TARGET, NOTICE) == Later(SPARED, 20.0, "device")
+    assert await gate.send(Target("fcm", "token", "other"), NOTICE) == Delivered()
+    assert provider.calls == 2
+    clock.advance(20)
+    assert await gate.send(TARGET, NOTICE) == Delivered()
