@@ -98,11 +98,8 @@ class Jobs:
     # Who dispatches.
 
     async def raise_all(self, raises: Iterable[Raise]) -> None:
-        """Have the users told. Idempotent, in any order; three writes for WRITES_MAX jobs, two of
-        which are all for those of large channels.
-
-        A job that waits because one of several devices could not be told is due for what is newer
-        when that asks for it: the others are not to wait for it. Not so in large channels.
+        """Have the users told. Idempotent, in any order; three writes for WRITES_MAX jobs, in large
+        channels two, for there a job that waits for one device is not due earlier for the others.
 
         A job that is due stays due when it was, and stands for what is newer too: whether that has
         had its time to be seen is decided then (`JobRow.wait_until`). For one that is leased see
@@ -320,7 +317,7 @@ def _hurried(each: Raise) -> Write:
 
 
 def _leased(job: JobRow, lease: str, until_ms: int) -> Write:
-    found: dict[str, Value] = {}
+    found: dict[str, Value] = {"visible": 1, "again": 0, "retrying": 0}
     if job.lease:
         found["tries"] = job.tries + 1
         if job.offset > job.pushed:
@@ -328,14 +325,7 @@ def _leased(job: JobRow, lease: str, until_ms: int) -> Write:
     return Write(
         JOBS,
         JOBS.key_of(job),
-        set={
-            "lease": lease,
-            "due_at": until_ms,
-            "visible": 1,
-            "again": 0,
-            "retrying": 0,
-            **found,
-        },
+        set={"lease": lease, "due_at": until_ms, **found},
         equals={"state": "due", "due_at": job.due_at, "lease": job.lease},
     )
 

@@ -92,8 +92,8 @@ async def test_what_concerns_one_device_does_not_hold_up_the_others() -> None:
     ]
     provider = Scripted(answers)
     gate = make(provider, SetClock())
-    for answer in answers:
-        assert await gate.send(TARGET, NOTICE) == answer
+    for number, answer in enumerate(answers):
+        assert await gate.send(Target("fcm", "token", f"t{number}"), NOTICE) == answer
     assert await gate.send(TARGET, NOTICE) == Delivered()
     assert gate.outcomes == {"later": 2, "rejected": 1, "failed": 1, "delivered": 1}
 
