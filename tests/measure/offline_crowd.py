@@ -24,7 +24,7 @@ from realtime.rows import CHANNELS, MEMBERS
 from realtime.stores.base import WRITES_MAX, Removal, TableStore, Write
 from realtime.stores.mongo import MongoStore
 from realtime.stores.sqlite import SQLiteStore
-from tests.measure import watched_push
+from tests.measure import steady_fakepush, watched_push
 from tests.measure.watched_push import Watched
 from tests.support.chat_users import NAMESPACES, UNLIMITED, RestUser, rest_user
 from tests.support.configuration import shared_by_nodes
@@ -246,7 +246,7 @@ async def open_crowd(folder: Path, *, mongo: bool) -> AsyncIterator[Crowd]:
 @contextlib.asynccontextmanager
 async def _fake_push(folder: Path) -> AsyncIterator[str]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "realtime", "fakepush", "--port", "0"),
+        *(sys.executable, "-m", steady_fakepush.MODULE, "--port", "0"),
         *("--directory", str(folder / "fake")),
         stdout=asyncio.subprocess.PIPE,
     )
