@@ -1,9 +1,10 @@
-"""Whom the app has banned: nobody is told of what they may not read."""
+"""Whom the app has banned or signed out: nobody is told of what they may not read."""
 
 from typing import Final
 
 from realtime.auth.revocations import Revocations
 from realtime.chat.ports import Clock
+from realtime.push.rows import DeviceRow
 from realtime.stores.base import RevocationStore
 
 FRESH_S: Final = 1.0
@@ -41,3 +42,7 @@ class Bans:
     def banned(self, user: str, channel: str) -> bool:
         """Whether the user may not use the channel, as it was at the last look."""
         return self._known.banned(user, channel, self._clock.wall_ms())
+
+    def signed_out(self, device: DeviceRow) -> bool:
+        """Whether the user's tokens were revoked after the device registered."""
+        return self._known.revoked(device.user, device.registered_at / 1_000, "")

@@ -30,7 +30,7 @@ from realtime.rows import (
 )
 from realtime.settings.push_schema import PushSettings
 from realtime.settings.schema import ChannelOptions
-from realtime.stores.base import FETCHED_MAX, SPANS_MAX, Key, Row, Span, Table
+from realtime.stores.base import FETCHED_MAX, SPANS_MAX, Key, Row, Span, Table, Write
 from workers.bans import Bans
 from workers.kept import Kept
 from workers.lookback import Lookback
@@ -53,6 +53,9 @@ KEPT_MAX: Final = 10_000
 
 BLOCKS_MAX: Final = 5_000
 """Blocks of the senders of one batch that are read; of more, each user's are asked for."""
+
+SIGNED_OUT: Final = "its user was signed out"
+"""Why a device is parked that has to register again with a new token."""
 
 TRYING: Final = "being sent"
 """The detail of the trail's row of an attempt that nobody has finished."""
@@ -109,7 +112,7 @@ class Cases:
         members = _by_key(
             MEMBERS, await self._get(MEMBERS, {(job.channel, job.user) for job in jobs})
         )
-        owners = await self._devices({job.user for job in jobs})
+        owners = await self._signed_in(await self._devices({job.user for job in jobs}))
         tried = await self._tried([job for job in jobs if job.tries])
         blocks = await self._blocked(
             (job.user, user_of(entry))
@@ -132,7 +135,8 @@ class Cases:
                 since=job.offset - 1,
                 kind=room.kind if room is not None else "",
                 level=options.push if options is not None else "",
-                ttl_ms=self._settings.ttl.ms,
+                # Longer than it may be seen it is not worth telling of, either.
+                ttl_ms=min(self._settings.ttl.ms, kept.ttl_ms or self._settings.ttl.ms),
                 max_wait_ms=self._settings.max_wait.ms,
                 member=self._member(members.get((job.channel, job.user))),
                 own=next((row for row in rows if not row.device), None),
@@ -231,6 +235,23 @@ class Cases:
                 left = [user for user in left if user > last.user]
                 spans = [Span((last.user,), after=last.device), *(Span((user,)) for user in left)]
         return found
+
+    async def _signed_in(
+        self, owners: Mapping[str, list[DeviceRow]]
+    ) -> Mapping[str, list[DeviceRow]]:
+        """The same, but that devices are parked which registered before the user's tokens were
+        revoked: who has the phone now may be somebody else."""
+        writes = []
+        for rows in owners.values():
+            for place, row in enumerate(rows):
+                if row.device and not row.parked and self._bans.signed_out(row):
+                    rows[place] = msgspec.structs.replace(row, parked=SIGNED_OUT)
+                    is_same = {"registered_at": row.registered_at}
+                    key = DEVICES.key_of(row)
+                    writes.append(Write(DEVICES, key, set={"parked": SIGNED_OUT}, equals=is_same))
+        for start in range(0, len(writes), SPANS_MAX):
+            await self._store.write(writes[start : start + SPANS_MAX])
+        return owners
 
     async def _tried(self, jobs: Sequence[JobRow]) -> Mapping[tuple[str, str], Sequence[TrailRow]]:
         """What the trail has of earlier tries."""

@@ -205,7 +205,7 @@ class Errands:
         if case.options is not None:
             title, body = title_and_body(said, case.options, device.locale)
         data = {"type": "message", "channel": job.channel, "offset": str(entry.offset)}
-        expires = (entry.at + self._settings.ttl.ms) // 1_000
+        expires = (entry.at + case.facts.ttl_ms) // 1_000
         id = _id(job, entry.offset, device, "show")
         return Notice("show", id, collapse, title, body, errand.badge, data, expires)
 

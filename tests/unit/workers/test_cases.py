@@ -12,7 +12,7 @@ import workers.lookback as lookback_module
 from realtime.model import Change, Revocation
 from realtime.push.decision import Clear, Decision, Drop, Send, Wait
 from realtime.push.jobs import Jobs, Raise, Settled
-from realtime.push.rows import TRAIL, JobRow
+from realtime.push.rows import DEVICES, TRAIL, JobRow
 from realtime.rows import BLOCKS, CHANNELS, MEMBERS, USERS
 from realtime.settings.durations import Duration
 from realtime.settings.push_schema import PushSettings
@@ -32,7 +32,7 @@ from tests.unit.workers.worker_house import (
     say,
 )
 from workers.bans import Bans
-from workers.cases import TRYING, Case, Cases
+from workers.cases import SIGNED_OUT, TRYING, Case, Cases
 
 SHORT = ChannelOptions(history_size=-1, history_ttl=Duration(60_000), chat="room", push="all")
 
@@ -155,6 +155,20 @@ async def test_who_is_banned_or_has_left_is_told_nothing() -> None:
         assert isinstance(decisions["joe"], Send)
 
 
+async def test_a_device_of_who_was_signed_out_is_told_nothing_until_it_registers_again() -> None:
+    async with desk("bob") as at:
+        await put(at.store, DEVICES, "bob", "phone", registered_at=NOW - 1)
+        await at.store.revoke(Revocation("bob", before=NOW, at=NOW))
+        (job,) = await at.jobs(await say(at.store, "room:a"), "bob")
+        (case,) = await at.cases.of([job], NOW)
+        assert case.decision == Drop("address_dead", SIGNED_OUT)
+        (row,) = await at.store.get(DEVICES, [("bob", "phone")])
+        assert row.parked == SIGNED_OUT, "also when the log says it no more"
+        await put(at.store, DEVICES, "bob", "phone", registered_at=NOW, parked="")
+        (case,) = await at.cases.of([job], NOW)
+        assert isinstance(case.decision, Send)
+
+
 async def test_a_message_of_a_namespace_that_is_configured_no_more_tells_nobody() -> None:
     async with desk("bob") as at:
         await make_room(at.store, "gone:a", "bob")
@@ -190,6 +204,7 @@ async def test_what_a_namespace_hides_by_now_is_not_told_of() -> None:
         jobs = await claim(at.store, NOW)
         (case,) = await at.cases.of(jobs, NOW + 59_999)
         assert told(case.decision) == offset
+        assert case.facts.ttl_ms == 60_000, "nor is a service to keep it for longer"
         (case,) = await at.cases.of(jobs, NOW + 60_000)
         assert case.decision == Drop("expired", "not kept any more")
 
