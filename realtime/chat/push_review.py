@@ -20,15 +20,17 @@ from realtime.chat.refusals import denied, invalid
 from realtime.push.dead_letters import DeadLetters
 from realtime.push.explaining import explain
 from realtime.push.rows import DEAD, DeadRow
+from realtime.settings.push_schema import PushSettings
 
 
 class PushReview:
     """Performs `push.explain`, of oneself or by an admin, and an admin's `push.dead` and others."""
 
-    def __init__(self, around: Around) -> None:
+    def __init__(self, around: Around, push: PushSettings) -> None:
         self._store = around.store
         self._clock = around.clock
         self._doorkeeper = around.doorkeeper
+        self._trail_ttl_ms = push.trail_ttl.ms
         self._letters = DeadLetters(around.store)
         self.operations: Mapping[str, Perform] = {
             "push.explain": self.explain,
@@ -40,14 +42,22 @@ class PushReview:
     async def explain(self, caller: Caller, params: Explain) -> Explained:
         """Why. Raises CommandRefused: 103, 404. Raises StoreError.
 
-        Whoever is not in the channel is not told which messages it has, not even that way.
+        Whoever is not in the channel is not told which messages it has, not even that way;
+        and no user is told who blocks them.
         """
         if caller.user != params.user and not caller.is_admin:
             raise denied()
         options = self._doorkeeper.options(params.channel, "room")
         await self._doorkeeper.admit(caller, params.channel, "member")
         why = await explain(
-            self._store, params.user, params.channel, params.offset, level=options.push
+            self._store,
+            params.user,
+            params.channel,
+            params.offset,
+            level=options.push,
+            now_ms=self._clock.wall_ms(),
+            trail_ttl_ms=self._trail_ttl_ms,
+            to_admin=caller.is_admin,
         )
         devices = [
             ExplainedDevice(

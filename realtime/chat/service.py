@@ -317,7 +317,7 @@ def _push(around: Around, push: PushSettings, server_key: str) -> tuple[_Perform
     return (
         PushDevices(around, push, server_key=server_key),
         Wishes(around),
-        PushReview(around),
+        PushReview(around, push),
     )
 
 

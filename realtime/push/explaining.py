@@ -52,7 +52,8 @@ class Explanation(msgspec.Struct, frozen=True):
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known. `trail` as `Trail.of` has it; `kind` is the channel's, `level` its
-    namespace's; `blocked`: the user and the sender block each other, or one the other."""
+    namespace's; `blocked`: the user and the sender block each other, or one the other.
+    `blocks_unsaid`: that is not to be told. What was decided before `kept_from` (ms) is swept."""
 
     user: str
     offset: int
@@ -62,14 +63,25 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     trail: Sequence[TrailRow] = ()
     own: DeviceRow | None = None
     blocked: bool = False
+    blocks_unsaid: bool = False
+    kept_from: int = 0
     kind: str = "room"
     level: str = "all"
 
 
 async def explain(
-    store: ExplainStore, user: str, channel: str, offset: int, *, level: str
+    store: ExplainStore,
+    user: str,
+    channel: str,
+    offset: int,
+    *,
+    level: str,
+    now_ms: int,
+    trail_ttl_ms: int,
+    to_admin: bool,
 ) -> Explanation:
-    """Why `user` was told of this message or was not. `level` is the namespace's.
+    """Why `user` was told of this message or was not. `level` is the namespace's, `trail_ttl_ms`
+    how long trails are kept. Unless it is `to_admin`, it does not say that others block the user.
 
     Seven reads. Raises StoreError. Whoever asks must be let by whoever calls this.
     """
@@ -93,6 +105,8 @@ async def explain(
             trail=trail,
             own=own[0] if own else None,
             blocked=bool(blocks),
+            blocks_unsaid=not to_admin and all(block.user != user for block in blocks),
+            kept_from=now_ms - trail_ttl_ms,
             kind=channels[0].kind if channels else "room",
             level=level,
         )
@@ -103,7 +117,10 @@ def why(known: Known) -> Explanation:
     """The explanation. Pure."""
     if known.entry is not None and user_of(known.entry) == known.user:
         return _explanation("own_message")
-    return _decided(known) or _undecided(known)
+    answer = _decided(known) or _undecided(known)
+    if answer.reason == "blocked" and known.blocks_unsaid:
+        return _explanation("never_recipient", at=answer.at)
+    return answer
 
 
 def _explanation(
@@ -223,22 +240,41 @@ def _verdict(rows: Sequence[TrailRow]) -> TrailRow | None:
 
 def _undecided(known: Known) -> Explanation:
     job, entry, member = known.job, known.entry, known.member
-    if job is not None and job.state == "due" and job.pushed < known.offset <= job.offset:
+    never = _never(known)
+    is_due = job is not None and job.state == "due" and job.pushed < known.offset <= job.offset
+    if job is not None and is_due and never is None:
         return _explanation("waiting", f"until {job.due_at}")
     if entry is None or entry.stub:
         return _explanation("unknown")
     if entry.notify:
         return _explanation("waiting", "nobody was looked for yet")
-    if member is None or member.role not in IN_ROOM or entry.at < member.joined_at:
+    if entry.at < known.kept_from:
+        # What was decided is swept, and what is so now need not have been so then.
+        return _explanation("unknown")
+    if member is None or never == "not_a_member":
         return _explanation("not_a_member")
     if known.blocked:
         return _explanation("blocked")
     if entry.deleted_at:
         return _explanation("deleted")
-    if not is_recipient(entry, member, level=known.level, kind=known.kind, own=known.own):
-        return _explanation("never_recipient")
-    if member.read >= entry.offset:
-        return _explanation("read")
+    if never is not None:
+        return _explanation(never)
+    # When it was read is not known: what was seen in time may have been read long after.
     if member.seen >= entry.offset:
         return _explanation("seen", member.seen_by)
+    if member.read >= entry.offset:
+        return _explanation("read")
     return _explanation("unknown")
+
+
+def _never(known: Known) -> Reason | None:
+    """Why the message is not for the user at all, whatever job there is; None: it is, or is gone
+    and there is nothing to tell it by."""
+    entry, member = known.entry, known.member
+    if entry is None or entry.stub:
+        return None
+    if member is None or member.role not in IN_ROOM or entry.at < member.joined_at:
+        return "not_a_member"
+    if not is_recipient(entry, member, level=known.level, kind=known.kind, own=known.own):
+        return "never_recipient"
+    return None

@@ -6,7 +6,7 @@ import pytest
 
 from realtime.model import NewEntry
 from realtime.push.dead_letters import DeadLetters, place_of
-from realtime.push.explaining import explain
+from realtime.push.explaining import Explanation, explain
 from realtime.push.jobs import Jobs, Raise, Settled
 from realtime.push.rows import DEAD, DEVICES, JOBS, TRAIL, DeadRow, DeviceRow, JobRow, TrailRow
 from realtime.push.trail import Trail, told_on, trail_row
@@ -167,9 +167,15 @@ async def said(store: WholeStore, sender: str = "u:bob") -> None:
     await store.append([NewEntry("room", sender, "1", b"{}", 50)])
 
 
+async def asked(store: WholeStore, level: str = "all", **others: Any) -> Explanation:
+    """What is answered about Ann and the message at 100, to an admin unless `others` say else."""
+    options: dict[str, Any] = {"now_ms": 100, "trail_ttl_ms": 1_000, "to_admin": True, **others}
+    return await explain(store, *ANN, 1, level=level, **options)
+
+
 async def why(store: WholeStore, level: str = "all") -> str:
     """Why Ann was told of the message, or was not."""
-    return (await explain(store, *ANN, 1, level=level)).reason
+    return (await asked(store, level)).reason
 
 
 async def test_an_explanation_is_made_of_all_that_is_known(store: WholeStore) -> None:
@@ -182,7 +188,7 @@ async def test_an_explanation_is_made_of_all_that_is_known(store: WholeStore) ->
     (job,) = await jobs.claim(900, lease="first", until_ms=950, limit=1)
     await Trail(store).record([trail_row(job, "sent", 910, device="phone", tries=1)])
     await jobs.settle([Settled(job, showing=1)], 920)
-    answer = await explain(store, *ANN, 1, level="all")
+    answer = await asked(store)
     assert (answer.reason, answer.at, answer.devices[0].device) == ("sent", 910, "phone")
     await Trail(store).sweep(1_000)
     assert await why(store) == "unknown"
@@ -195,6 +201,15 @@ async def test_a_block_is_found_in_either_direction(
     await said(store)
     await keep(store, BLOCKS, BlockRow(*pair))
     assert await why(store) == "blocked"
+    is_own = pair[0] == "ann"
+    told = await asked(store, to_admin=False)
+    assert told.reason == ("blocked" if is_own else "never_recipient")
+
+
+async def test_what_is_older_than_the_trail_is_not_known(store: WholeStore) -> None:
+    await said(store)
+    assert (await asked(store, "mentions", now_ms=1_050)).reason == "never_recipient"
+    assert (await asked(store, "mentions", now_ms=1_051)).reason == "unknown"
 
 
 async def test_what_the_user_has_set_is_looked_at(store: WholeStore) -> None:

@@ -15,7 +15,8 @@ from realtime.chat.rpc import Calls
 from realtime.errors import CallRefused, CommandRefused
 from realtime.model import NewEntry
 from realtime.push.rows import DEAD, JOBS, TRAIL
-from realtime.rows import MEMBERS
+from realtime.rows import BLOCKS, MEMBERS
+from realtime.settings.push_schema import PushSettings
 from realtime.stores.base import Span, Value, Write
 from tests.support.chat import ROOM, ChatParts, Unlimited, caller, chat_parts
 
@@ -34,7 +35,7 @@ async def review(push: Any = "all") -> AsyncIterator[tuple[ChatParts, Calls]]:
             [Write(MEMBERS, (CHANNEL, user), set={"role": role}) for user, role in people]
         )
         await parts.store.append([NewEntry(CHANNEL, "u:ann", "1", b"{}", AT, counts=True)])
-        operations = PushReview(parts.around).operations
+        operations = PushReview(parts.around, PushSettings()).operations
         yield parts, Calls(OPERATIONS, operations, allowances=Unlimited())
 
 
@@ -91,6 +92,31 @@ async def test_what_was_not_decided_is_told_from_what_is_known() -> None:
         assert (told["reason"], told["detail"]) == ("seen", "desk")
         assert (await explained(calls, "bob", offset=9))["reason"] == "unknown"
         assert (await explained(calls, "left", ADMIN))["reason"] == "not_a_member"
+
+
+async def test_of_what_was_decided_long_ago_nothing_is_known() -> None:
+    async with review() as (parts, calls):
+        seen = Write(MEMBERS, (CHANNEL, "bob"), set={"seen": 1, "seen_by": "desk"})
+        await parts.store.write([seen])
+        parts.clock.now_ms = AT + PushSettings().trail_ttl.ms
+        assert (await explained(calls, "bob"))["reason"] == "seen"
+        parts.clock.now_ms += 1
+        assert (await explained(calls, "bob"))["reason"] == "unknown"
+
+
+async def test_nobody_but_an_admin_learns_that_a_user_is_blocked() -> None:
+    async with review() as (parts, calls):
+        await parts.store.write([Write(BLOCKS, ("ann", "bob"), set={"at": AT})])
+        fields: dict[str, Value] = {"reason": "blocked", "at": AT}
+        for decided in (False, True):
+            if decided:
+                await parts.store.write([Write(TRAIL, ("bob", CHANNEL, 1, ""), set=fields)])
+            told = await explained(calls, "bob")
+            assert told["reason"] == "never_recipient"
+            assert "block" not in told["sentence"]
+            assert (await explained(calls, "bob", ADMIN))["reason"] == "blocked"
+        await parts.store.write([Write(BLOCKS, ("bob", "ann"), set={"at": AT})])
+        assert (await explained(calls, "bob"))["reason"] == "blocked"
 
 
 async def test_without_push_nobody_was_to_be_told() -> None:

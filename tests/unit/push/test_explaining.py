@@ -40,6 +40,7 @@ def member(**fields: Any) -> MemberRow:
     return MemberRow("room", "bob", **{"role": "member", **fields})
 
 
+WAITING: Final = JobRow("bob", "room", "due", due_at=900, offset=8)
 SETTLED: Final = JobRow("bob", "room", state="done", offset=7, pushed=7)
 
 CASES: Final[list[tuple[Reason, str, Known]]] = [
@@ -88,7 +89,7 @@ CASES: Final[list[tuple[Reason, str, Known]]] = [
     # One that was deleted says nothing of the one before it.
     ("read", "", known(trail=[row("deleted", offset=9)], member=member(read=7))),
     # Not decided, or nobody had to.
-    ("waiting", "until 900", known(job=JobRow("bob", "room", "due", due_at=900, offset=8))),
+    ("waiting", "until 900", known(job=WAITING)),
     ("waiting", "nobody was looked for yet", known(message(notify=True))),
     ("not_a_member", "", known(member=None)),
     ("not_a_member", "", known(member=member(role=""))),
@@ -100,7 +101,26 @@ CASES: Final[list[tuple[Reason, str, Known]]] = [
     ("never_recipient", "", known(message(kind="edit"))),
     ("seen", "tv", known(job=SETTLED, member=member(seen=7, seen_by="tv"))),
     ("read", "", known(member=member(read=9))),
-    ("read", "", known(member=member(read=7, seen=7, seen_by="tv"))),
+    ("seen", "tv", known(member=member(read=9, seen=7, seen_by="tv"))),
+    ("read", "", known(member=member(read=9, seen=6, seen_by="tv"))),
+    # What waits may stand for others that were never for the user.
+    ("never_recipient", "", known(job=WAITING, level="mentions")),
+    ("not_a_member", "", known(job=WAITING, member=member(joined_at=51))),
+    ("waiting", "until 900", known(message(stub=True), job=WAITING)),
+    # Of what was swept nothing is guessed.
+    ("seen", "tv", known(member=member(seen=7, seen_by="tv"), kept_from=50)),
+    ("unknown", "", known(member=member(seen=7, seen_by="tv"), kept_from=51)),
+    ("unknown", "", known(member=None, kept_from=51)),
+    ("unknown", "", known(level="mentions", kept_from=51)),
+    ("unknown", "", known(trail=[row("deleted", offset=9)], kept_from=51)),
+    ("sent", "", known(trail=[row("sent", "phone")], kept_from=51)),
+    ("merged", "by 9", known(trail=[row("sent", "phone", 9)], kept_from=51)),
+    ("own_message", "", known(message(sender="u:bob"), kept_from=51)),
+    ("waiting", "until 900", known(job=WAITING, kept_from=51)),
+    ("waiting", "nobody was looked for yet", known(message(notify=True), kept_from=51)),
+    # Who blocks whom is not everybody's to know.
+    ("never_recipient", "", known(blocked=True, blocks_unsaid=True)),
+    ("never_recipient", "", known(trail=[row("blocked")], blocks_unsaid=True)),
     ("unknown", "", known(job=SETTLED)),
     ("unknown", "", known(message(stub=True))),
     ("unknown", "", known(trail=[row("a later version's")])),
