@@ -47,11 +47,13 @@ def push_metrics(
         PREFIX + "entries", "Messages whose recipients were found", dispatched
     )
     yield CounterMetricFamily(
-        PREFIX + "jobs", "Recipients who were to be told, each message counted", raised
+        PREFIX + "jobs",
+        "Recipients who were to be told, one for each look at a channel, not each message",
+        raised,
     )
     reasons = CounterMetricFamily(
         PREFIX + "decisions",
-        "What was decided when a job was due, or became of an attempt, by reason",
+        "Rows written of what was decided when a job was due, or became of an attempt, by reason",
         labels=["reason"],
     )
     for reason in sorted({*SENTENCES, *decided}):
