@@ -70,7 +70,11 @@ async def test_after_an_interval_in_which_nobody_calls_a_call_wakes_at_once(
     here = Calls()
     made = Waking(here)
     made.called()
-    await asyncio.sleep(0.05)
+    rested = asyncio.Event()
+    # Due no earlier than the interval's own end, which therefore comes first.
+    asyncio.get_running_loop().call_later(waking.INTERVAL_S, rested.set)
+    async with asyncio.timeout(5):
+        await rested.wait()
     assert here.count == 1
     made.called()
     assert here.count == 2
