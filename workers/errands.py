@@ -288,35 +288,45 @@ def _target(device: DeviceRow) -> Target:
 
 def _needless(case: Case, now_ms: int) -> Result:
     """What becomes of a job that nobody is called for."""
-    job = case.job
     match case.decision:
-        case Drop(reason, detail):
-            return Result(Settled(job), (_row(case, "", reason, now_ms, detail),))
-        case Wait(reason, until_ms, settled):
-            row = _row(case, "", reason, now_ms, f"until {until_ms}")
-            return Result(Postponed(job, until_ms, tried=False, settled=settled), (row,))
-        case Clear(_, drop):
+        case Drop() | Wait():
+            return _left(case, case.decision, now_ms)
+        case Clear(_, new):
             # No device can take anything away.
-            return Result(Settled(job, 0), _dropped(case, drop, now_ms))
+            return _left(case, new, now_ms, showing=0)
         case _:
             # Nothing is new, or all devices have it already.
             has_it = isinstance(case.decision, Send)
-            return Result(Settled(job, _offset(case) if has_it else None))
+            return Result(Settled(case.job, _offset(case) if has_it else None))
 
 
 def _cleared(errand: Errand, outcomes: Iterable[Outcome], now_ms: int) -> Result:
     """Taking away is tried once: where it fails the app does it when it is opened."""
     decision = errand.case.decision
-    drop = decision.drop if isinstance(decision, Clear) else None
-    return Result(
-        Settled(errand.case.job, 0),
-        _dropped(errand.case, drop, now_ms),
+    new = decision.new if isinstance(decision, Clear) else None
+    return msgspec.structs.replace(
+        _left(errand.case, new, now_ms, showing=0),
         gone=tuple(
             device
             for device, outcome in zip(errand.devices, outcomes, strict=True)
             if isinstance(outcome, Rejected) and _is_gone(device, outcome)
         ),
     )
+
+
+def _left(
+    case: Case, new: Drop | Wait | None, now_ms: int, *, showing: int | None = None
+) -> Result:
+    """What is written where nobody is told of what is new, or nothing is."""
+    match new:
+        case Drop(reason, detail):
+            return Result(Settled(case.job, showing), (_row(case, "", reason, now_ms, detail),))
+        case Wait(reason, until_ms, settled):
+            row = _row(case, "", reason, now_ms, f"until {until_ms}")
+            end = Postponed(case.job, until_ms, tried=False, showing=showing, settled=settled)
+            return Result(end, (row,))
+        case None:
+            return Result(Settled(case.job, showing))
 
 
 def _is_gone(device: DeviceRow, outcome: Rejected) -> bool:
@@ -346,10 +356,6 @@ def _passed_over(case: Case, rows: Sequence[TrailRow], now_ms: int) -> list[Trai
         msgspec.structs.replace(newest, since=offset),
         *(msgspec.structs.replace(row, offset=offset) for row in rows),
     ]
-
-
-def _dropped(case: Case, drop: Drop | None, now_ms: int) -> tuple[TrailRow, ...]:
-    return () if drop is None else (_row(case, "", drop.reason, now_ms, drop.detail),)
 
 
 def _said(outcome: Outcome, *, again: bool) -> tuple[Reason, str]:

@@ -27,7 +27,7 @@ from realtime.chat.views import user_of
 from realtime.cluster.outage import Outage
 from realtime.errors import CommandRefused, StoreError
 from realtime.model import EVERYTHING, Entry
-from realtime.push.jobs import clear_due
+from realtime.push.looking_again import clear_due, clear_early
 from realtime.rows import CHANNELS, MEMBERS
 from realtime.stores.base import WRITES_MAX, Value, Write
 
@@ -198,9 +198,10 @@ class Heads:
             ]
             # Who answers on one device has read what the others show.
             writes += [
-                clear_due(user, channel, offset, now_ms)
+                clear(user, channel, offset, now_ms)
                 for (channel, user), (offset, _) in page
                 if self._pushes(channel)
+                for clear in (clear_due, clear_early)
             ]
             await self._write(writes)
             for key, place in page:
@@ -283,6 +284,6 @@ def _head_writes(channel: str, note: _Note, now_ms: int) -> list[Write]:
 
 
 def _pages(items: list[_Item]) -> Iterable[list[_Item]]:
-    """As many as go into one call, with two writes for each."""
-    half = WRITES_MAX // 2
-    return (items[start : start + half] for start in range(0, len(items), half))
+    """As many as go into one call, with three writes for each."""
+    third = WRITES_MAX // 3
+    return (items[start : start + third] for start in range(0, len(items), third))

@@ -22,7 +22,7 @@ from realtime.chat.ports import ChatStore, Clock
 from realtime.chat.receipts import Receipts
 from realtime.errors import INTERNAL, CommandRefused, StoreError
 from realtime.model import EVERYTHING
-from realtime.push.jobs import cancel, clear_due
+from realtime.push.looking_again import cancel, clear_due, clear_early
 from realtime.rows import CHANNELS, MEMBERS
 from realtime.stores.base import WRITES_MAX, Value, Write
 
@@ -275,7 +275,9 @@ def _moves(
             writes.append(cancel(user, channel, member.told, now_ms))
         if reads.get(key):
             # What other devices show is not needed any more either.
-            writes.append(clear_due(user, channel, reads[key], now_ms))
+            writes += [
+                clear(user, channel, reads[key], now_ms) for clear in (clear_due, clear_early)
+            ]
         yield writes
 
 

@@ -41,7 +41,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     set for all channels, `devices` are the others' rows. `blocked`: who of the senders and the user
     block the other. `kind` is the channel's, `level` its namespace's. `ttl_ms`: how long a message
     is worth telling of, 0 for ever; `max_wait_ms`: how long what comes in may put off what waits.
-    `told`: devices that have this notification already, by the trail.
+    `told`: devices that have the job's notification already, by the trail: that of `job.shown`.
     """
 
     job: JobRow
@@ -82,11 +82,11 @@ class Wait(msgspec.Struct, frozen=True):
 
 
 class Clear(msgspec.Struct, frozen=True):
-    """Take away on these devices what is visible; settled, nothing is. `drop`: what became of what
-    was new, None where nothing was."""
+    """Take away on these devices what is visible; then nothing is. `new`: what becomes of what is
+    new, None where nothing is; it may go on waiting."""
 
     devices: tuple[DeviceRow, ...]
-    drop: Drop | None = None
+    new: Drop | Wait | None = None
 
 
 class LookBack(msgspec.Struct, frozen=True):
@@ -107,7 +107,7 @@ def decide(facts: Facts, now_ms: int) -> Decision:
     """What is to be done about a job now."""
     job = facts.job
     told = _tell(facts, now_ms) if job.offset > job.pushed else None
-    if (told is None or isinstance(told, Drop)) and _is_to_be_cleared(facts):
+    if (told is None or isinstance(told, Drop | Wait)) and _is_to_be_cleared(facts):
         devices = [device for device in _live(facts.devices) if device.provider not in SILENT]
         return Clear(tuple(devices), told)
     return told or Nothing()
@@ -167,8 +167,10 @@ def _tell(facts: Facts, now_ms: int) -> Send | Drop | Wait | LookBack:
     if not live:
         parked = next(iter(facts.devices), None)
         return Drop("no_device") if parked is None else Drop("address_dead", parked.parked)
+    # Those that were told show `shown`: of another entry, since that was deleted, they are told.
+    told = facts.told if entry.offset == job.shown else ()
     return _wait(facts, entry, now_ms) or Send(
-        entry, tuple(device for device in live if device.device not in facts.told)
+        entry, tuple(device for device in live if device.device not in told)
     )
 
 

@@ -6,7 +6,7 @@ who sends, and settled, or put off, by whoever claimed it:
     raise_all   no row, or done and something newer: due;   due: it stands for the newest as well
     claim       due: leased until some time, after which anybody may claim it again
     settle      leased: done, or due at once where it was raised, or read, while it was leased
-    later       leased: due at another time
+    later       leased: due at another time, or at once where what it shows was read or deleted
 
 **Once.** A done row remembers up to where everything is settled (`JobRow.pushed`). So raising what
 was raised before, settled or not, changes nothing.
@@ -27,6 +27,7 @@ from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
+from realtime.push.looking_again import look_again
 from realtime.push.removing import remove_all
 from realtime.push.rows import JOBS, JobRow
 from realtime.push.slices import in_slices
@@ -148,9 +149,15 @@ class Jobs:
             await self._store.write(await in_slices(lambda each: _over(each, now_ms), some))
 
     async def later(self, postponed: Iterable[Postponed], now_ms: int) -> None:
-        """Give back what was claimed, to be claimed again at another time."""
+        """Give back what was claimed, to be claimed again at another time.
+
+        Where something is visible that was deleted or read while it was leased, at once.
+        """
         for some in _chunks(postponed, WRITES_MAX):
             await self._store.write(await in_slices(lambda each: _put_off(each, now_ms), some))
+            visible = [JOBS.key_of(each.job) for each in some if _showing(each)["visible"]]
+            if visible:
+                await self._store.write([look_again(key, now_ms) for key in visible])
 
     async def release(self, jobs: Iterable[JobRow], now_ms: int) -> None:
         """Give back what was claimed and not begun: others may claim it at once."""
@@ -161,25 +168,19 @@ class Jobs:
     async def retract(
         self, channel: str, offset: int, now_ms: int, *, after: str = "", limit: int = WRITES_MAX
     ) -> str:
-        """The entry at `offset` was deleted: where it is visible, it is to be taken away.
+        """The entry at `offset` was deleted: where it is visible, it is to be taken away at once,
+        whatever waits beside it.
 
         Looks at a page of the channel's jobs, those of users after `after`; answers the user with
-        whom to go on, "" for the end. Two calls of the store.
+        whom to go on, "" for the end. One call of the store, three where something is visible.
         """
         span = Span((channel,), after=after or None)
         page = await self._store.find(JOBS, span, by=("channel", "user"), limit=limit)
-        await self._store.write(
-            [
-                Write(
-                    JOBS,
-                    JOBS.key_of(job),
-                    set={"state": "due", "again": 1, "first_at": now_ms},
-                    equals={"visible": 1},
-                )
-                for job in page
-                if job.visible and _may_show(job, offset)
-            ]
-        )
+        keys = [JOBS.key_of(job) for job in page if job.visible and _may_show(job, offset)]
+        if keys:
+            await self._store.write([_retracted(key, now_ms) for key in keys])
+            # What is leased by now is looked at again when it is given back: see `later`.
+            await self._store.write([look_again(key, now_ms) for key in keys])
         return page[-1].user if len(page) == limit else ""
 
     async def cancel_user(self, user: str) -> int:
@@ -221,46 +222,17 @@ class Jobs:
         return len(rows)
 
 
-# Writes that go with those of others.
+# What is written of one job.
 
 
-def clear_due(user: str, channel: str, offset: int, now_ms: int) -> Write:
-    """The user has read up to `offset`: what is visible up to there is to be taken away.
-
-    To be written after the read marker, or with it in one call: then what is claimed for the first
-    time within that call may stay visible. Without effect, and cheap, where nothing is visible.
-    What is being sent just now is looked at again when that is settled. What waits beside something
-    visible is not hurried by this.
-    """
+def _retracted(key: Key, now_ms: int) -> Write:
     return Write(
         JOBS,
-        (user, channel),
+        key,
         # A done row was due long ago; of others neither the time nor the lease changes.
         set={"state": "due", "again": 1, "first_at": now_ms},
-        highest={"read": offset},
-        below=("shown", offset + 1),
         equals={"visible": 1},
     )
-
-
-def cancel(user: str, channel: str, offset: int, now_ms: int) -> Write:
-    """The user has seen, or need not be told, all up to `offset`: no job for nothing more.
-
-    To be written together with the marker that says so, since nobody records why: without it, it is
-    found out when the job is due. Without effect where there is something newer, where something is
-    visible, and where it is being sent.
-    """
-    return Write(
-        JOBS,
-        (user, channel),
-        set={"state": "done", "due_at": now_ms, "at": now_ms, "tries": 0},
-        highest={"pushed": offset},
-        below=("offset", offset + 1),
-        equals={"state": "due", "lease": "", "visible": 0},
-    )
-
-
-# What is written of one job.
 
 
 def _may_show(job: JobRow, offset: int) -> bool:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Final
 
 import pytest
@@ -196,6 +197,29 @@ async def test_what_is_deleted_goes_away(town: Town) -> None:
     for provider in PROVIDERS:
         assert bob.bodies(provider) == ["better"]
     town.stays_silent(bob)
+
+
+async def test_what_goes_away_does_not_wait_for_what_is_new(town: Town) -> None:
+    alice = await town.person()
+    people = [await town.person(*PROVIDERS) for _ in range(2)]
+    rooms = [await town.room(alice, who) for who in people]
+    first = [await room.say(alice, "oh no") for room in rooms]
+    now = datetime.now(UTC)
+    minute = now.hour * 60 + now.minute
+    quiet = {"start_minute": (minute - 60) % 1_440, "end_minute": (minute + 60) % 1_440}
+    for who in people:
+        await who.hears()
+        await who.call("push.change", quiet={"zone": "UTC", **quiet})
+    second = [await room.say(alice, "better") for room in rooms]
+    for room, who, offset in zip(rooms, people, second, strict=True):
+        await room.why(who, offset, "quiet_hours")
+        assert who.bodies("fcm") == ["oh no"]
+    await rooms[0].act(alice, "chat.delete", offset=first[0])
+    await people[1].call("chat.read", channel=rooms[1].channel, offset=first[1])
+    for room, who, offset in zip(rooms, people, second, strict=True):
+        await until_gone(who)
+        await room.why(who, offset, "quiet_hours")
+    town.stays_silent(*people)
 
 
 # What it says.

@@ -9,7 +9,8 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Literal
 
-from realtime.push.jobs import Jobs, Postponed, Raise, Settled, clear_due
+from realtime.push.jobs import Jobs, Postponed, Raise, Settled
+from realtime.push.looking_again import clear_due, clear_early
 from realtime.push.rows import JOBS, JobRow
 from realtime.rows import MEMBERS
 from realtime.stores.base import Span, TableStore, Write
@@ -69,7 +70,9 @@ class World:
         user, channel = place
         marker = Write(MEMBERS, (channel, user), highest={"read": offset})
         await self.store.write([marker])
-        await self.store.write([clear_due(*place, offset, self.now)])
+        await self.store.write(
+            [clear(*place, offset, self.now) for clear in (clear_due, clear_early)]
+        )
         self._reads[place] = max(self._reads[place], offset)
         self._undone.discard(("read", ((place, offset),)))
 

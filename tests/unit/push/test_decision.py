@@ -158,9 +158,21 @@ def test_an_edit_is_told_as_it_is_now() -> None:
 
 def test_devices_that_were_told_are_not_told_again() -> None:
     parked = msgspec.structs.replace(BROWSER, parked="gone")
-    known = facts(devices=(PHONE, TABLET, parked), told={"phone"})
+    shown = job(shown=7)
+    known = facts(job=shown, devices=(PHONE, TABLET, parked), told={"phone"}, shown=message())
     assert decided(known) == Send(message(), (TABLET,))
-    assert decided(facts(told={"phone", "tablet"})) == Send(message(), ())
+    known = facts(job=shown, told={"phone", "tablet"}, shown=message())
+    assert decided(known) == Send(message(), ())
+
+
+def test_a_device_that_was_told_of_what_was_deleted_since_is_told_of_the_one_before_it() -> None:
+    """While another device could not be told; then the two of them are told of the same."""
+    gone = message(7, deleted_at=NOW)
+    asked = {"since": 5, "told": {"phone"}}
+    known = facts(gone, message(6), job=job(pushed=5, shown=7), shown=gone, **asked)
+    assert decided(known) == Send(message(6), (PHONE, TABLET))
+    known = facts(gone, message(6), job=job(pushed=5, shown=6), shown=message(6), **asked)
+    assert decided(known) == Send(message(6), (TABLET,)), "the phone shows it by now"
 
 
 # The newest that can be told of
@@ -272,6 +284,19 @@ def test_what_is_new_replaces_what_was_read() -> None:
 def test_what_is_new_and_read_as_well_takes_the_old_one_away() -> None:
     known = facts(job=job(shown=6), member=member(read=7), shown=message(6))
     assert decided(known) == Clear((PHONE, TABLET), Drop("read"))
+
+
+def test_what_is_new_goes_on_waiting_while_the_old_one_is_taken_away() -> None:
+    for gone in (None, message(6, deleted_at=NOW)):
+        known = facts(job=job(shown=6), own=own(quiet=ALL_DAY), shown=gone)
+        wait = decided(facts(own=own(quiet=ALL_DAY)))
+        assert isinstance(wait, Wait)
+        assert decided(known) == Clear((PHONE, TABLET), wait)
+        late = job(shown=6, first_at=NOW, wait_until=NOW + 9)
+        wait = Wait("waiting", NOW + 9)
+        assert decided(facts(job=late, shown=gone)) == Clear((PHONE, TABLET), wait)
+        kept = facts(job=late, shown=message(6))
+        assert decided(kept) == wait, "it is there still"
 
 
 def test_what_is_seen_and_not_read_stays_visible() -> None:

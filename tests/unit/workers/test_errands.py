@@ -99,6 +99,11 @@ async def test_an_attempt_is_written_down_before_it_is_made_and_a_clear_is_not()
         ),
         (Clear(()), ("settled", 0), []),
         (Clear((), Drop("read")), ("settled", 0), [("", "read", "")]),
+        (
+            Clear((), Wait("quiet_hours", NOW + 9)),
+            ("later", NOW + 9),
+            [("", "quiet_hours", f"until {NOW + 9}")],
+        ),
         (Nothing(), ("settled", None), []),
         (Send(MESSAGE, ()), ("settled", 7), []),
     ],
@@ -196,6 +201,18 @@ async def test_what_is_taken_away_says_up_to_where_it_was_read() -> None:
         assert notice.data == {"type": "read", "channel": "room:a", "offset": "6"}
         assert result.end == Settled(errand.case.job, 0)
         assert said(result) == [("", "read", "")]
+
+
+async def test_what_is_new_waits_on_when_the_old_one_was_taken_away() -> None:
+    async with desk() as at:
+        wait = Wait("waiting", NOW + 9, settled=6)
+        errand = Errand(case(Clear((PHONE,), wait), shown=6), (PHONE,))
+        result = await at.errands.run(errand)
+        ((_, notice),) = at.phones.sent
+        assert notice.act == "clear"
+        job = errand.case.job
+        assert result.end == Postponed(job, NOW + 9, tried=False, showing=0, settled=6)
+        assert said(result) == [("", "waiting", f"until {NOW + 9}")]
 
 
 # What follows.

@@ -12,7 +12,7 @@ import workers.results as results_module
 import workers.sending as sending_module
 from realtime.chat.calls.presence import DeviceState
 from realtime.errors import UNKNOWN_CHANNEL, CommandRefused
-from realtime.push.jobs import clear_due
+from realtime.push.looking_again import clear_due
 from realtime.settings.push_schema import PushSettings
 from realtime.settings.schema import ChannelOptions
 from tests.support.chat import ManualClock
