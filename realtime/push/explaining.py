@@ -18,6 +18,9 @@ from realtime.push.trail import TOLD, Trail
 from realtime.rows import BLOCKS, CHANNELS, MEMBERS, MemberRow
 from realtime.stores.base import ChangeStore, TableStore
 
+OVER_HTTP: Final = "http"
+"""`MemberRow.seen_by` of who has read by a call over HTTP (`realtime.chat.presence.HTTP`)."""
+
 _OPEN: Final[frozenset[str]] = frozenset({"waiting", "quiet_hours"})
 """Reasons of what is not decided for good."""
 
@@ -259,8 +262,9 @@ def _undecided(known: Known) -> Explanation:
         return _explanation("deleted")
     if never is not None:
         return _explanation(never)
-    # When it was read is not known: what was seen in time may have been read long after.
-    if member.seen >= entry.offset:
+    # When it was read is not known: what was seen in time may have been read long after. But who
+    # reads has seen it by that, and over HTTP there is no device to name.
+    if member.seen >= entry.offset and (member.read < entry.offset or member.seen_by != OVER_HTTP):
         return _explanation("seen", member.seen_by)
     if member.read >= entry.offset:
         return _explanation("read")

@@ -103,6 +103,7 @@ CASES: Final[list[tuple[Reason, str, Known]]] = [
     ("read", "", known(member=member(read=9))),
     ("seen", "tv", known(member=member(read=9, seen=7, seen_by="tv"))),
     ("read", "", known(member=member(read=9, seen=6, seen_by="tv"))),
+    ("read", "", known(member=member(read=9, seen=9, seen_by="http"))),
     # What waits may stand for others that were never for the user.
     ("never_recipient", "", known(job=WAITING, level="mentions")),
     ("not_a_member", "", known(job=WAITING, member=member(joined_at=51))),
