@@ -184,7 +184,10 @@ async def test_the_same_over_tls(
         while (push := await inbox.pushes.get()).pub is None:
             pass
     assert len(bytes(push.pub.data)) == 40_002
-    client.close()
+    # A farewell over TLS takes some turns of the loop, which ends with the test: it is waited for.
+    await asyncio.to_thread(hub.terminate)
+    await asyncio.wait_for(inbox.ends.get(), 5)
+    target.close()
 
 
 async def test_a_hub_that_stops_says_so(make_hub: MakeHub) -> None:
