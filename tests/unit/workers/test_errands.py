@@ -33,6 +33,9 @@ PHONE = DeviceRow(
     "bob", "phone", "fcm", "token", "phone-address", locale="de", registered_at=NOW - 5_000
 )
 TABLET = DeviceRow("bob", "tablet", "fcm", "token", "tablet-address", registered_at=NOW - 5_000)
+TTL_MS = 3_600_000
+"""Of a room that keeps its log for less than what push would allow."""
+
 MESSAGE = Entry("room:a", 7, b'{"text":"Hello"}', NOW - 1_000, sender="u:ann", n=5)
 
 
@@ -46,7 +49,7 @@ def case(decision: Decision, *, doubtful: frozenset[str] = frozenset(), **fields
         since=6,
         kind="room",
         level="all",
-        ttl_ms=86_400_000,
+        ttl_ms=TTL_MS,
         max_wait_ms=30_000,
         member=MemberRow("room:a", "bob", role="member", read_n=2),
     )
@@ -155,7 +158,7 @@ async def test_a_notification_says_what_was_said_and_by_whom_where() -> None:
             "Hello",
             3,
             {"type": "message", "channel": "room:a", "offset": "7"},
-            (MESSAGE.at + 86_400_000) // 1_000,
+            (MESSAGE.at + TTL_MS) // 1_000,
         )
         assert str(uuid.UUID(notice.id)) == notice.id
 
