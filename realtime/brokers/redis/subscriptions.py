@@ -1,6 +1,11 @@
 """Which topics a node wants, whatever becomes of the connections. Pure."""
 
 from collections.abc import Iterator
+from typing import Final
+
+TOGETHER: Final = 0.1
+"""How much later the first of those who leave is given up, as a share of `linger_s`: who leaves
+meanwhile goes with it, in one command."""
 
 
 class Subscriptions:
@@ -39,9 +44,13 @@ class Subscriptions:
             self._leaving[topic] = now
 
     def next_lapse(self) -> float | None:
-        """When the first lingering topic's time comes; None if none lingers."""
+        """When it is worth while to call `lapse`; None if nothing lingers.
+
+        A little after the first one's time, since those who leave one after another then go
+        together.
+        """
         for left in self._leaving.values():
-            return left + self._linger_s
+            return left + self._linger_s * (1 + TOGETHER)
         return None
 
     def lapse(self, now: float) -> list[bytes]:
