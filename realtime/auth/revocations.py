@@ -82,7 +82,10 @@ class Revocations:
 
     def bans(self, user: str) -> bool:
         """Whether any ban of `user` is known, over or not: most users have none."""
-        return any(name in self._bans for name in self._names(user))
+        bans = self._bans
+        if not bans:  # asked for each message
+            return False
+        return user in bans or (self._has_forgotten and forgotten_name(user) in bans)
 
     def banned(self, user: str, channel: str, now_ms: int) -> bool:
         """Whether `user` may not use `channel` now; "" asks about the hub itself.
