@@ -1,5 +1,6 @@
 """Taking away what a run has left in a hub: the history of its channels, by the server API."""
 
+import ssl
 from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -24,14 +25,20 @@ def api_url(url: str) -> str:
     return parts._replace(scheme=scheme, path="/api", query="", fragment="").geturl()
 
 
-async def remove_history(url: str, key: str, channels: Sequence[str]) -> str:
+async def remove_history(url: str, key: str, channels: Sequence[str], *, ca_file: str = "") -> str:
     """Remove what the channels keep; what went wrong, in words, or "".
 
-    `url` is one that clients connect to. Nothing is raised: a run is not undone by its cleaning.
+    `url` is one that clients connect to, and `ca_file` holds the authorities to believe in place of
+    the system's. Nothing is raised: a run is not undone by its cleaning.
     """
     timeout = aiohttp.ClientTimeout(total=REQUEST_S)
     try:
-        async with aiohttp.ClientSession(timeout=timeout, headers={"X-API-Key": key}) as http:
+        trust = ssl.create_default_context(cafile=ca_file or None)
+        async with aiohttp.ClientSession(
+            timeout=timeout,
+            headers={"X-API-Key": key},
+            connector=aiohttp.TCPConnector(ssl=trust),
+        ) as http:
             for first in range(0, len(channels), BATCH):
                 commands = [
                     {"history_remove": {"channel": channel}}
@@ -39,7 +46,7 @@ async def remove_history(url: str, key: str, channels: Sequence[str]) -> str:
                 ]
                 if problem := await _batch(http, f"{api_url(url)}/batch", commands):
                     return problem
-    except (aiohttp.ClientError, TimeoutError) as error:
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
         return type(error).__name__
     return ""
 

@@ -7,6 +7,7 @@ import os
 import platform
 import secrets
 import signal
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 
 from load.descriptors import source_addresses
 from load.fleet import Fleet, FleetFailed, Interrupted
+from load.hubs import hub_versions
 from load.measured import HubSeries, Result
 from load.plan import Plan, PlanError, shown_url
 from load.progress import Progress
@@ -38,6 +40,7 @@ def shares_of(plan: Plan, scenario: Scenario, run: str) -> list[Share]:
         tokens = read_tokens(credentials.tokens_file) if credentials.tokens_file else ()
     except TokensError as error:
         raise PlanError([str(error)]) from None
+    _check_authorities(plan.ca_file)
     connections = scenario.connections(plan.processes) * plan.processes
     hubs = [f"{parts.hostname}:{parts.port or ''}" for parts in map(urlsplit, plan.urls)]
     sources = source_addresses(connections, hubs, plan.sources)
@@ -51,6 +54,7 @@ def shares_of(plan: Plan, scenario: Scenario, run: str) -> list[Share]:
             run=run,
             index=index,
             processes=plan.processes,
+            ca_file=plan.ca_file,
             sources=sources,
             secret=secret,
             tokens=tokens,
@@ -69,6 +73,7 @@ async def execute(plan: Plan, scenario: Scenario, progress: Progress) -> Result:
     shares = shares_of(plan, scenario, run)
     key = _api_key(plan)
     started = datetime.now(UTC)
+    versions = await hub_versions(shares[0])
     played = Played()
     fleet = Fleet(shares, clients=scenario.connections(plan.processes), report=progress.show)
     async with _sampled(plan) as sampler, fleet:
@@ -79,7 +84,8 @@ async def execute(plan: Plan, scenario: Scenario, progress: Progress) -> Result:
         # Few runs need it, and it takes as long to load as all the rest.
         from load.cleaning import remove_history
 
-        if problem := await remove_history(plan.urls[0], key, channels):
+        problem = await remove_history(plan.urls[0], key, channels, ca_file=plan.ca_file)
+        if problem:
             played.notes.append(f"history of the run's channels is not removed: {problem}")
     elif channels:
         progress.say(LEFT.format(count=len(channels), first=channels[0]))
@@ -90,6 +96,7 @@ async def execute(plan: Plan, scenario: Scenario, progress: Progress) -> Result:
         parameters=dict(plan.parameters),
         seed=plan.seed,
         urls=[shown_url(url) for url in plan.urls],
+        hub_versions=versions if any(versions) else [],
         format=plan.format,
         started_at=started.isoformat(timespec="seconds"),
         phases=played.phases,
@@ -154,6 +161,14 @@ async def _sampled(plan: Plan) -> AsyncIterator[HubSampler | None]:
     except BaseExceptionGroup as errors:
         # What the run itself raised; the sampling raises nothing.
         raise errors.exceptions[0] from None
+
+
+def _check_authorities(path: str) -> None:
+    """Read what no process of the load is to stumble over. Raises PlanError."""
+    try:
+        ssl.create_default_context(cafile=path or None)
+    except OSError as error:
+        raise PlanError([f"--ca-file {path}: {error.strerror or error}"]) from None
 
 
 def _api_key(plan: Plan) -> str:

@@ -102,6 +102,8 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Figures of the phase that do not add up, such as `rss_kb_per_client`; merged, the largest."""
     notes: list[str] = []
     """Sentences for a person: examples of what a check found. At most `NOTES_MAX`."""
+    began_at: str = ""
+    """When it began, warm-up left out: ISO 8601, UTC, to the millisecond; merged, the earliest."""
 
     def rate(self, name: str) -> float:
         """How often something was done a second."""
@@ -154,6 +156,9 @@ class Result(
     seed: int
     urls: list[str]
     """Without user, password and query."""
+    hub_versions: list[str] = []
+    """What the hub behind each of these says it is, "" of one that does not say; empty if none
+    does."""
     format: Literal["json", "protobuf"]
     started_at: str
     """ISO 8601, UTC."""
@@ -163,7 +168,7 @@ class Result(
     checks: list[CheckOutcome] = []
     thresholds: list[ThresholdOutcome] = []
     versions: dict[str, str] = {}
-    """What the run ran on: `python`, `system`, `cpus`, `hub`…"""
+    """What the run ran on: `python`, `system`, `cpus`…"""
     notes: list[str] = []
     """What a reader must know: why it is invalid, what was left out."""
 
@@ -186,6 +191,7 @@ def merge(parts: Sequence[Measured]) -> Measured:
         processes=sum(part.processes for part in parts),
         facts=_largest(part.facts for part in parts),
         notes=[note for part in parts for note in part.notes][:NOTES_MAX],
+        began_at=min((part.began_at for part in parts if part.began_at), default=""),
     )
 
 

@@ -94,6 +94,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     add("--secret-file", default="", metavar="FILE", help="the HS256 secret to make tokens with")
     add("--tokens", default="", metavar="FILE", help="tokens, one a line, dealt in turn")
     add("--api-key-file", default="", metavar="FILE", help="a key to take away what is kept")
+    add("--ca-file", default="", metavar="FILE", help="authorities to believe for wss:// (PEM)")
     profiles = ", ".join(PROFILES)
     add("--profile", default="small", help=f"{profiles}, or a TOML file (small)")
     add("--format", choices=("json", "protobuf"), help="what clients speak (json)")
@@ -126,11 +127,14 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
     until = read_thresholds([arguments.until], "--until")[0] if arguments.until else None
     if arguments.secret_file and arguments.tokens:
         raise PlanError(["--secret-file or --tokens, not both"])
+    urls = check_urls(arguments.url)
+    if arguments.ca_file and not any(url.startswith("wss:") for url in urls):
+        raise PlanError(["--ca-file is for wss://, and no --url is that"])
     run = _converted({key: values.pop(key) for key in RUN_KEYS if key in values}, _Run)
     parameters = _converted(values, scenario.parameters_type)
     return Plan(
         scenario=scenario.name,
-        urls=check_urls(arguments.url),
+        urls=urls,
         parameters=msgspec.to_builtins(parameters),
         thresholds=thresholds,
         until=until,
@@ -138,6 +142,7 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
         format=run.format,
         processes=run.processes,
         seed=arguments.seed,
+        ca_file=arguments.ca_file,
         sources=tuple(arguments.source),
         out=arguments.out,
         hub_pid=arguments.hub_pid,

@@ -79,6 +79,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     format: Format = "json"
     processes: int = 1
     seed: int = 1
+    ca_file: str = ""
+    """A PEM file of the authorities to believe in place of the system's, for `wss`."""
     sources: tuple[str, ...] = ()
     """Addresses of this machine to connect from; without any the system chooses."""
     hub_pid: int | None = None

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Final
 
 from load.histogram import Histogram
@@ -62,6 +63,7 @@ class Recorder:
         self._per_sample = 1
         self._ticks = 0
         self._began = time.monotonic() if now is None else now
+        self._began_at = datetime.now(UTC)
         self._ticked = self._began
 
     def waits(self, name: str) -> list[int]:
@@ -100,6 +102,7 @@ class Recorder:
         self.notes.clear()
         self.sends = self.late = 0
         self._began = self._ticked = now
+        self._began_at = datetime.now(UTC)
         if self.on_restart is not None:
             self.on_restart()
 
@@ -149,6 +152,7 @@ class Recorder:
             saturation=saturation,
             facts=dict(self.facts),
             notes=self.notes[:NOTES_MAX],
+            began_at=self._began_at.isoformat(timespec="milliseconds"),
         )
 
     def _keep(self, sample: Sample) -> None:

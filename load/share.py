@@ -24,6 +24,8 @@ class Share(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     index: int
     """Which process this is, from 0."""
     processes: int
+    ca_file: str = ""
+    """Holds the authorities to believe in place of the system's, for `wss`; "" for the system's."""
     sources: tuple[str, ...] = ()
     """Addresses of this machine that connections come from, in turn; () leaves it to the system."""
     secret: str = ""

@@ -109,8 +109,7 @@ def _phases(result: Result, subject: Subject) -> Iterator[str]:
         yield f'<div class="card">{_overview(result, subject)}</div>'
     is_open = len(result.phases) <= _OPEN_PHASES
     for phase in result.phases:
-        several = f", {phase.processes} processes" if phase.processes > 1 else ""
-        took = f"{figures.duration(phase.seconds)}{several}"
+        took = markup.text(words.took(phase))
         head = f'{markup.text(phase.phase)} <span class="soft">{took}</span>'
         inside = "\n".join(_phase(phase))
         if is_open:
@@ -199,8 +198,8 @@ def _again(result: Result) -> Iterator[str]:
     if again := words.command(result):
         yield f'<div class="card"><pre>{markup.text(again)}</pre>'
         yield (
-            '<p class="note">With the same secret or tokens, which no result holds. The seed makes '
-            "the same names and the same order of things.</p></div>"
+            '<p class="note">With the same secret, tokens and authorities, which no result holds. '
+            "The seed makes the same names and the same order of things.</p></div>"
         )
     else:
         yield '<p class="note">The report of each machine has its own command.</p>'

@@ -58,12 +58,14 @@ def merged(
     )
     checks = _checks(results)
     hub, hub_notes = _hub(results)
+    urls = list(dict.fromkeys(url for result in results for url in result.urls))
     return Result(
         load=first.load,
         scenario=first.scenario,
         parameters=_parameters(results),
         seed=first.seed,
-        urls=list(dict.fromkeys(url for result in results for url in result.urls)),
+        urls=urls,
+        hub_versions=_hub_versions(results, urls),
         format=first.format,
         started_at=min(result.started_at for result in results),
         phases=phases,
@@ -157,6 +159,16 @@ def _versions(results: Sequence[Result]) -> dict[str, str]:
         for name in names
     }
     return {**found, MACHINES: str(machines)}
+
+
+def _hub_versions(results: Sequence[Result], urls: Sequence[str]) -> list[str]:
+    """For each URL all that machines were told there."""
+    told: dict[str, dict[str, None]] = {url: {} for url in urls}
+    for result in results:
+        for url, version in zip(result.urls, result.hub_versions, strict=False):
+            told[url][version] = None
+    found = [" / ".join(filter(None, versions)) for versions in told.values()]
+    return found if any(found) else []
 
 
 def _hub(results: Sequence[Result]) -> tuple[HubSeries | None, list[str]]:

@@ -56,6 +56,9 @@ def _lines(result: Result, subject: Subject | None) -> Iterator[str]:
             yield ""
             yield from _phase(phase)
     yield from _hub(result)
+    if told := words.hub_versions(result):
+        yield ""
+        yield from (f"{name}: version {version or figures.NOTHING}" for name, version in told)
     if again := words.command(result):
         yield ""
         yield f"Again: {again}"
@@ -77,8 +80,7 @@ def _brief(phase: Measured, subject: Subject) -> tuple[str, ...]:
 
 
 def _phase(phase: Measured) -> Iterator[str]:
-    several = f", {phase.processes} processes" if phase.processes > 1 else ""
-    yield f"{phase.phase} ({figures.duration(phase.seconds)}{several})"
+    yield f"{phase.phase} ({words.took(phase)})"
     if phase.counts:
         rows = [
             (name, f"{count:,}", figures.rate(phase.rate(name)))

@@ -5,6 +5,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from load import thresholds
@@ -152,7 +153,29 @@ def settings(result: Result) -> list[tuple[str, str]]:
 
 def versions(result: Result) -> list[tuple[str, str]]:
     """What the run ran on, by name."""
-    return [("load", result.load), *result.versions.items()]
+    return [("load", result.load), *hub_versions(result), *result.versions.items()]
+
+
+def hub_versions(result: Result) -> list[tuple[str, str]]:
+    """What the hubs say they are: once for all if that is the same, else by URL."""
+    told = result.hub_versions
+    if len(set(told)) == 1:
+        return [("hub", told[0])]
+    return [(f"hub {url}", version) for url, version in zip(result.urls, told, strict=False)]
+
+
+def took(phase: Measured) -> str:
+    """How long a phase was, of how many processes, and since when: `42 s, 2 processes, from …`."""
+    several = f", {phase.processes} processes" if phase.processes > 1 else ""
+    return f"{figures.duration(phase.seconds)}{several}{_since(phase.began_at)}"
+
+
+def _since(began_at: str) -> str:
+    try:
+        began = datetime.fromisoformat(began_at).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return ""  # of a file that another version wrote
+    return f", from {began:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def shown(value: Any) -> str:

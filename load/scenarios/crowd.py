@@ -1,6 +1,7 @@
 """The clients of one process: opened at a rate, kept by their numbers, opened again when lost."""
 
 import asyncio
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Final
@@ -34,6 +35,8 @@ def words_of(error: BaseException) -> str:
         return "no answer in time"
     if isinstance(error, Refused | Disconnected):
         return str(error)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"{error.verify_message} (--ca-file says whom to believe)"
     if isinstance(error, OSError) and error.errno is not None:
         return error.strerror or type(error).__name__
     return str(error)[:100] or type(error).__name__
@@ -57,7 +60,7 @@ class Crowd:
         self._listener = listener
         self._subscriptions = subscriptions
         self._tokens = Tokens(share)
-        self._targets = [Target(url, share.format) for url in share.urls]
+        self._targets = [Target(url, share.format, ca_file=share.ca_file) for url in share.urls]
 
     async def open(
         self, number: int, subscriptions: Sequence[SubscribeRequest] | None = None

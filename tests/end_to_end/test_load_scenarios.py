@@ -168,6 +168,9 @@ def test_a_sound_hub_does_all_that_a_scenario_asks(
     assert (run.result.verdict, run.code) in {("passed", 0), ("invalid", 3)}, run.said
     assert all(measured.errors_total == 0 for measured in run.result.phases)
     assert run.result.hub is not None and run.result.hub.samples
+    assert run.result.hub_versions and run.result.hub_versions[0]
+    began = [measured.began_at for measured in run.result.phases]
+    assert all(began) and began == sorted(began)
     assert HMAC_SECRET not in run.said and API_KEY not in run.said
 
 

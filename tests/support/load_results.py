@@ -115,6 +115,7 @@ def result(*phases: Measured, **changes: Any) -> Result:
             ThresholdOutcome(text="p99<50ms", passed=True, value=3.512),
             ThresholdOutcome(text="errors<0.1%", passed=True, value=0.0),
         ],
-        "versions": {"python": "3.13.5", "system": "Linux 6.12", "cpus": "2", "hub": "0.1.0"},
+        "versions": {"python": "3.13.5", "system": "Linux 6.12", "cpus": "2"},
+        "hub_versions": ["0.1.0"],
     }
     return Result(**{**fields, **changes})

@@ -1,5 +1,7 @@
 """What processes measured goes through JSON unchanged, and adds up."""
 
+from datetime import UTC, datetime, timedelta
+
 import msgspec
 import pytest
 
@@ -50,6 +52,13 @@ def test_processes_add_up() -> None:
     assert merged.saturation == SaturationFacts(sends=200, late=2, lag_ms=30, cpu_share=0.5)
     assert (merged.seconds, merged.processes, merged.facts) == (2.5, 2, {"rss_kb": 30})
     assert merged.rate("received") == 16.0
+
+
+def test_a_phase_began_when_the_first_of_its_processes_did() -> None:
+    times = ["2026-11-27T06:00:02.500+00:00", "", "2026-11-27T06:00:02.125+00:00"]
+    merged = merge([part(1, 1_000, began_at=at) for at in times])
+    assert merged.began_at == "2026-11-27T06:00:02.125+00:00"
+    assert merge([part(1, 1_000)]).began_at == ""
 
 
 def test_merging_changes_none_of_the_parts() -> None:
@@ -167,6 +176,16 @@ def test_a_warm_up_is_forgotten() -> None:
     measured = recorder.measured(SaturationFacts(), 103.0)
     assert measured.histograms == {"delivery": Histogram([1_000])}
     assert (measured.counts, measured.errors, measured.seconds) == ({}, {}, 1.0)
+
+
+def test_a_phase_begins_after_its_warm_up() -> None:
+    recorder = Recorder("steady")
+    before = datetime.now(UTC)
+    recorder.restart()
+    began = datetime.fromisoformat(recorder.measured(SaturationFacts()).began_at)
+    # It is told to the millisecond.
+    assert before - timedelta(milliseconds=1) <= began <= datetime.now(UTC)
+    assert began.utcoffset() == timedelta(0)
 
 
 def test_a_long_phase_keeps_a_bounded_number_of_samples() -> None:

@@ -66,12 +66,18 @@ def test_the_command_line_is_on_top_of_the_profile(tmp_path: Path) -> None:
         (("--until", "fast"), "--until: "),
         (("--profile", "enormous"), "small, medium, large"),
         (("--secret-file", "a", "--tokens", "b"), "not both"),
+        (("--ca-file", "a"), "no --url is that"),
         (("--url", "http://127.0.0.1"), "--url"),
     ],
 )
 def test_what_cannot_be_run_is_refused_with_its_place(words: Sequence[str], problem: str) -> None:
     with pytest.raises(PlanError, match=problem):
         plan("fanout", *words)
+
+
+def test_authorities_are_for_a_hub_over_tls() -> None:
+    words = ("fanout", "--url", "wss://hub.example", "--ca-file", "authorities.pem")
+    assert plan(*words).ca_file == "authorities.pem"
 
 
 def test_a_misspelt_key_of_a_profile_is_refused(tmp_path: Path) -> None:

@@ -89,6 +89,13 @@ def test_settings_that_differ_are_told_and_the_time_is_not() -> None:
     assert settings(result(), later) == [("seed", "42", "43"), ("clients", "1,000", "1,200")]
 
 
+def test_other_versions_of_the_hub_are_told() -> None:
+    later = result(hub_versions=["0.2.0"])
+    assert settings(result(), later) == [("version of hub", "0.1.0", "0.2.0")]
+    for told in (as_text(result(), later), as_html(result(), later)):
+        assert "version of hub" in told and "0.2.0" in told
+
+
 def test_runs_that_can_hardly_be_compared_say_so() -> None:
     other = result(measured("other"), scenario="rooms", verdict="invalid", hub=None)
     told = summary(result(), other)

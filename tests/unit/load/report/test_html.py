@@ -94,6 +94,13 @@ def test_the_report_has_plots_figures_and_how_to_do_it_again() -> None:
     assert page.tags.count("svg") == 8
 
 
+def test_the_page_tells_when_a_phase_began_and_what_the_hub_was() -> None:
+    phase = msgspec.structs.replace(measured(), began_at="2026-11-27T06:00:02.125+00:00")
+    page = _Page(html.report(result(phase, hub_versions=["0.1.7"]), SUBJECT))
+    assert "steady 30 s, 2 processes, from 2026-11-27 06:00:02 UTC" in page.text
+    assert "hub 0.1.7" in page.text
+
+
 def test_the_page_loads_nothing_and_runs_nothing() -> None:
     page = _Page(html.report(result(), SUBJECT))
     assert not {"script", "link", "img", "iframe", "image", "use"} & set(page.tags)

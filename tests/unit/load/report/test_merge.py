@@ -121,6 +121,16 @@ def test_what_differs_between_machines_is_told() -> None:
     assert "The report of each machine has its own command." in html.report(together, SUBJECT)
 
 
+def test_each_hub_keeps_its_version() -> None:
+    first = _run(_phase([5]), urls=["ws://a/", "ws://b/"], hub_versions=["0.1.0", ""])
+    second = _run(_phase([9]), urls=["ws://b/", "ws://a/"], hub_versions=["0.2.0", "0.1.1"])
+    silent = _run(_phase([7]), urls=["ws://c/"], hub_versions=[])
+    together = merged([first, second, silent], SUBJECT)
+    assert together.urls == ["ws://a/", "ws://b/", "ws://c/"]
+    assert together.hub_versions == ["0.1.0 / 0.1.1", "0.2.0", ""]
+    assert merged([silent, silent], SUBJECT).hub_versions == []
+
+
 def test_what_was_merged_may_be_merged_again() -> None:
     pair = merged([_run(_phase([5, 9])), _run(_phase([7, 8]))], SUBJECT)
     three = merged([pair, _run(_phase([6, 6]))], SUBJECT)

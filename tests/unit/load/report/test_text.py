@@ -67,6 +67,23 @@ def test_nothing_of_a_hostile_hub_reaches_the_terminal_as_a_command() -> None:
     assert "<script>alert(1)</script>" in shown
 
 
+def test_hubs_are_told_with_their_versions() -> None:
+    two = ["ws://a/", "ws://b/"]
+    alike = text.summary(result(urls=two, hub_versions=["0.1.0", "0.1.0"]), SUBJECT)
+    assert "\nhub: version 0.1.0\n" in alike
+    different = text.summary(result(urls=two, hub_versions=["0.1.0", ""]), SUBJECT)
+    assert "\nhub ws://a/: version 0.1.0\nhub ws://b/: version –\n" in different
+    assert "version" not in text.summary(result(hub_versions=[]), SUBJECT)
+
+
+def test_a_phase_is_told_with_the_time_at_which_it_began() -> None:
+    phase = msgspec.structs.replace(measured(), began_at="2026-11-27T06:00:02.125+00:00")
+    assert "steady (30 s, 2 processes, from 2026-11-27 06:00:02 UTC)" in text.summary(result(phase))
+    for other in ("", "at noon", "0001-01-01T00:00:00+23:00"):
+        phase = msgspec.structs.replace(phase, began_at=other)
+        assert "steady (30 s, 2 processes)" in text.summary(result(phase))
+
+
 def test_a_run_of_nothing_has_a_summary() -> None:
     run = msgspec.structs.replace(result(thresholds=[], checks=[], hub=None), phases=[])
     assert "No threshold was set" in text.summary(run)
