@@ -7,7 +7,7 @@ from the parameters and the numbers of the clients.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Final, Protocol
+from typing import Annotated, Any, ClassVar, Final, Generic, Protocol, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -115,3 +115,25 @@ class Scenario(Protocol):
 
     def checks(self, measured: Sequence[Measured]) -> list[CheckOutcome]:
         """What is right or wrong whatever the thresholds are, of the phases that ran to the end."""
+
+
+_P = TypeVar("_P", bound=Parameters)
+
+
+class OnePhase(Generic[_P]):
+    """What a `Scenario` has that plays one load, after a warm-up, and the same with `--until`."""
+
+    warms_up: ClassVar[bool] = True
+    phase: ClassVar[str]
+    """What it is called."""
+
+    def __init__(self, parameters: _P) -> None:
+        self.parameters = parameters
+
+    def phases(self) -> Sequence[Phase]:
+        """See Scenario."""
+        return (self.raised(),)
+
+    def raised(self) -> Phase:
+        """See Scenario."""
+        return Phase(self.phase)

@@ -14,15 +14,14 @@ from load.recording import Recorder
 from load.scenarios.base import (
     Clients,
     Namespace,
+    OnePhase,
     Parameters,
     PayloadBytes,
-    Phase,
     Rate,
     Subject,
-    channel_name,
-    part,
 )
 from load.scenarios.crowd import Crowd, drained
+from load.scenarios.housing import room_count, room_names, whole_rooms, whole_rooms_members
 from load.scenarios.publishing import LEAD_S, everything_arrived, payload
 from load.share import Share, Unplayable
 from load.wire.client import Refused
@@ -56,7 +55,7 @@ class ChatParameters(Parameters, frozen=True):
     ] = "chat"
 
 
-class Chat:
+class Chat(OnePhase[ChatParameters]):
     """See base. A room's members are all in one process."""
 
     name: ClassVar[str] = "chat"
@@ -65,29 +64,16 @@ class Chat:
         "delivery", "delivery", "deliveries", tried=("answered",), raised="rate"
     )
     parameters_type: ClassVar[type[Parameters]] = ChatParameters
-    warms_up: ClassVar[bool] = True
+    phase: ClassVar[str] = "conversation"
     player: ClassVar[str] = "load.scenarios.chat:ChatPlayer"
-
-    def __init__(self, parameters: ChatParameters) -> None:
-        self.parameters = parameters
-
-    def phases(self) -> Sequence[Phase]:
-        """See base."""
-        return (self.raised(),)
-
-    def raised(self) -> Phase:
-        """See base."""
-        return Phase("conversation")
 
     def connections(self, processes: int) -> int:
         """See base."""
-        rooms = min(self.parameters.rooms, self.parameters.clients)
-        return part(self.parameters.clients, rooms) * part(rooms, processes)
+        return whole_rooms_members(self.parameters, processes)
 
     def leaves(self, run: str) -> Sequence[str]:
         """See base."""
-        rooms = min(self.parameters.rooms, self.parameters.clients)
-        return [channel_name(self.parameters.namespace, run, room) for room in range(rooms)]
+        return room_names(self.parameters, run)
 
     def checks(self, measured: Sequence[Measured]) -> list[CheckOutcome]:
         """See base."""
@@ -148,15 +134,8 @@ class ChatPlayer:
     def __init__(self, share: Share) -> None:
         self.share = share
         self.parameters = msgspec.convert(share.parameters, ChatParameters)
-        clients = self.parameters.clients
-        self.count = min(self.parameters.rooms, clients)
-        self.rooms = [
-            Room(
-                channel_name(self.parameters.namespace, share.run, room),
-                list(range(room, clients, self.count)),
-            )
-            for room in share.mine(self.count)
-        ]
+        self.count = room_count(self.parameters)
+        self.rooms = [Room(*room) for room in whole_rooms(self.parameters, share).items()]
         self.channels = {number: room.channel for room in self.rooms for number in room.members}
         self.listener = ChatListener(
             Recorder("before"), {room.channel: room for room in self.rooms}

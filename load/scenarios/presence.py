@@ -14,14 +14,13 @@ from load.recording import Recorder
 from load.scenarios.base import (
     Clients,
     Namespace,
+    OnePhase,
     Parameters,
-    Phase,
     Rate,
     Subject,
-    channel_name,
-    part,
 )
 from load.scenarios.crowd import FAILURES, QUIET_S, Crowd, at_rate, words_of
+from load.scenarios.housing import room_count, whole_rooms, whole_rooms_members
 from load.scenarios.outcomes import none_of, same
 from load.share import Share
 from load.wire.codec import push_of
@@ -43,7 +42,7 @@ class PresenceParameters(Parameters, frozen=True):
     namespace: Annotated[Namespace, Meta(description="of the channels")] = "room"
 
 
-class Presence:
+class Presence(OnePhase[PresenceParameters]):
     """See base. A room's members are all in one process, which knows who is there."""
 
     name: ClassVar[str] = "presence"
@@ -52,28 +51,16 @@ class Presence:
         "told", "told", "joins and leaves told", tried=("moved", "answered"), raised="rate"
     )
     parameters_type: ClassVar[type[Parameters]] = PresenceParameters
-    warms_up: ClassVar[bool] = True
+    phase: ClassVar[str] = "comings and goings"
     player: ClassVar[str] = "load.scenarios.presence:PresencePlayer"
-
-    def __init__(self, parameters: PresenceParameters) -> None:
-        self.parameters = parameters
-
-    def phases(self) -> Sequence[Phase]:
-        """See base."""
-        return (self.raised(),)
 
     def connections(self, processes: int) -> int:
         """See base."""
-        rooms = min(self.parameters.rooms, self.parameters.clients)
-        return part(self.parameters.clients, rooms) * part(rooms, processes)
+        return whole_rooms_members(self.parameters, processes)
 
     def leaves(self, run: str) -> Sequence[str]:
         """Nothing: nobody publishes."""
         return ()
-
-    def raised(self) -> Phase:
-        """See base."""
-        return Phase("comings and goings")
 
     def checks(self, measured: Sequence[Measured]) -> list[CheckOutcome]:
         """See base."""
@@ -148,15 +135,7 @@ class PresencePlayer:
     def __init__(self, share: Share) -> None:
         self.share = share
         self.parameters = msgspec.convert(share.parameters, PresenceParameters)
-        clients = self.parameters.clients
-        count = min(self.parameters.rooms, clients)
-        self.rooms = [
-            Room(
-                channel_name(self.parameters.namespace, share.run, room),
-                list(range(room, clients, count)),
-            )
-            for room in share.mine(count)
-        ]
+        self.rooms = [Room(*room) for room in whole_rooms(self.parameters, share).items()]
         self.channels = {number: room.channel for room in self.rooms for number in room.members}
         self.watcher = Watcher(Recorder("before"))
         self.crowd = Crowd(
@@ -201,7 +180,7 @@ class PresencePlayer:
         if not self.rooms:
             return
         # By rooms, not by processes: one more room is one more part of the load.
-        part = len(self.rooms) / min(parameters.rooms, parameters.clients)
+        part = len(self.rooms) / room_count(parameters)
         seconds = parameters.seconds
         moves, queries = parameters.rate * part, parameters.query_rate * part
         async with asyncio.TaskGroup() as group:

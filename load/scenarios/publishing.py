@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Generic, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -14,11 +14,13 @@ from load.recording import Recorder
 from load.scenarios.base import (
     Clients,
     Namespace,
+    OnePhase,
     Parameters,
     PayloadBytes,
     Rate,
     Subject,
     channel_name,
+    part,
 )
 from load.scenarios.crowd import Crowd, drained
 from load.scenarios.schedule import Schedule, deliveries
@@ -73,9 +75,28 @@ def everything_arrived(measured: Sequence[Measured]) -> list[CheckOutcome]:
     return [CheckOutcome(name="everything arrived once", passed=not wrong, detail=detail)]
 
 
-def channels_of(parameters: PublishingParameters, run: str, rooms: int) -> list[str]:
-    """The rooms of a run."""
-    return [channel_name(parameters.namespace, run, room) for room in range(rooms)]
+class Publishing(OnePhase[_P]):
+    """What `fanout` and `rooms` have of a `Scenario`."""
+
+    subject: ClassVar[Subject] = DELIVERIES
+    phase: ClassVar[str] = STEADY
+
+    def rooms(self) -> int:
+        """How many rooms the clients are in: all in one, unless a scenario says otherwise."""
+        return 1
+
+    def connections(self, processes: int) -> int:
+        """See Scenario."""
+        return part(self.parameters.clients, processes)
+
+    def leaves(self, run: str) -> Sequence[str]:
+        """See Scenario."""
+        namespace = self.parameters.namespace
+        return [channel_name(namespace, run, room) for room in range(self.rooms())]
+
+    def checks(self, measured: Sequence[Measured]) -> list[CheckOutcome]:
+        """See Scenario."""
+        return everything_arrived(measured)
 
 
 def payload(due_ns: int, length: int) -> bytes:

@@ -17,9 +17,9 @@ from load.scenarios.base import (
     WARM_UP,
     Clients,
     Namespace,
+    OnePhase,
     Parameters,
     PayloadBytes,
-    Phase,
     Portion,
     Rate,
     Seconds,
@@ -28,6 +28,7 @@ from load.scenarios.base import (
     part,
 )
 from load.scenarios.crowd import FAILURES, QUIET_S, Crowd, at_rate, words_of
+from load.scenarios.housing import room_count, room_names
 from load.scenarios.outcomes import none_of, same
 from load.scenarios.publishing import Acks, payload
 from load.share import Share, Unplayable
@@ -55,7 +56,7 @@ class RecoveryParameters(Parameters, frozen=True):
     namespace: Annotated[Namespace, Meta(description="of the channels; it keeps history")] = "room"
 
 
-class Recovery:
+class Recovery(OnePhase[RecoveryParameters]):
     """See base. Publishers are connections of their own, a process each, and are not cut."""
 
     name: ClassVar[str] = "recovery"
@@ -64,15 +65,8 @@ class Recovery:
         "recover", "recovered", "recoveries", tried=("ack", "recovered"), raised="rate"
     )
     parameters_type: ClassVar[type[Parameters]] = RecoveryParameters
-    warms_up: ClassVar[bool] = True
+    phase: ClassVar[str] = "cuts"
     player: ClassVar[str] = "load.scenarios.recovery:RecoveryPlayer"
-
-    def __init__(self, parameters: RecoveryParameters) -> None:
-        self.parameters = parameters
-
-    def phases(self) -> Sequence[Phase]:
-        """See base."""
-        return (self.raised(),)
 
     def connections(self, processes: int) -> int:
         """See base."""
@@ -80,12 +74,7 @@ class Recovery:
 
     def leaves(self, run: str) -> Sequence[str]:
         """See base."""
-        rooms = min(self.parameters.rooms, self.parameters.clients)
-        return [channel_name(self.parameters.namespace, run, room) for room in range(rooms)]
-
-    def raised(self) -> Phase:
-        """See base."""
-        return Phase("cuts")
+        return room_names(self.parameters, run)
 
     def checks(self, measured: Sequence[Measured]) -> list[CheckOutcome]:
         """See base."""
@@ -172,7 +161,7 @@ class RecoveryPlayer:
     def __init__(self, share: Share) -> None:
         self.share = share
         self.parameters = msgspec.convert(share.parameters, RecoveryParameters)
-        self.rooms = min(self.parameters.rooms, self.parameters.clients)
+        self.rooms = room_count(self.parameters)
         self.recorder = Recorder("before")
         self.publisher = self.parameters.clients + share.index
         self.acks = Acks(self.recorder)

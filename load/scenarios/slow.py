@@ -17,6 +17,7 @@ from load.scenarios.base import (
     Phase,
     Rate,
     Subject,
+    channel_name,
     part,
 )
 from load.scenarios.crowd import Crowd, drained
@@ -24,7 +25,6 @@ from load.scenarios.publishing import (
     DELIVERIES,
     PublishingParameters,
     PublishingPlayer,
-    channels_of,
     everything_arrived,
 )
 from load.share import Share
@@ -80,7 +80,7 @@ class Slow:
 
     def leaves(self, run: str) -> Sequence[str]:
         """See base."""
-        return channels_of(self.parameters, run, 1)
+        return [channel_name(self.parameters.namespace, run, 0)]
 
     def raised(self) -> Phase:
         """See base."""
