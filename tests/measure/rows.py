@@ -1,0 +1,177 @@
+"""Every row of the targets for speed and size, in one run: `python -m tests.measure.rows`.
+
+Prints one Markdown table: target, median and each round, the absolute figures of this run, met or
+missed. Ratios count, not figures; the yardstick is run in turns with the hub. One hub is pinned to
+the first core, the load to the second. About ten minutes with three rounds on a quiet machine; no
+row is begun after `RUN_MAX_S`.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from tests.measure import rows_nodes, rows_single
+from tests.measure.rows_bench import Bench, BenchFailed, build
+from tests.measure.rows_single import Effort
+from tests.measure.rows_table import Reading, Row, Target, markdown, number
+from tests.support.processes import HubFailed
+
+RUN_MAX_S: Final = 840.0
+"""Since the start."""
+
+BENCH: Final = Path(__file__).resolve().parents[3] / "shared" / "bench"
+
+OF_LIMIT: Final = "× limit"
+ROWS: Final = (
+    Row("1", "1 → 1000 subscribers, one message at a time", Target(0.60, OF_LIMIT)),
+    Row("2", "1 → 100, 20 in flight", Target(5.5, f"{OF_LIMIT} at 100 receivers")),
+    Row("3", "1000 clients in 100 rooms, 64 in flight", Target(0.45, OF_LIMIT)),
+    Row("4", "the same with history on SQLite, acknowledged when stored", Target(0.30, OF_LIMIT)),
+    Row("4 in a room", "row 4 in a room with chat's checks", Target(0.30, OF_LIMIT)),
+    Row(
+        "5",
+        "connects/s with an HS256 token and one subscription",
+        Target(0.25, "× what the yardstick accepts"),
+    ),
+    Row(
+        "6",
+        "memory per idle connection, token and one subscription, 10,000 of them",
+        Target(4, "KB", at_least=False),
+    ),
+    Row(
+        "7",
+        "CPU of idle connections, ping every 25 s",
+        Target(5, "µs per connection-second", at_least=False),
+    ),
+    Row("8", "15,000 idle connections beside row 1", Target(0.9, "× the rate without them")),
+    Row(
+        "9 p50",
+        "two nodes through Redis, 1,000 channels × 10, 2,000 publishes/s",
+        Target(4, "ms", at_least=False),
+    ),
+    Row("9 p99", "the same", Target(25, "ms", at_least=False)),
+    *(
+        row
+        for window in rows_nodes.WINDOWS
+        for row in (
+            Row(
+                f"10 rate, {window}",
+                f"the same, stored in MongoDB before the ack, {window} on their way",
+                Target(0.8, "× plain `insert_many` of 64"),
+            ),
+            Row(f"10 p99, {window}", "its ack", Target(5, "× that call's", at_least=False)),
+        )
+    ),
+    Row("11", "longest collector pause, 15,000 connections", Target(20, "ms", at_least=False)),
+    Row(
+        "11 hourly look",
+        "the look at all objects that comes once an hour",
+        Target(20, "ms", at_least=False),
+    ),
+)
+NUMBERS: Final = tuple(dict.fromkeys(row.number for row in ROWS))
+
+
+class Part(NamedTuple):
+    """What is measured together, and for which rows."""
+
+    numbers: Sequence[int]
+    measure: Callable[[Bench, Effort], Iterator[tuple[str, Reading]]]
+
+
+def parts(numbers: Sequence[int]) -> Iterator[Part]:
+    """What there is to measure for these rows."""
+    several: Sequence[tuple[Sequence[int], Callable[..., Iterator[tuple[str, Reading]]]]] = (
+        ((1, 2, 3, 4), rows_single.fanouts),
+        ((9, 10), rows_nodes.nodes),
+    )
+    single = (
+        Part((5,), rows_single.connects),
+        Part((6, 7), rows_single.idle),
+        Part((8,), rows_single.crowded),
+        Part((11,), rows_single.pauses),
+    )
+    everything = [
+        *(Part(own, partial(measure, numbers=numbers)) for own, measure in several),
+        *single,
+    ]
+    yield from sorted(
+        (part for part in everything if set(part.numbers) & set(numbers)),
+        key=lambda part: part.numbers[0],
+    )
+
+
+def measured(
+    bench: Bench, effort: Effort, numbers: Sequence[int]
+) -> tuple[dict[str, list[Reading]], dict[str, str]]:
+    """Readings by the row's key, and for rows that could not be measured the reason."""
+    until = time.monotonic() + RUN_MAX_S
+    found: dict[str, list[Reading]] = {}
+    reasons: dict[int, str] = {}
+    for part in parts(numbers):
+        reason = ""
+        try:
+            if time.monotonic() > until:
+                raise BenchFailed("the time is up")
+            for key, reading in part.measure(bench, effort):
+                found.setdefault(key, []).append(reading)
+                sys.stderr.write(f"row {key}: {number(reading.value)}\n")
+        except (BenchFailed, HubFailed, AssertionError, OSError, subprocess.SubprocessError) as why:
+            reason = said_shortly(why)
+            sys.stderr.write(f"rows {part.numbers}: {reason}\n")
+        reasons.update(dict.fromkeys(part.numbers, reason))
+    return found, {row.key: reasons.get(row.number, "") for row in ROWS}
+
+
+def said_shortly(error: BaseException) -> str:
+    """An error for a cell of the table: its first line, and where there is a log its last."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return " … ".join(dict.fromkeys((lines[0], lines[-1]))).replace("|", "/")[:200]
+
+
+def positive(text: str) -> int:
+    """A number of rounds."""
+    if (value := int(text)) < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return value
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, and print the table; 1 if a row could not be measured, whatever was met."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--bench", type=Path, default=BENCH, help="folder of wsload.c, fanlimit.c")
+    parser.add_argument("--row", type=int, nargs="+", choices=NUMBERS, default=NUMBERS)
+    parser.add_argument("--rounds", type=positive, default=3)
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="share of the load, to try the command out"
+    )
+    options = parser.parse_args(arguments)
+    began, load = time.monotonic(), os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            bench = build(options.bench, Path(folder))
+        except BenchFailed as failure:
+            sys.stderr.write(f"{failure}\n")
+            return 2
+        effort = Effort(options.rounds, options.scale)
+        found, reasons = measured(bench, effort, options.row)
+    wanted = [row for row in ROWS if row.number in options.row]
+    sys.stdout.write(markdown(wanted, found, reasons))
+    sys.stdout.write(
+        f"\n{options.rounds} rounds in {time.monotonic() - began:.0f} s, load of the machine "
+        f"{load:.1f} before and {os.getloadavg()[0]:.1f} after, of {os.cpu_count()} cores.\n"
+    )
+    if options.scale != 1:
+        sys.stdout.write(f"At {options.scale:g} of the load these figures say nothing.\n")
+    return 0 if all(row.key in found for row in wanted) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
