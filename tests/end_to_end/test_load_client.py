@@ -3,12 +3,15 @@
 import asyncio
 import socket
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
 
 from load.measured import SaturationFacts
 from load.recording import Recorder
+from load.scenarios.crowd import Crowd
+from load.share import Share
 from load.wire.client import Client, Opened, Refused, open_client
 from load.wire.codec import Format, push_of
 from load.wire.connection import Connection, HandshakeRefused
@@ -24,6 +27,7 @@ from load.wire.messages import (
 from load.wire.target import Target
 from tests.end_to_end.conftest import MakeHub
 from tests.support.certificates import make_certificate
+from tests.support.configuration import HMAC_SECRET
 from tests.support.polling import eventually
 from tests.support.processes import HubProcess
 from tests.support.tokens import connection_token
@@ -150,6 +154,32 @@ async def test_clients_come_from_the_address_that_is_asked_for(hub: HubProcess) 
     (peer,) = [plain._socket.getsockname()[0] for _, _, plain in target.sockets._entries.values()]
     assert peer == "127.0.0.9"
     target.close()
+
+
+@pytest.mark.parametrize("hubs", [1, 2])
+async def test_clients_are_dealt_to_all_addresses_at_each_hub(hub: HubProcess, hubs: int) -> None:
+    sources = ("127.0.0.2", "127.0.0.3")
+    share = Share(
+        player="",
+        parameters={},
+        urls=(hub.websocket_url,) * hubs,
+        format="json",
+        seed=1,
+        run="sources",
+        index=0,
+        processes=1,
+        sources=sources,
+        secret=HMAC_SECRET,
+    )
+    crowd = Crowd(share, listener=lambda _: Listener(), subscriptions=lambda _: [])
+    async with asyncio.timeout(10):
+        await crowd.fill(range(12), rate=1_000)
+    for target in crowd._targets:
+        entries = target.sockets._entries.values()
+        # A port may be used once for an address at a hub: none may have more than its part.
+        found = Counter(plain._socket.getsockname()[0] for _, _, plain in entries)
+        assert found == dict.fromkeys(sources, 12 // hubs // 2)
+        target.close()
 
 
 async def test_refusals_are_told_and_leave_nothing_open(hub: HubProcess) -> None:

@@ -241,6 +241,16 @@ def test_ctrl_c_gives_the_report_of_what_ran(sound: Loads) -> None:
     assert 0.5 < measured.seconds < 30
 
 
+def test_a_load_that_is_too_slow_itself_says_nothing_of_the_hub(sound: Loads) -> None:
+    """Ten thousand messages are to leave within ten milliseconds, from one process."""
+    words = ("rooms", *SHORT, "--clients", "10", "--rate", "1000000", "--seconds", "0.01")
+    code, said = sound.end(sound.start(*words, "--drain-s", "0.5", "--threshold", "rate>1"))
+    assert code == 3, said
+    result = sound.result()
+    assert result.verdict == "invalid" and result.phases[0].saturation.sends == 10_000
+    assert "10,000 messages left more than 10 ms late" in said
+
+
 @pytest.mark.thorough
 def test_a_search_finds_the_knee(tmp_path: Path) -> None:
     with loads(tmp_path, "overwhelmed") as broken:
