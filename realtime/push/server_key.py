@@ -1,4 +1,4 @@
-"""The public half of the key by which push services know this server: RFC 8292. Pure.
+"""The key by which push services know this server, and its public half: RFC 8292. Pure.
 
 Browsers subscribe with it, and a subscription is good for this key alone: whoever changes the key
 has every browser subscribe anew.
@@ -29,13 +29,26 @@ def application_server_key(private_key: str) -> str:
 
     Raises ValueError, without the key's text.
     """
+    return public_half(signing_key(private_key))
+
+
+def signing_key(text: str) -> EllipticCurvePrivateKey:
+    """The key that signs: PEM, or the 32 bytes in base64url that tools for Web Push print.
+
+    Raises ValueError, without the key's text.
+    """
     try:
-        key = _read(private_key)
+        key = _read(text)
         if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
             raise ValueError
     except (ValueError, TypeError, binascii.Error):
         # Without the library's own words, which may quote what it was given.
         raise ValueError("expected a key of the curve P-256, as PEM or in base64url") from None
+    return key
+
+
+def public_half(key: EllipticCurvePrivateKey) -> str:
+    """What goes with each request, and what browsers subscribe with, in base64url."""
     point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     return base64.urlsafe_b64encode(point).rstrip(b"=").decode()
 

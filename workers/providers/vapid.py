@@ -5,18 +5,8 @@ from collections.abc import Callable
 from typing import Final
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ec import (
-    SECP256R1,
-    EllipticCurvePrivateKey,
-    derive_private_key,
-)
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_pem_private_key,
-)
 
-from workers.providers.aes128gcm import from_base64url, to_base64url
+from realtime.push.server_key import public_half, signing_key
 
 LIFE_S: Final = 43_200
 """For how long a word is good, in seconds: half of what is allowed, as clocks differ."""
@@ -26,8 +16,6 @@ RENEWED_AT_S: Final = 21_600
 
 ORIGINS_MAX: Final = 1_000
 """How many push services' words are kept; of more, the one unused for longest is signed again."""
-
-_RAW_KEY_BYTES: Final = 32
 
 
 class Vapid:
@@ -42,11 +30,10 @@ class Vapid:
         if not subject.startswith(("mailto:", "https://")):
             # Apple refuses anything else, and says nothing more than that the token is bad.
             raise ValueError("the subject of Web Push is a mailto: or an https:// URL")
-        self._key = _private_key(private_key)
+        self._key = signing_key(private_key)
         self._subject = subject
         self._wall = wall
-        point = self._key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-        self.public_key = to_base64url(point)
+        self.public_key = public_half(self._key)
         """What an app subscribes with (`applicationServerKey`), in base64url."""
         self._words: OrderedDict[str, tuple[float, str]] = OrderedDict()
 
@@ -70,21 +57,3 @@ class Vapid:
         claims = {"aud": origin, "exp": int(now) + LIFE_S, "sub": self._subject}
         token = jwt.encode(claims, self._key, algorithm="ES256")
         return f"vapid t={token}, k={self.public_key}"
-
-
-def _private_key(text: str) -> EllipticCurvePrivateKey:
-    key: object
-    try:
-        if "-----BEGIN" in text:
-            key = load_pem_private_key(text.encode(), password=None)
-        else:
-            raw = from_base64url(text.strip())
-            if len(raw) != _RAW_KEY_BYTES:
-                raise ValueError
-            key = derive_private_key(int.from_bytes(raw), SECP256R1())
-    except (ValueError, TypeError):
-        # Without the library's own words, which may quote what it was given.
-        raise ValueError("the key of Web Push is neither PEM nor 32 bytes in base64url") from None
-    if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
-        raise ValueError("the key of Web Push is not of the curve P-256")
-    return key
