@@ -66,7 +66,8 @@ class Case(msgspec.Struct, frozen=True):
 
     `kept` is how much of the channel's log may be seen. `name` and `title` are the sender's and the
     room's. `doubtful` are devices of which nobody knows whether they have it: whoever tried it has
-    died.
+    died. `is_stranger`: there is nothing of the user in the channel, not even that they have left:
+    they were erased since it was looked who is to be told, and nothing is kept of it.
     """
 
     job: JobRow
@@ -77,6 +78,7 @@ class Case(msgspec.Struct, frozen=True):
     title: str = ""
     name: str = ""
     doubtful: frozenset[str] = frozenset()
+    is_stranger: bool = False
 
 
 class Cases:
@@ -147,7 +149,16 @@ class Cases:
             )
             title = room.title if room is not None and room.kind == "room" else ""
             doubtful = frozenset(row.device for row in trail if row.detail == TRYING)
-            return Case(job, facts, decide(facts, now_ms), options, kept, title, doubtful=doubtful)
+            return Case(
+                job,
+                facts,
+                decide(facts, now_ms),
+                options,
+                kept,
+                title,
+                doubtful=doubtful,
+                is_stranger=(job.channel, job.user) not in members,
+            )
 
         cases = await in_slices(case_of, jobs)
         return await self._named(await self._looked_back(cases, now_ms))

@@ -18,25 +18,23 @@ import msgspec
 from realtime.backoff import HALF, wait_s
 from realtime.chat.ports import Clock
 from realtime.push.dead_letters import place_of
-from realtime.push.decision import Clear, Drop, Send, Wait, why_not_newest
+from realtime.push.decision import Clear, Send
 from realtime.push.jobs import LARGE, Postponed, Settled
-from realtime.push.reasons import Reason
 from realtime.push.rows import DeadRow, DeviceRow, JobRow, TrailRow
 from realtime.push.slices import in_slices
 from realtime.push.trail import Trail, trail_row
 from realtime.settings.push_schema import PushSettings
 from workers.badges import Badges
 from workers.cases import TRYING, Case
+from workers.conclusions import cleared, concluded, needless, row_of
 from workers.gate import Gate
 from workers.providers.base import (
-    Delivered,
     Failed,
     Later,
     Misconfigured,
     Notice,
     Outcome,
     ProviderName,
-    Rejected,
     Target,
 )
 from workers.results import Result, Results
@@ -62,9 +60,6 @@ FAULTS_MAX: Final = 10
 SETTLE_MS: Final = 5_000
 """How long before the end of its lease a job is to be over, so that others hear of it in time, in
 milliseconds; a sixth of a shorter lease."""
-
-DETAIL_MAX: Final = 200
-"""Characters of what a service says that are kept."""
 
 CLEAR_TTL_S: Final = 3_600
 """How long it is worth taking something away, in seconds."""
@@ -110,13 +105,13 @@ class Errands:
         Raises StoreError.
         """
         now_ms = self._clock.wall_ms()
-        errands, needless = [], []
+        errands, idle = [], []
         for case in cases:
             match case.decision:
                 case Send() | Clear() if case.decision.devices:
                     errands.append(Errand(case, case.decision.devices))
                 case _:
-                    needless.append(_needless(case, now_ms))
+                    idle.append(needless(case, now_ms))
         if errands and lane != LARGE:
             badges = await self._badges.of({errand.case.job.user for errand in errands})
             errands = [
@@ -127,7 +122,7 @@ class Errands:
             list(chain(*await in_slices(lambda each: _attempts(each, now_ms, TRYING), errands)))
         )
         # Last: who is given all of them once more, for an error, has said nothing of any.
-        for result in needless:
+        for result in idle:
             self._results.add(result)
         return errands
 
@@ -161,9 +156,12 @@ class Errands:
                 ]
             outcomes = [task.result() for task in running]
         now_ms = self._clock.wall_ms()
+        told = tuple(zip(errand.devices, outcomes, strict=True))
         if isinstance(errand.case.decision, Clear):
-            return _cleared(errand, outcomes, now_ms)
-        return self._concluded(errand, outcomes, now_ms)
+            return cleared(errand.case, told, now_ms)
+        return concluded(
+            errand.case, told, now_ms, self._next_ms(errand.case.job, outcomes, now_ms)
+        )
 
     async def _tell(self, errand: Errand, device: DeviceRow) -> Outcome:
         gate = self._gates.get(device.provider)
@@ -209,47 +207,24 @@ class Errands:
         id = _id(job, entry.offset, device, "show")
         return Notice("show", id, collapse, title, body, errand.badge, data, expires)
 
-    def _concluded(self, errand: Errand, outcomes: Sequence[Outcome], now_ms: int) -> Result:
-        case = errand.case
-        trail: list[TrailRow] = []
-        dead: list[DeadRow] = []
-        gone: list[DeviceRow] = []
-        parked: dict[tuple[str, str], tuple[DeviceRow, str]] = {}
-        waits: list[float] = []
-        found: dict[tuple[str, str], tuple[DeviceRow, str]] = {}
-        showing: int | None = None
-        for device, outcome in zip(errand.devices, outcomes, strict=True):
-            reason, detail = _said(outcome, again=device.device in case.doubtful)
-            trail.append(_row(case, device.device, reason, now_ms, detail))
+    def _next_ms(self, job: JobRow, outcomes: Iterable[Outcome], now_ms: int) -> int:
+        """When to try again, 0 where that is for no device."""
+        waits = []
+        for outcome in outcomes:
             match outcome:
-                case Delivered():
-                    showing = _offset(case)
-                    if outcome.environment:
-                        found[device.user, device.device] = device, outcome.environment
-                case Rejected(parked=True):
-                    parked[device.user, device.device] = device, outcome.why
-                case Rejected():
-                    if _is_gone(device, outcome):
-                        gone.append(device)
-                case Failed():
-                    dead.append(_dead(case, device, outcome.why, now_ms))
                 case Later():
-                    waits.append(outcome.after_s)
+                    waits.append(self._wait_ms(job, outcome.after_s, tried=outcome.asked))
                 case Misconfigured():
-                    waits.append(self._settings.pause.ms / 1_000)
-        if waits:
-            end: Settled | Postponed = Postponed(
-                case.job, now_ms + self._wait_ms(case.job, max(waits)), showing=showing
-            )
-        else:
-            end = Settled(case.job, showing)
-            trail += _passed_over(case, trail, now_ms)
-        return Result(end, tuple(trail), tuple(dead), tuple(gone), parked, found)
+                    waits.append(self._wait_ms(job, self._settings.pause.ms / 1_000))
+                case _:
+                    continue
+        return now_ms + max(waits) if waits else 0
 
-    def _wait_ms(self, job: JobRow, after_s: float) -> int:
-        """At least as long as was asked for, and spread, so that not all come back together."""
+    def _wait_ms(self, job: JobRow, after_s: float, *, tried: bool = True) -> int:
+        """At least as long as was asked for, and spread, so that not all come back together; the
+        longer, the more often it was tried."""
         backoff_s = wait_s(
-            job.tries + 1,
+            job.tries + 1 if tried else 1,
             min_s=self._settings.retry_min.ms / 1_000,
             max_s=self._settings.retry_max.ms / 1_000,
             spread=HALF,
@@ -286,113 +261,10 @@ def _target(device: DeviceRow) -> Target:
     )
 
 
-def _needless(case: Case, now_ms: int) -> Result:
-    """What becomes of a job that nobody is called for."""
-    match case.decision:
-        case Drop() | Wait():
-            return _left(case, case.decision, now_ms)
-        case Clear(_, new):
-            # No device can take anything away.
-            return _left(case, new, now_ms, showing=0)
-        case _:
-            # Nothing is new, or all devices have it already.
-            has_it = isinstance(case.decision, Send)
-            return Result(Settled(case.job, _offset(case) if has_it else None))
-
-
-def _cleared(errand: Errand, outcomes: Iterable[Outcome], now_ms: int) -> Result:
-    """Taking away is tried once: where it fails the app does it when it is opened."""
-    decision = errand.case.decision
-    new = decision.new if isinstance(decision, Clear) else None
-    return msgspec.structs.replace(
-        _left(errand.case, new, now_ms, showing=0),
-        gone=tuple(
-            device
-            for device, outcome in zip(errand.devices, outcomes, strict=True)
-            if isinstance(outcome, Rejected) and _is_gone(device, outcome)
-        ),
-    )
-
-
-def _left(
-    case: Case, new: Drop | Wait | None, now_ms: int, *, showing: int | None = None
-) -> Result:
-    """What is written where nobody is told of what is new, or nothing is."""
-    match new:
-        case Drop(reason, detail):
-            return Result(Settled(case.job, showing), (_row(case, "", reason, now_ms, detail),))
-        case Wait(reason, until_ms, settled):
-            row = _row(case, "", reason, now_ms, f"until {until_ms}")
-            end = Postponed(case.job, until_ms, tried=False, showing=showing, settled=settled)
-            return Result(end, (row,))
-        case None:
-            return Result(Settled(case.job, showing))
-
-
-def _is_gone(device: DeviceRow, outcome: Rejected) -> bool:
-    """Whether to forget a device: unless its app has registered it again since it was dead."""
-    if outcome.parked:
-        return False
-    return not outcome.since or device.registered_at <= outcome.since
-
-
 def _attempts(errand: Errand, now_ms: int, detail: str) -> tuple[TrailRow, ...]:
     """Of what is shown; of what is taken away nothing is recorded."""
     if not isinstance(errand.case.decision, Send):
         return ()
     return tuple(
-        _row(errand.case, device.device, "waiting", now_ms, detail) for device in errand.devices
-    )
-
-
-def _passed_over(case: Case, rows: Sequence[TrailRow], now_ms: int) -> list[TrailRow]:
-    """What is to be said beside it where the newest entry is not the one that was told of."""
-    offset, job = _offset(case), case.job
-    if offset is None or offset == job.offset:
-        return []
-    drop = why_not_newest(case.facts, now_ms)
-    newest = _row(case, "", drop.reason, now_ms, drop.detail)
-    return [
-        msgspec.structs.replace(newest, since=offset),
-        *(msgspec.structs.replace(row, offset=offset) for row in rows),
-    ]
-
-
-def _said(outcome: Outcome, *, again: bool) -> tuple[Reason, str]:
-    match outcome:
-        case Delivered():
-            return ("sent_again" if again else "sent"), outcome.id
-        case Rejected():
-            return "address_dead", outcome.why
-        case Failed():
-            return "refused", outcome.why
-        case Later() | Misconfigured():
-            return "waiting", outcome.why
-
-
-def _offset(case: Case) -> int | None:
-    """The entry that is told of."""
-    return case.decision.entry.offset if isinstance(case.decision, Send) else None
-
-
-def _row(case: Case, device: str, reason: Reason, now_ms: int, detail: str) -> TrailRow:
-    # Looking is no try: only what concerns a device was one.
-    tries = case.job.tries + 1 if device else 0
-    text = detail[:DETAIL_MAX]
-    return trail_row(case.job, reason, now_ms, device=device, detail=text, tries=tries)
-
-
-def _dead(case: Case, device: DeviceRow, why: str, now_ms: int) -> DeadRow:
-    job = case.job
-    entry = case.decision.entry if isinstance(case.decision, Send) else None
-    at_ms = entry.at if entry is not None else now_ms
-    return DeadRow(
-        place_of(at_ms, job.user, job.channel, job.offset, device.device),
-        user=job.user,
-        channel=job.channel,
-        offset=job.offset,
-        device=device.device,
-        provider=device.provider,
-        why=why[:DETAIL_MAX],
-        at=now_ms,
+        row_of(errand.case, device.device, "waiting", now_ms, detail) for device in errand.devices
     )

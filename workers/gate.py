@@ -115,9 +115,9 @@ class Gate:
         wait_s = await self._rest_s()
         device_s = self._spared.get(target.address, 0.0) - self._clock.monotonic()
         if wait_s:
-            outcome: Outcome = Later(self._breaker.why or "resting", wait_s)
+            outcome: Outcome = Later(self._breaker.why or "resting", wait_s, asked=False)
         elif device_s > 0:
-            outcome = Later(SPARED, device_s, "device")
+            outcome = Later(SPARED, device_s, "device", asked=False)
         else:
             outcome = await self._send(target, notice, lane)
         name = type(outcome).__name__.lower()
@@ -132,13 +132,13 @@ class Gate:
                     for place in places:
                         await held.enter_async_context(place)
             except TimeoutError:
-                return Later(BUSY, BUSY_AFTER_S)
+                return Later(BUSY, BUSY_AFTER_S, asked=False)
             if not await self._has_turn(TURN_MAX_S[lane]):
-                return Later(RATE, TURN_MAX_S[lane])
+                return Later(RATE, TURN_MAX_S[lane], asked=False)
             now = self._clock.monotonic()
             if self._breaker.is_resting(now):
                 # Since it began to wait.
-                return Later(self._breaker.why, self._breaker.wait_s(now))
+                return Later(self._breaker.why, self._breaker.wait_s(now), asked=False)
             self.in_flight += 1
             try:
                 outcome = await self.provider.send(target, notice)

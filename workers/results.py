@@ -17,10 +17,10 @@ from realtime.cluster.outage import Outage
 from realtime.errors import StoreError
 from realtime.push.dead_letters import DeadLetters
 from realtime.push.jobs import Jobs, Postponed, Settled
-from realtime.push.rows import DEVICES, DeadRow, DeviceRow, TrailRow
+from realtime.push.rows import DEVICES, JOBS, DeadRow, DeviceRow, TrailRow
 from realtime.push.slices import in_slices
 from realtime.push.trail import Trail
-from realtime.stores.base import WRITES_MAX, Removal, TableStore, Write
+from realtime.stores.base import SPANS_MAX, WRITES_MAX, Key, Removal, TableStore, Write
 
 logger = logging.getLogger(__name__)
 
@@ -173,10 +173,25 @@ class Results:
     async def _write_all(self, batch: Sequence[Result]) -> None:
         async with asyncio.timeout(CALL_TIMEOUT_S):
             # What is said of a job, and what must not be lost, before the job is over.
-            await self._trail.record([row for result in batch for row in result.trail])
-            await self._dead.bury([row for result in batch for row in result.dead])
+            known = await self._known(batch)
+            fresh = [
+                row for result in known for row in result.trail if not _is_attempt(result, row)
+            ]
+            tried = [row for result in batch for row in result.trail if _is_attempt(result, row)]
+            await self._trail.record(fresh, concluded=tried)
+            await self._dead.bury([row for result in known for row in result.dead])
             await self._write(list(chain(*await in_slices(_beside, batch))))
             await self._end(batch)
+
+    async def _known(self, batch: Sequence[Result]) -> Sequence[Result]:
+        """Those of which more is to be written than what became of attempts, where the jobs are
+        still there: of who was erased meanwhile nothing is. No read where there are none."""
+        new = [result for result in batch if _says_more(result)]
+        there: set[Key] = set()
+        for start in range(0, len(new), SPANS_MAX):
+            keys = {JOBS.key_of(result.end.job) for result in new[start : start + SPANS_MAX]}
+            there |= {JOBS.key_of(job) for job in await self._store.get(JOBS, sorted(keys))}
+        return [result for result in new if JOBS.key_of(result.end.job) in there]
 
     async def _write(self, writes: list[Write | Removal]) -> None:
         for start in range(0, len(writes), WRITES_MAX):
@@ -190,6 +205,15 @@ class Results:
             await self._jobs.settle(settled, now_ms)
         if postponed:
             await self._jobs.later(postponed, now_ms)
+
+
+def _is_attempt(result: Result, row: TrailRow) -> bool:
+    """Whether a row says what became of an attempt that was written down before it was made."""
+    return row.device != "" and row.offset == result.end.job.offset
+
+
+def _says_more(result: Result) -> bool:
+    return bool(result.dead) or not all(_is_attempt(result, row) for row in result.trail)
 
 
 def _beside(result: Result) -> list[Write | Removal]:

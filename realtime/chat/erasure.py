@@ -16,12 +16,12 @@ import msgspec
 
 from realtime.chat.heads import revise
 from realtime.chat.summaries import GONE
-from realtime.chat.traces import cleared, without
+from realtime.chat.traces import cleared, cleared_act, cleared_channel, without
 from realtime.chat.walking import LawStore, channels_with, distinct, rows, sent_by
 from realtime.errors import StoreUnavailable
 from realtime.model import EVERYTHING, Entry
-from realtime.push.removing import remove_all
-from realtime.push.rows import DEAD, DEVICES, JOBS, TRAIL
+from realtime.push.erasing import PushErasure
+from realtime.push.rows import DEAD, DEVICES, JOBS
 from realtime.rows import (
     ANSWERS,
     AUDIT,
@@ -38,7 +38,6 @@ from realtime.rows import (
     REPORTS,
     TIMELINE,
     USERS,
-    ChannelRow,
 )
 from realtime.stores.base import Key, Removal, Span, Table, Write
 
@@ -77,11 +76,17 @@ class ErasureReport(msgspec.Struct):
 
 
 class Erasing(msgspec.Struct):
-    """An erasure under way, or done: then `user` is "" and the report is complete."""
+    """An erasure under way, or done: then `user` is "" and the report is complete.
+
+    `shown_in` is the channel whose messages are being disowned, which phones may show until that is
+    done. `sending_until`: when (ms) the last one is over with sending to the user.
+    """
 
     user: str
     step: int = 0
     after: str = ""
+    shown_in: str = ""
+    sending_until: int = 0
     report: ErasureReport = msgspec.field(default_factory=ErasureReport)
 
 
@@ -100,11 +105,13 @@ class Eraser:
         forget: Callable[[str], Awaitable[None]],
         recount: Callable[[str, int], Awaitable[None]],
         feeds: Callable[[str], Collection[str]],
+        push: PushErasure,
     ) -> None:
         self._store = store
         self._forget = forget
         self._recount = recount
         self._feeds = feeds
+        self._push = push
         self._steps = (
             self._entries,
             self._traces,
@@ -113,8 +120,9 @@ class Eraser:
             self._moderation,
             self._relations,
             self._memberships,
-            self._push,
+            self._devices,
             self._profile,
+            self._late,
         )
 
     async def carry_out(self, erasing: Erasing, save: Save) -> None:
@@ -134,13 +142,22 @@ class Eraser:
 
     async def _entries(self, erasing: Erasing, save: Save) -> None:
         sender = f"u:{erasing.user}"
+        if erasing.shown_in:
+            # Whoever died may have left nothing there by which it is found again.
+            await self._push.take_back(erasing.shown_in)
         async for channel in channels_with(self._store, sender, after=erasing.after):
+            is_shown = self._push.pushes(channel)
+            if is_shown:
+                erasing.shown_in = channel
+                await save()
             # Stubs have nothing left of what was said, but who said it.
             async for page in sent_by(self._store, channel, sender, stubs=True):
                 await self._disown(channel, page, erasing.report)
             await self._forget(channel)
+            if is_shown:
+                await self._push.take_back(channel)
             erasing.report.channels += 1
-            erasing.after = channel
+            erasing.shown_in, erasing.after = "", channel
             await save()
 
     async def _disown(self, channel: str, page: Sequence[Entry], report: ErasureReport) -> None:
@@ -241,7 +258,7 @@ class Eraser:
                     key = AUDIT.key_of(act)
                     await store.write([Write(AUDIT, key, set={"detail": detail}, present=True)])
         for channel_row in await store.get(CHANNELS, [(channel,)]):
-            changes = _cleared_channel(channel_row, user)
+            changes = cleared_channel(channel_row, user)
             if changes:
                 report.previews += "last" in changes
                 await store.write([Write(CHANNELS, (channel,), set=changes, present=True)])
@@ -293,7 +310,10 @@ class Eraser:
                 await store.write(
                     [
                         Write(
-                            table, table.key_of(row), set=_without(row, field, user), present=True
+                            table,
+                            table.key_of(row),
+                            set=cleared_act(row, field, user),
+                            present=True,
                         )
                         for row in page
                     ]
@@ -327,27 +347,24 @@ class Eraser:
             await self._remove(MEMBERS, page, erasing.report)
             await save()
 
-    async def _push(self, erasing: Erasing, save: Save) -> None:
+    async def _devices(self, erasing: Erasing, save: Save) -> None:
         """After the memberships: nobody who is in no channel is told of anything any more."""
-        user, store, report = erasing.user, self._store, erasing.report
-        tables: tuple[tuple[Table[Any], tuple[str, ...]], ...] = (
-            (DEVICES, ()),
-            (JOBS, ()),
-            (DEAD, ("user", "place")),
-            (TRAIL, ()),
-        )
+
+        async def note(until_ms: int) -> None:
+            if until_ms > erasing.sending_until:
+                erasing.sending_until = until_ms
+                await save()
+
+        report = erasing.report
         # What the user has set for all devices is a row of theirs, but no device.
-        own = len(await store.get(DEVICES, [(user, "")]))
-        for table, by in tables:
-            removed = await remove_all(store, table, Span((user,)), by=by)
-            if removed:
-                report.count(table, removed)
-            if table is DEVICES:
-                report.devices += removed - own
-            elif table is JOBS:
-                report.jobs += removed
-            elif table is DEAD:
-                report.dead_letters += removed
+        own = len(await self._store.get(DEVICES, [(erasing.user, "")]))
+        removed = await self._push.forget(erasing.user, note)
+        for table, number in removed.items():
+            if number:
+                report.count(table, number)
+        report.devices += removed[DEVICES] - own
+        report.jobs += removed[JOBS]
+        report.dead_letters += removed[DEAD]
 
     async def _profile(self, erasing: Erasing, save: Save) -> None:
         user = erasing.user
@@ -358,6 +375,11 @@ class Eraser:
         await self._remove_rows(USERS, [(user,)], erasing.report)
         erasing.report.revocations += await self._store.forget_user(user)
 
+    async def _late(self, erasing: Erasing, save: Save) -> None:
+        """What was being sent to the user meanwhile leaves nothing either."""
+        await self._push.settled(erasing.sending_until)
+        await self._devices(erasing, save)
+
     async def _remove(self, table: Table[Any], page: Any, report: ErasureReport) -> None:
         await self._remove_rows(table, [table.key_of(row) for row in page], report)
 
@@ -365,24 +387,3 @@ class Eraser:
         if keys:
             await self._store.write([Removal(table, key) for key in keys])
             report.count(table, len(keys))
-
-
-def _cleared_channel(row: ChannelRow, user: str) -> dict[str, Any]:
-    """What of a channel's row names the user, without it."""
-    changes: dict[str, Any] = {
-        field: "" for field in ("owner", "created_by", "peer") if getattr(row, field) == user
-    }
-    if without(row.last, user) != row.last:
-        changes["last"] = b""
-    return changes
-
-
-def _without(row: Any, field: str, user: str) -> dict[str, Any]:
-    """A row of moderation without the user: the field, what the user wrote, and the detail."""
-    changes: dict[str, Any] = {field: ""}
-    if field == "reporter":
-        changes["text"] = ""
-    detail = getattr(row, "detail", b"")
-    if detail:
-        changes["detail"] = without(detail, user)
-    return changes

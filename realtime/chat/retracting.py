@@ -56,7 +56,7 @@ class Retracting:
 
     async def fold(self, event: Entry) -> None:
         """A message was deleted. Idempotent. Raises StoreError."""
-        if not self._pushes(event.channel):
+        if not self.pushes(event.channel):
             return
         await self._page(_Rest(event.channel, event.ref, ""))
 
@@ -88,7 +88,8 @@ class Retracting:
         self._waiting.append(rest._replace(after=after))
         self._wanted.set()
 
-    def _pushes(self, channel: str) -> bool:
+    def pushes(self, channel: str) -> bool:
+        """Whether people are told of what is said in this channel."""
         try:
             return bool(self._stage.options(channel).push)
         except CommandRefused:

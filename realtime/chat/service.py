@@ -58,6 +58,7 @@ from realtime.cluster.outage import Outage
 from realtime.cluster.retention import always
 from realtime.errors import CommandRefused, StoreError
 from realtime.model import Entry, NewEntry
+from realtime.push.erasing import PushErasure
 from realtime.push.waking import Wake, Waking, hear, word_to
 from realtime.settings.push_schema import PushSettings
 from realtime.settings.schema import ChannelOptions, Chat, ChatSettings
@@ -138,7 +139,10 @@ class ChatService:
             counters=self._counters,
             namespaces=_with("feed", namespaces),
         )
-        eraser = _eraser(store, stage, messages, _with("feed", namespaces))
+        self._retracting = Retracting(around)
+        eraser = _eraser(
+            store, around, messages, _with("feed", namespaces), pushes=self._retracting.pushes
+        )
         self.law = Law(store, clock, eraser, sign_out=stage.sign_out, is_alone=others is None)
         self._leftovers = Leftovers(store, stage, clock, may=may)
         if others is not None:
@@ -150,7 +154,7 @@ class ChatService:
             Channels(around, rooms, tier=self._tiers.of),
             *_push(around, push, server_key),
         )
-        self._scrubs, self._retracting = Scrubs(store, around.ledger, clock), Retracting(around)
+        self._scrubs = Scrubs(store, around.ledger, clock)
         own = (self.inbox, self._typing, self._users, self._presence, self._feeds, self.law)
         self.calls = _calls(allowances, *rest, messages, blocks, *own)
 
@@ -248,12 +252,20 @@ async def _every(seconds: float, sweep: Callable[[], Awaitable[int]], what: str)
             outage.ended()
 
 
-def _eraser(store: LawStore, stage: Stage, messages: Messages, feeds: Collection[str]) -> Eraser:
+def _eraser(
+    store: LawStore,
+    around: Around,
+    messages: Messages,
+    feeds: Collection[str],
+    *,
+    pushes: Callable[[str], bool],
+) -> Eraser:
     return Eraser(
         store,
-        forget=stage.forget,
+        forget=around.stage.forget,
         recount=messages.summaries.recount,
         feeds=lambda user: [feed_of(name, user) for name in feeds],
+        push=PushErasure(store, pushes=pushes, now_ms=around.clock.wall_ms),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from realtime.model import Entry
+from realtime.rows import ChannelRow
 
 NAMING: Final = frozenset({"user", "users", "by", "from", "target", "about", "owner", "mentions"})
 """Fields of our own JSON that name users. A user may be called "member": other texts stay."""
@@ -52,6 +53,27 @@ def cleared(entry: Entry, user: str) -> Cleared | None:
     if data == entry.data and tags == (entry.tags or {}):
         return None
     return Cleared(data, tags or None)
+
+
+def cleared_channel(row: ChannelRow, user: str) -> dict[str, Any]:
+    """What of a channel's row names the user, without it."""
+    changes: dict[str, Any] = {
+        field: "" for field in ("owner", "created_by", "peer") if getattr(row, field) == user
+    }
+    if without(row.last, user) != row.last:
+        changes["last"] = b""
+    return changes
+
+
+def cleared_act(row: Any, field: str, user: str) -> dict[str, Any]:
+    """A row of moderation without the user: the field, what the user wrote, and the detail."""
+    changes: dict[str, Any] = {field: ""}
+    if field == "reporter":
+        changes["text"] = ""
+    detail = getattr(row, "detail", b"")
+    if detail:
+        changes["detail"] = without(detail, user)
+    return changes
 
 
 def _mentions(text: str) -> list[Any]:

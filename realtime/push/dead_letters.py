@@ -72,10 +72,6 @@ class DeadLetters:
         """Throw away those of entries made before that; answers how many."""
         return await remove_all(self._store, DEAD, Span(before=f"{before_ms:0{_DIGITS}}"))
 
-    async def forget_user(self, user: str) -> int:
-        """Throw away all of a user's; answers how many."""
-        return await remove_all(self._store, DEAD, Span((user,)), by=("user", "place"))
-
 
 def _whole(letter: DeadRow) -> Write:
     fields: dict[str, Any] = msgspec.structs.asdict(letter)

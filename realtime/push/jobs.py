@@ -21,14 +21,13 @@ times are in milliseconds since 1970 and are arguments. Every method raises Stor
 called again with the same arguments then; cancelling leaves some of it done.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
 from realtime.push.looking_again import look_again
-from realtime.push.removing import remove_all
 from realtime.push.rows import JOBS, JobRow
 from realtime.push.slices import in_slices
 from realtime.stores.base import WRITES_MAX, Key, Removal, Span, TableStore, Value, Write
@@ -42,6 +41,9 @@ BACKLOG_MAX: Final = 1_000
 """Jobs that are counted as due; more are as many."""
 
 _BY_DUE: Final = ("state", "lane", "due_at")
+
+Gone = Callable[[Collection[int]], Awaitable[Collection[int]]]
+"""Which of these entries are there no more. Raises StoreError."""
 
 _T = TypeVar("_T")
 
@@ -61,11 +63,13 @@ class Settled(msgspec.Struct, frozen=True, gc=False):
     """That everything up to `job.offset` is told, or need not be.
 
     `job` is as it was claimed. `showing`: the entry that devices show now; 0: what was visible has
-    been taken away; None: they show what they did before.
+    been taken away; None: they show what they did before. `forgets`: the job is not remembered as
+    settled either, which is for users of whom nothing is to be kept.
     """
 
     job: JobRow
     showing: int | None = None
+    forgets: bool = False
 
 
 class Postponed(msgspec.Struct, frozen=True, gc=False):
@@ -159,10 +163,6 @@ class Jobs:
             if visible:
                 await self._store.write([look_again(key, now_ms) for key in visible])
 
-    async def release(self, jobs: Iterable[JobRow], now_ms: int) -> None:
-        """Give back what was claimed and not begun: others may claim it at once."""
-        await self.later((Postponed(job, now_ms, tried=False) for job in jobs), now_ms)
-
     # Who takes back.
 
     async def retract(
@@ -176,32 +176,31 @@ class Jobs:
         """
         span = Span((channel,), after=after or None)
         page = await self._store.find(JOBS, span, by=("channel", "user"), limit=limit)
-        keys = [JOBS.key_of(job) for job in page if job.visible and _may_show(job, offset)]
+        await self._take_back([job for job in page if _may_show(job, offset)], now_ms)
+        return page[-1].user if len(page) == limit else ""
+
+    async def retract_gone(
+        self, channel: str, gone: Gone, now_ms: int, *, after: str = "", limit: int = WRITES_MAX
+    ) -> str:
+        """The same for all entries that `gone` answers, of those that it is asked about.
+
+        What is being sent just now is looked at again, whatever it is of.
+        """
+        span = Span((channel,), after=after or None)
+        page = await self._store.find(JOBS, span, by=("channel", "user"), limit=limit)
+        shown = {job.shown for job in page if job.visible and job.shown}
+        taken = await gone(shown) if shown else ()
+        await self._take_back([job for job in page if job.lease or job.shown in taken], now_ms)
+        return page[-1].user if len(page) == limit else ""
+
+    async def _take_back(self, jobs: Sequence[JobRow], now_ms: int) -> None:
+        keys = [JOBS.key_of(job) for job in jobs if job.visible]
         if keys:
             await self._store.write([_retracted(key, now_ms) for key in keys])
             # What is leased by now is looked at again when it is given back: see `later`.
             await self._store.write([look_again(key, now_ms) for key in keys])
-        return page[-1].user if len(page) == limit else ""
-
-    async def cancel_user(self, user: str) -> int:
-        """Forget all jobs of a user, leased ones too; answers how many.
-
-        What was sent stays visible, and what is dispatched again is told again.
-        """
-        return await remove_all(self._store, JOBS, Span((user,)))
-
-    async def cancel_channel(self, channel: str) -> int:
-        """The same for a channel."""
-        return await remove_all(self._store, JOBS, Span((channel,)), by=("channel", "user"))
 
     # Who looks after it.
-
-    async def next_due(self) -> int | None:
-        """When a job is due next, or was due; None where there is none. One read."""
-        rows = await self._store.find(
-            JOBS, *[Span(("due", lane)) for lane in LANES], by=_BY_DUE, limit=1, merged=True
-        )
-        return rows[0].due_at if rows else None
 
     async def backlog(self, now_ms: int) -> Backlog:
         """What is due and nobody has claimed. One read."""
@@ -302,8 +301,11 @@ def _leased(job: JobRow, lease: str, until_ms: int) -> Write:
     )
 
 
-def _done(each: Settled, now_ms: int) -> Write:
+def _done(each: Settled, now_ms: int) -> Write | Removal:
     job = each.job
+    if each.forgets:
+        is_same: Mapping[str, Value] = {"lease": job.lease, "offset": job.offset}
+        return Removal(JOBS, JOBS.key_of(job), equals=is_same)
     return Write(
         JOBS,
         JOBS.key_of(job),

@@ -4,14 +4,13 @@ A row is written before an attempt, and again with what came of it; so an attemp
 finished is there to be seen. It never keeps anybody from trying again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from realtime.push.reasons import Reason
-from realtime.push.removing import remove_all
 from realtime.push.rows import TRAIL, JobRow, TrailRow
 from realtime.push.slices import in_slices
-from realtime.stores.base import WRITES_MAX, Removal, Span, TableStore, Write
+from realtime.stores.base import WRITES_MAX, Removal, Span, TableStore, Value, Write
 
 ROWS_MAX: Final = 200
 """Rows that are looked at for one message: of those that follow it, too."""
@@ -35,10 +34,15 @@ class Trail:
     def __init__(self, store: TableStore) -> None:
         self._store = store
 
-    async def record(self, rows: Sequence[TrailRow]) -> None:
-        """Write these, in the place of those with the same key. One call for WRITES_MAX rows."""
-        for start in range(0, len(rows), WRITES_MAX):
-            await self._store.write(await in_slices(_whole, rows[start : start + WRITES_MAX]))
+    async def record(self, rows: Sequence[TrailRow], *, concluded: Sequence[TrailRow] = ()) -> None:
+        """Write these, in the place of those with the same key. One call for WRITES_MAX rows.
+
+        `concluded` say what became of attempts that were recorded: they are written where those
+        rows still are, so that nothing comes back of who was erased meanwhile.
+        """
+        writes = [*await in_slices(_whole, rows), *await in_slices(_concluded, concluded)]
+        for start in range(0, len(writes), WRITES_MAX):
+            await self._store.write(writes[start : start + WRITES_MAX])
 
     async def of(self, user: str, channel: str, offset: int) -> Sequence[TrailRow]:
         """What says something about this entry, in order of offset, then device. One read.
@@ -63,14 +67,6 @@ class Trail:
         )
         return len(rows)
 
-    async def forget_user(self, user: str) -> int:
-        """Forget all about a user; answers how many rows that were."""
-        return await remove_all(self._store, TRAIL, Span((user,)))
-
-    async def forget_channel(self, channel: str) -> int:
-        """Forget all about a channel; answers how many rows that were."""
-        return await remove_all(self._store, TRAIL, Span((channel,)), by=("channel", "offset"))
-
 
 def told_on(rows: Iterable[TrailRow], offset: int) -> frozenset[str]:
     """The devices that have the notification of the entry at `offset`, as far as rows of one user
@@ -79,14 +75,18 @@ def told_on(rows: Iterable[TrailRow], offset: int) -> frozenset[str]:
 
 
 def _whole(row: TrailRow) -> Write:
-    return Write(
-        TRAIL,
-        TRAIL.key_of(row),
-        set={
-            "reason": row.reason,
-            "detail": row.detail,
-            "since": row.since,
-            "tries": row.tries,
-            "at": row.at,
-        },
-    )
+    return Write(TRAIL, TRAIL.key_of(row), set=_said(row))
+
+
+def _concluded(row: TrailRow) -> Write:
+    return Write(TRAIL, TRAIL.key_of(row), set=_said(row), present=True)
+
+
+def _said(row: TrailRow) -> Mapping[str, Value]:
+    return {
+        "reason": row.reason,
+        "detail": row.detail,
+        "since": row.since,
+        "tries": row.tries,
+        "at": row.at,
+    }

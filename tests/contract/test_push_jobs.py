@@ -19,7 +19,8 @@ from realtime.push.looking_again import cancel, clear_due
 from realtime.push.rows import JOBS, JobRow
 from realtime.stores.base import WRITES_MAX, Write
 from tests.support.counted_tables import CountedTables
-from tests.support.table_store import TabledStore, every, keep, one
+from tests.support.push_world import next_due
+from tests.support.table_store import TabledStore, every, one
 
 ROOM: Final = "room"
 ANN: Final = ("ann", ROOM)
@@ -67,7 +68,7 @@ async def test_a_second_message_raises_the_job_and_does_not_move_it(store: Table
     jobs = Jobs(store)
     await jobs.raise_all([told(offset=3, at=90, due_at=150)])
     await jobs.raise_all([told(offset=4, at=140, due_at=190)])
-    assert await jobs.next_due() == 150
+    assert await next_due(store) == 150
     job = await take_one(jobs, 150)
     assert (job.offset, job.first_at) == (4, 90)
     assert job.wait_until == 190, "the newest has its own time to be seen"
@@ -165,7 +166,7 @@ async def test_what_was_settled_is_over(store: TabledStore) -> None:
     await jobs.settle([Settled(await take_one(jobs))], 210)
     job = await ann(store)
     assert (job.state, job.pushed, job.shown, job.visible, job.at) == ("done", 2, 0, 0, 210)
-    assert await jobs.next_due() is None
+    assert await next_due(store) is None
     assert await jobs.backlog(10_000) == Backlog(0, 0)
 
 
@@ -207,7 +208,7 @@ async def test_what_the_user_has_seen_meanwhile_is_settled_by_putting_off_the_re
 async def test_what_is_given_back_may_be_claimed_at_once(store: TabledStore) -> None:
     jobs = Jobs(store)
     await jobs.raise_all([told(offset=2)])
-    await jobs.release([await take_one(jobs)], 210)
+    await jobs.later([Postponed(await take_one(jobs), 210, tried=False)], 210)
     job = await take_one(jobs, 210, "another")
     assert (job.tries, job.shown) == (0, 0)
 
@@ -259,41 +260,15 @@ async def test_a_read_while_it_is_being_sent_clears_it_afterwards(store: TabledS
     assert (again.offset, again.pushed, again.shown, again.read) == (5, 5, 5, 5)
 
 
-async def test_a_deleted_message_is_taken_away_where_it_is_visible(store: TabledStore) -> None:
-    jobs = await shown(store)
-    await jobs.raise_all([told("bob", 6)])
-    sending = await take_one(jobs, 220, "bob's")
-    await jobs.raise_all([told("cleo", 6)])
-    for offset in (3, 6):
-        assert await jobs.retract(ROOM, offset, 300) == ""
-    assert [job.user for job in await take(jobs, 240, "a")] == ["cleo"], "where it was due anyway"
-    assert await jobs.retract(ROOM, 5, 242) == ""
-    assert [job.user for job in await take(jobs, 242, "b", limit=1)] == ["ann"]
-    await jobs.settle([Settled(sending, showing=6)], 245)
-    assert "bob" in [job.user for job in await take(jobs, 245, "c")]
-
-
-async def test_retracting_goes_on_page_by_page(store: TabledStore) -> None:
-    rows = [
-        JobRow(user, ROOM, state="done", offset=5, pushed=5, shown=5, visible=1) for user in "abc"
-    ]
-    await keep(store, JOBS, *rows)
-    jobs = Jobs(store)
-    after = await jobs.retract(ROOM, 5, 10, limit=2)
-    assert after == "b"
-    assert await jobs.retract(ROOM, 5, 10, after=after, limit=2) == ""
-    assert len(await take(jobs)) == 3
-
-
 async def test_what_was_seen_in_time_is_no_job_any_more(store: TabledStore) -> None:
     jobs = Jobs(store)
     await jobs.raise_all([told(offset=5, due_at=5_000)])
     await store.write([cancel(*ANN, 4, 300)])
-    assert await jobs.next_due() == 5_000, "there is something newer"
+    assert await next_due(store) == 5_000, "there is something newer"
     await store.write([cancel(*ANN, 5, 300)])
-    assert await jobs.next_due() is None
+    assert await next_due(store) is None
     await jobs.raise_all([told(offset=5)])
-    assert await jobs.next_due() is None, "nor after it was dispatched again"
+    assert await next_due(store) is None, "nor after it was dispatched again"
     await jobs.raise_all([told(offset=6)])
     assert (await take_one(jobs)).pushed == 5
 
@@ -306,24 +281,15 @@ async def test_what_is_being_sent_is_not_cancelled(store: TabledStore) -> None:
     assert (await ann(store)).lease == job.lease
 
 
-async def test_jobs_of_a_user_or_a_channel_are_forgotten(store: TabledStore) -> None:
-    jobs = Jobs(store)
-    rows = [(user, channel) for user in "abc" for channel in ("x", "y")]
-    await jobs.raise_all([Raise(*row, 1, 1, 1) for row in rows])
-    assert await jobs.cancel_user("a") == 2
-    assert await jobs.cancel_channel("x") == 2
-    assert [(row.user, row.channel) for row in await every(store, JOBS)] == [("b", "y"), ("c", "y")]
-
-
 # Looking after it
 
 
 async def test_the_backlog_says_how_many_wait_and_since_when(store: TabledStore) -> None:
     jobs = Jobs(store)
-    assert await jobs.next_due() is None
+    assert await next_due(store) is None
     await jobs.raise_all([told("a", due_at=30), told("b", due_at=50), told("c", due_at=70)])
     await jobs.raise_all([told("d", due_at=20, lane=LARGE)])
-    assert await jobs.next_due() == 20
+    assert await next_due(store) == 20
     assert await jobs.backlog(50) == Backlog(3, 20)
     await take(jobs, 50, lane=LARGE)
     assert await jobs.backlog(50) == Backlog(2, 30)
@@ -354,7 +320,7 @@ async def test_what_waits_for_one_device_is_due_for_what_is_newer(store: TabledS
     await jobs.raise_all([told(offset=3)])
     await jobs.later([Postponed(await take_one(jobs), 90_000, showing=3)], 210)
     await jobs.raise_all([told(offset=3, due_at=220)])
-    assert await jobs.next_due() == 90_000, "the same again is not newer"
+    assert await next_due(store) == 90_000, "the same again is not newer"
     await jobs.raise_all([told(offset=4, at=250, due_at=300)])
     job = await take_one(jobs, 300)
     assert (job.offset, job.tries, job.shown) == (4, 1, 3)
@@ -367,7 +333,7 @@ async def test_what_waits_for_other_reasons_waits_on(store: TabledStore) -> None
     await jobs.raise_all([told(offset=3)])
     await jobs.later([Postponed(await take_one(jobs), 900, tried=False)], 210)
     await jobs.raise_all([told(offset=4, due_at=300)])
-    assert await jobs.next_due() == 900
+    assert await next_due(store) == 900
 
 
 # How much is asked of the store

@@ -8,6 +8,7 @@ import pytest
 from realtime.push.jobs import Jobs, Postponed, Raise, Settled
 from realtime.push.looking_again import clear_due, clear_early
 from realtime.push.rows import JobRow
+from tests.support.push_world import next_due
 from tests.support.table_store import TabledStore
 
 ROOM: Final = "room"
@@ -55,15 +56,15 @@ async def test_a_job_that_waits_beside_it_is_due_at_once(store: TabledStore, act
     jobs, job = await begun(store)
     await jobs.later([Postponed(job, QUIET_UNTIL, tried=False)], 210)
     await act(store, 4, 300)
-    assert await jobs.next_due() == QUIET_UNTIL, "that is not visible"
+    assert await next_due(store) == QUIET_UNTIL, "that is not visible"
     await act(store, 5, 300)
     job = await take_one(jobs, 300)
     assert (job.offset, job.pushed, job.shown) == (6, 5, 5)
     # It is taken away, and the other one waits on.
     await jobs.later([Postponed(job, QUIET_UNTIL, tried=False, showing=0)], 310)
-    assert await jobs.next_due() == QUIET_UNTIL
+    assert await next_due(store) == QUIET_UNTIL
     await act(store, 5, 320)
-    assert await jobs.next_due() == QUIET_UNTIL, "nothing is visible any more"
+    assert await next_due(store) == QUIET_UNTIL, "nothing is visible any more"
     last = await take_one(jobs, QUIET_UNTIL)
     assert (last.offset, last.pushed, last.shown) == (6, 5, 0)
 
@@ -78,7 +79,7 @@ async def test_what_happens_while_it_is_decided_is_decided_again(
     await jobs.later([Postponed(job, QUIET_UNTIL, tried=False)], 210)
     again = await take_one(jobs, 210, "another")
     await jobs.later([Postponed(again, QUIET_UNTIL, tried=False)], 220)
-    assert await jobs.next_due() == QUIET_UNTIL, "once is enough"
+    assert await next_due(store) == QUIET_UNTIL, "once is enough"
 
 
 async def test_a_device_that_was_told_need_not_wait_for_the_others(store: TabledStore) -> None:
@@ -86,7 +87,7 @@ async def test_a_device_that_was_told_need_not_wait_for_the_others(store: Tabled
     jobs, job = await begun(store)
     await jobs.later([Postponed(job, QUIET_UNTIL, showing=6)], 210)
     await read(store, 5, 300)
-    assert await jobs.next_due() == QUIET_UNTIL, "what is visible is not read"
+    assert await next_due(store) == QUIET_UNTIL, "what is visible is not read"
     await delete(store, 6, 300)
     job = await take_one(jobs, 300)
     assert (job.offset, job.pushed, job.shown, job.tries) == (6, 5, 6, 1)
@@ -97,4 +98,4 @@ async def test_where_nothing_is_visible_nothing_is_hurried(store: TabledStore, a
     jobs = Jobs(store)
     await jobs.raise_all([Raise("ann", ROOM, 6, 200, QUIET_UNTIL)])
     await act(store, 6, 300)
-    assert await jobs.next_due() == QUIET_UNTIL
+    assert await next_due(store) == QUIET_UNTIL

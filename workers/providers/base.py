@@ -83,12 +83,14 @@ class Rejected(msgspec.Struct, frozen=True):
 class Later(msgspec.Struct, frozen=True):
     """Not now. `after_s`: how long the service asks to wait, 0 where it does not say.
 
-    `scope`: whether this device is to be spared, or the whole provider.
+    `scope`: whether this device is to be spared, or the whole provider. `asked`: False where the
+    service was not, since we hold back ourselves: that is no try.
     """
 
     why: str
     after_s: float = 0.0
     scope: Literal["device", "provider"] = "provider"
+    asked: bool = True
 
 
 class Failed(msgspec.Struct, frozen=True):

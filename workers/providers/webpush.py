@@ -79,11 +79,6 @@ class WebPushProvider:
         """See Provider."""
         return "webpush"
 
-    @property
-    def public_key(self) -> str:
-        """What an app has to subscribe with (`applicationServerKey`), in base64url."""
-        return self._vapid.public_key
-
     async def run(self) -> None:
         """See Provider. There is nothing to do between sends."""
         await asyncio.Event().wait()
@@ -108,7 +103,8 @@ class WebPushProvider:
             return Rejected(str(error))
         origin = str(url.origin()).lower()
         if rest_s := self._origins.rest_s(origin):
-            return Later("the push service is left alone for a while", rest_s, "device")
+            why = "the push service is left alone for a while"
+            return Later(why, rest_s, "device", asked=False)
         work = partial(self._send, url, origin, keys, target, notice)
         return await self._poster.within(work, scope="device")
 

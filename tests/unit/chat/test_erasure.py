@@ -1,6 +1,7 @@
 """Erasing a user from a store in a file: nothing is left, whatever it is interrupted by."""
 
 import json
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from realtime.chat.export import export_user
 from realtime.chat.law import Law
 from realtime.errors import CommandRefused, StoreUnavailable
 from realtime.model import ClientInfo, NewEntry, Retention, Revocation
+from realtime.push.erasing import PushErasure
 from realtime.push.rows import DEAD, DEVICES, JOBS, TRAIL
 from realtime.rows import (
     ANSWERS,
@@ -165,9 +167,18 @@ class Work:
             self.recounted.add((channel, ref))
 
         await Eraser(
-            store, forget=forget, recount=recount, feeds=lambda user: ["feed:h", "feed:i"]
+            store,
+            forget=forget,
+            recount=recount,
+            feeds=lambda user: ["feed:h", "feed:i"],
+            push=PushErasure(store, pushes=lambda _: True, now_ms=now_ms),
         ).carry_out(erasing, save)
         return erasing
+
+
+def now_ms() -> int:
+    """The wall clock."""
+    return time.time_ns() // 1_000_000
 
 
 class Dying:
@@ -335,6 +346,7 @@ async def test_who_is_to_be_erased_is_signed_out_and_one_export_runs_at_a_time()
             forget=parts.stage.forget,
             recount=lambda channel, ref: parts.stage.forget(channel),
             feeds=lambda user: (),
+            push=PushErasure(parts.store, pushes=lambda _: True, now_ms=now_ms),
         )
         law = Law(parts.store, parts.clock, eraser, sign_out=parts.stage.sign_out)
         export = await law.export(caller("ada"), ExportParams("ada"))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Literal
 
 from tests.support.apns import SetClock
 from workers.gate import RATE, SPARED, Gate
@@ -19,6 +20,13 @@ from workers.providers.base import (
 
 TARGET = Target("fcm", "token", "t")
 NOTICE = Notice("show", "id", "c" * 32, "Title", "Body", -1, {}, 0)
+
+
+def held(
+    after_s: float, why: str = "429", scope: Literal["device", "provider"] = "provider"
+) -> Later:
+    """What is answered where the service was not asked."""
+    return Later(why, after_s, scope, asked=False)
 
 
 class Scripted:
@@ -64,7 +72,7 @@ async def test_credentials_that_are_refused_pause_the_provider_and_are_told() ->
     provider = Scripted([Misconfigured("InvalidProviderToken")])
     gate = make(provider, clock, told=told)
     assert await gate.send(TARGET, NOTICE) == Misconfigured("InvalidProviderToken")
-    assert await gate.send(TARGET, NOTICE) == Later("InvalidProviderToken", 60.0)
+    assert await gate.send(TARGET, NOTICE) == held(60.0, "InvalidProviderToken")
     assert provider.calls == 1
     assert told == [("fcm", 60, "InvalidProviderToken")]
     clock.advance(60)
@@ -78,7 +86,7 @@ async def test_a_provider_that_says_how_long_is_left_alone_for_so_long() -> None
     gate = make(provider, clock)
     await gate.send(TARGET, NOTICE)
     clock.advance(29)
-    assert await gate.send(TARGET, NOTICE) == Later("429", 1.0)
+    assert await gate.send(TARGET, NOTICE) == held(1.0)
     clock.advance(1)
     assert await gate.send(TARGET, NOTICE) == Delivered()
 
@@ -114,7 +122,7 @@ async def test_another_worker_may_say_that_it_rests() -> None:
     provider = Scripted()
     gate = make(provider, clock)
     gate.rest(10, "429")
-    assert await gate.send(TARGET, NOTICE) == Later("429", 10.0)
+    assert await gate.send(TARGET, NOTICE) == held(10.0)
     assert provider.calls == 0
 
 
@@ -128,7 +136,7 @@ async def test_above_the_rate_a_notice_waits_for_its_turn_or_goes_back() -> None
         assert await gate.send(TARGET, NOTICE) == Delivered()
     slow = make(Scripted(), clock, per_s=0.1)
     assert await slow.send(TARGET, NOTICE) == Delivered()
-    assert await slow.send(TARGET, NOTICE) == Later(RATE, 5.0)
+    assert await slow.send(TARGET, NOTICE) == held(5.0, RATE)
 
 
 async def test_a_device_that_was_told_too_much_is_left_alone_for_as_long_as_is_asked() -> None:
@@ -137,7 +145,7 @@ async def test_a_device_that_was_told_too_much_is_left_alone_for_as_long_as_is_a
     gate = make(provider, clock)
     assert await gate.send(TARGET, NOTICE) == Later("429", 30.0, "device")
     clock.advance(10)
-    assert await gate.send(TARGET, NOTICE) == Later(SPARED, 20.0, "device")
+    assert await gate.send(TARGET, NOTICE) == held(20.0, SPARED, "device")
     assert await gate.send(Target("fcm", "token", "other"), NOTICE) == Delivered()
     assert provider.calls == 2
     clock.advance(20)

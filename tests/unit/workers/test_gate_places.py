@@ -7,9 +7,9 @@ import pytest
 import workers.gate as gate_module
 from realtime.push.jobs import LARGE, SMALL
 from tests.support.apns import SetClock
-from tests.unit.workers.test_gate import NOTICE, TARGET, Scripted, make
+from tests.unit.workers.test_gate import NOTICE, TARGET, Scripted, held, make
 from workers.gate import BUSY, RATE, Gate
-from workers.providers.base import Delivered, Later, Notice, Outcome, Target
+from workers.providers.base import Delivered, Notice, Outcome, Target
 
 
 class Held(Scripted):
@@ -56,7 +56,7 @@ async def test_who_gets_no_place_goes_back_and_that_is_no_fault_of_the_providers
         tasks.create_task(gate.send(TARGET, NOTICE, LARGE))
         await _all_wait()
         for _ in range(9):
-            assert await gate.send(TARGET, NOTICE) == Later(BUSY, 1.0)
+            assert await gate.send(TARGET, NOTICE) == held(1.0, BUSY)
         assert not gate.is_resting
         provider.go_on.set()
 
@@ -71,11 +71,11 @@ async def test_what_waited_for_its_turn_is_not_sent_to_a_provider_that_rests_by_
         waiting = tasks.create_task(gate.send(TARGET, NOTICE))
         await _all_wait()
         gate.rest(30, "429")
-    assert waiting.result() == Later("429", 30.0)
+    assert waiting.result() == held(30.0)
     assert provider.calls == 100
 
 
 async def test_a_large_channel_waits_less_for_its_turn_than_others_do() -> None:
     gate = make(Scripted(), SetClock(), per_s=0.3)
     assert await gate.send(TARGET, NOTICE, LARGE) == Delivered()
-    assert await gate.send(TARGET, NOTICE, LARGE) == Later(RATE, 2.0)
+    assert await gate.send(TARGET, NOTICE, LARGE) == held(2.0, RATE)

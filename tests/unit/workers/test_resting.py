@@ -56,5 +56,6 @@ async def test_the_others_wait_for_what_one_finds_out_and_go_on_at_once() -> Non
 
 async def test_where_one_finds_that_it_is_not_over_nobody_else_asks() -> None:
     provider = Held([Later("503", 20.0)])
-    assert await after_a_rest(provider) == [Later("503", 20.0)] * 5
+    rested = Later("503", 20.0, asked=False)
+    assert await after_a_rest(provider) == [Later("503", 20.0), *[rested] * 4]
     assert provider.calls == 1

@@ -10,8 +10,9 @@ import pytest
 import workers.results as results_module
 from realtime.errors import StoreError
 from realtime.push.jobs import Jobs, Postponed, Raise, Settled
-from realtime.push.rows import DEAD, DEVICES, DeadRow, DeviceRow, JobRow, TrailRow
-from realtime.stores.base import Span
+from realtime.push.rows import DEAD, DEVICES, JOBS, TRAIL, DeadRow, DeviceRow, JobRow, TrailRow
+from realtime.push.trail import Trail
+from realtime.stores.base import Removal, Span
 from tests.support.chat import ManualClock
 from tests.unit.workers.worker_house import (
     AWAY,
@@ -24,6 +25,7 @@ from tests.unit.workers.worker_house import (
     opened,
     trail_of,
 )
+from workers.cases import TRYING
 from workers.results import WAITING_MAX, Result, Results
 
 
@@ -32,9 +34,11 @@ def make(store: Any) -> Results:
 
 
 async def claimed(store: Any, *users: str) -> Sequence[JobRow]:
-    """Jobs of these users, in their order, that are somebody's."""
+    """Jobs of these users, in their order, that are somebody's, who is telling their phones."""
     await Jobs(store).raise_all([Raise(user, "room:a", 7, NOW, NOW) for user in users])
-    return sorted(await claim(store, NOW), key=lambda job: users.index(job.user))
+    jobs = sorted(await claim(store, NOW), key=lambda job: users.index(job.user))
+    await Trail(store).record([row(job, "waiting", detail=TRYING) for job in jobs])
+    return jobs
 
 
 def row(job: JobRow, reason: str = "sent", device: str = "phone", detail: str = "") -> TrailRow:
@@ -107,7 +111,7 @@ async def test_what_fails_half_way_is_written_again_and_changes_nothing_twice() 
             left = [writes]
 
             def fail(name: str, _: Any, left: list[int] = left) -> Exception | None:
-                left[0] -= 1
+                left[0] -= name == "write"
                 return AWAY if name == "write" and not left[0] else None
 
             failing.fail = fail
@@ -133,6 +137,25 @@ async def test_the_trail_is_written_before_a_job_is_over() -> None:
         await results.write()
         tables = [args[0][0].table.name for name, args in failing.calls if name == "write"]
         assert tables == ["push_trail", "push_dead", "push_devices", "push_jobs", "push_jobs"]
+
+
+async def test_of_who_was_erased_while_they_were_told_nothing_is_written_anew() -> None:
+    """Nor where that is tried again, long after all that there was of them is gone."""
+    async with opened() as store:
+        bob, eve, joe, kim = await claimed(store, "bob", "eve", "joe", "kim")
+        results = make(store)
+        letter = DeadRow("1", user="bob", channel="room:a", offset=7, why="too large")
+        results.add(Result(Settled(bob, 7), (row(bob, "refused"),), (letter,)))
+        results.add(Result(Settled(eve), (row(eve, "muted", device=""),)))
+        results.add(Result(Postponed(joe, NOW + 9_000), (row(joe, "waiting"),)))
+        results.add(Result(Settled(kim), (row(kim, "muted", device=""),)))
+        for user in ("bob", "eve", "joe"):
+            await store.write([Removal(JOBS, (user, "room:a"))])
+            await store.write([Removal(TRAIL, (user, "room:a", 7, "phone"))])
+        await results.write()
+        assert {row.user for row in await trail_of(store)} == {"kim"}
+        assert await store.find(DEAD, Span(), limit=9) == []
+        assert [user for user, _ in await jobs_of(store)] == ["kim"]
 
 
 async def test_who_comes_too_late_ends_nothing() -> None:
@@ -211,7 +234,8 @@ async def test_a_row_that_no_store_takes_stops_no_other_and_is_not_tried_for_eve
             "joe": "due",
         }
         assert jobs["joe", "room:a"].due_at == NOW + 9_000
-        assert [row.user for row in await trail_of(store)] == ["bob", "joe"]
+        said = [(row.user, row.reason, row.detail) for row in await trail_of(store)]
+        assert said == [("bob", "sent", ""), ("eve", "waiting", TRYING), ("joe", "waiting", "")]
         assert "cannot be written" in caplog.text
 
 
