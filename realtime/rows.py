@@ -72,6 +72,8 @@ class MemberRow(msgspec.Struct, frozen=True):
     ever. `offset`: of the last `member` entry folded in. A marker is an offset and its n;
     `delivered` is never behind `read`. `unread`: from where it was marked as unread by hand.
     `blocks`: in a direct channel, that the user blocks the other one; follows from BLOCKS.
+    `joined` is the offset of the entry by which they came at `joined_at`, 0 where an older version
+    has written that.
     `sent_at` and `sent_id` are of the last message in a channel in slow mode: when (ms), and its
     client id.
 
@@ -114,6 +116,7 @@ class MemberRow(msgspec.Struct, frozen=True):
     push_level: str = ""
     push_until: int = 0
     push_at: int = 0
+    joined: int = 0
 
 
 class UserRow(msgspec.Struct, frozen=True):

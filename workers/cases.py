@@ -14,16 +14,14 @@ from realtime.chat.ports import ChatStore, Clock
 from realtime.chat.retention import retention_of
 from realtime.model import EVERYTHING, Entry, Retention
 from realtime.naming import user_of
-from realtime.push.decision import Decision, Facts, LookBack, Send, Wait, decide
+from realtime.push.decision import Decision, Facts, LookBack, Send, Wait, decide, is_named_far_back
 from realtime.push.rows import DEVICES, DeviceRow, JobRow, TrailRow
-from realtime.push.slices import in_slices
+from realtime.push.slices import in_slices, in_turns
 from realtime.push.trail import Trail, told_on
 from realtime.rows import (
-    BLOCKS,
     CHANNELS,
     MEMBERS,
     USERS,
-    BlockRow,
     ChannelRow,
     MemberRow,
     UserRow,
@@ -32,6 +30,7 @@ from realtime.settings.push_schema import PushSettings
 from realtime.settings.schema import ChannelOptions
 from realtime.stores.base import FETCHED_MAX, SPANS_MAX, Key, Row, Span, Table, Write
 from workers.bans import Bans
+from workers.blocking import Blocking
 from workers.kept import Kept
 from workers.lookback import Lookback
 
@@ -46,13 +45,10 @@ LOOK_AGAIN_MS: Final = 1_000
 """Until then, in milliseconds."""
 
 KEEP_S: Final = 2.0
-"""How old may be what is known of rooms, of senders and of who blocks whom, in seconds."""
+"""How old may be what is known of rooms and of senders, in seconds."""
 
 KEPT_MAX: Final = 10_000
 """Of each."""
-
-BLOCKS_MAX: Final = 5_000
-"""Blocks of the senders of one batch that are read; of more, each user's are asked for."""
 
 SIGNED_OUT: Final = "its user was signed out"
 """Why a device is parked that has to register again with a new token."""
@@ -101,7 +97,7 @@ class Cases:
         now = clock.monotonic
         self._rooms = Kept[str, ChannelRow | None](KEEP_S, KEPT_MAX, now=now)
         self._users = Kept[str, UserRow | None](KEEP_S, KEPT_MAX, now=now)
-        self._apart = Kept[str, frozenset[str] | None](KEEP_S, KEPT_MAX, now=now)
+        self._blocking = Blocking(store, now=now)
 
     async def of(self, jobs: Sequence[JobRow], now_ms: int) -> Sequence[Case]:
         """A case for each job, in their order. Seven reads at most for SPANS_MAX jobs, as a rule.
@@ -116,7 +112,7 @@ class Cases:
         )
         owners = await self._signed_in(await self._devices({job.user for job in jobs}))
         tried = await self._tried([job for job in jobs if job.tries])
-        blocks = await self._blocked(
+        blocks = await self._blocking.of(
             (job.user, user_of(entry))
             for job in jobs
             if (entry := entries.get((job.channel, job.offset))) is not None
@@ -129,14 +125,18 @@ class Cases:
             entry = entries.get((job.channel, job.offset))
             trail = tried.get((job.user, job.channel), ())
             kept = _kept(options, room)
-            if entry and room and kept.hides(entry.offset, entry.at, room.head, now_ms):
-                entry = None
+            named = entries.get((job.channel, job.named)) if is_named_far_back(job) else None
+            entry, named = (
+                None if one and room and kept.hides(one.offset, one.at, room.head, now_ms) else one
+                for one in (entry, named)
+            )
             facts = Facts(
                 job=job,
                 entries=() if entry is None else (entry,),
                 since=job.offset - 1,
                 kind=room.kind if room is not None else "",
                 level=options.push if options is not None else "",
+                named=named,
                 # Longer than it may be seen it is not worth telling of, either.
                 ttl_ms=min(self._settings.ttl.ms, kept.ttl_ms or self._settings.ttl.ms),
                 max_wait_ms=self._settings.max_wait.ms,
@@ -193,16 +193,22 @@ class Cases:
                 now_ms,
             )
             found = {place: _senders(decided[place]) - asked[place] for place in open_}
-            blocks = await self._blocked(
+            blocks = await self._blocking.of(
                 (decided[place].job.user, sender)
                 for place, senders in found.items()
                 for sender in senders
             )
             for place in open_:
                 asked[place] |= found[place]
-                decided[place] = _decided_again(
-                    decided[place], lookback, blocks.get(decided[place].job.user, ()), now_ms
-                )
+
+            def again(place: int, blocks: Mapping[str, set[str]] = blocks) -> Case:
+                case = decided[place]
+                return _decided_again(case, lookback, blocks.get(case.job.user, ()), now_ms)
+
+            # Each may have to look at a thousand entries, or at one.
+            cases = await in_turns(again, open_)
+            for place, case in zip(open_, cases, strict=True):
+                decided[place] = case
         # The others of the channel are over by then, so it takes less.
         wait = Wait("waiting", now_ms + LOOK_AGAIN_MS)
         return [
@@ -219,6 +225,7 @@ class Cases:
     async def _entries(self, jobs: Sequence[JobRow]) -> Mapping[tuple[str, int], Entry]:
         places = {(job.channel, job.offset) for job in jobs}
         places |= {(job.channel, job.shown) for job in jobs if job.shown}
+        places |= {(job.channel, job.named) for job in jobs if is_named_far_back(job)}
         wanted = sorted(places)
         found: dict[tuple[str, int], Entry] = {}
         for start in range(0, len(wanted), FETCHED_MAX):
@@ -272,39 +279,6 @@ class Cases:
                 if row.device:
                     found.setdefault((row.user, row.channel), []).append(row)
         return found
-
-    async def _blocked(self, pairs: Iterable[tuple[str, str]]) -> Mapping[str, set[str]]:
-        """Of these users and senders, for each user those who block the user, or are blocked."""
-        asked = {(user, sender) for user, sender in pairs if sender and sender != user}
-        apart = await self._blocks_of({sender for _, sender in asked})
-        found: dict[str, set[str]] = {}
-        unknown = set()
-        for user, sender in asked:
-            others = apart[sender]
-            if others is None:
-                unknown |= {(user, sender), (sender, user)}
-            elif user in others:
-                found.setdefault(user, set()).add(sender)
-        for row in await self._get(BLOCKS, unknown):
-            for user, sender in ((row.user, row.blocked), (row.blocked, row.user)):
-                if (user, sender) in asked:
-                    found.setdefault(user, set()).add(sender)
-        return found
-
-    async def _blocks_of(self, senders: Collection[str]) -> Mapping[str, frozenset[str] | None]:
-        """Whom each of these blocks, and is blocked by; None where those are too many."""
-        known = self._apart.among(senders)
-        fresh = [sender for sender in senders if sender not in known][:SPANS_MAX]
-        if not fresh:
-            return {sender: known.get(sender) for sender in senders}
-        spans = [Span((sender,)) for sender in fresh]
-        limit = BLOCKS_MAX + 1
-        theirs = await self._store.find(BLOCKS, *spans, limit=limit)
-        others = await self._store.find(BLOCKS, *spans, by=("blocked", "user"), limit=limit)
-        made = dict.fromkeys(fresh, None) if limit in (len(theirs), len(others)) else None
-        self._apart.put(made or _apart(fresh, [*theirs, *others]))
-        known = self._apart.among(senders)
-        return {sender: known.get(sender) for sender in senders}
 
     async def _named(self, cases: Sequence[Case]) -> Sequence[Case]:
         senders = {
@@ -367,15 +341,6 @@ def _decided_again(case: Case, lookback: Lookback, blocked: Collection[str], now
     if blocked:
         facts = msgspec.structs.replace(facts, blocked={*facts.blocked, *blocked})
     return msgspec.structs.replace(case, facts=facts, decision=decide(facts, now_ms))
-
-
-def _apart(senders: Iterable[str], rows: Iterable[BlockRow]) -> Mapping[str, frozenset[str]]:
-    found: dict[str, set[str]] = {sender: set() for sender in senders}
-    for row in rows:
-        for sender, other in ((row.user, row.blocked), (row.blocked, row.user)):
-            if sender in found:
-                found[sender].add(other)
-    return {sender: frozenset(others) for sender, others in found.items()}
 
 
 def _name(row: UserRow | None, user: str) -> str:

@@ -281,8 +281,9 @@ class Dispatcher:
             # The newest has all the time that it may take; how long others wait for that is
             # bounded where it is decided.
             due_at = told.newest_at + (0 if state is None else self._wait_ms[state])
+            at = told.first_at
             raises.append(
-                Raise(member.user, member.channel, told.offset, told.first_at, due_at, lane)
+                Raise(member.user, member.channel, told.offset, at, due_at, lane, told.named)
             )
         await _timed(self._jobs.raise_all(raises))
         self.raised += len(raises)

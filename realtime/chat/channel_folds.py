@@ -257,6 +257,7 @@ def _member_write(
         changed["invited_at"] = entry.at
     if after.is_member and not before.is_member:
         changed["joined_at"] = entry.at
+        changed["joined"] = entry.offset
         # What was said before one came is not unread.
         highest |= dict.fromkeys(("delivered", "read"), entry.offset)
         highest |= dict.fromkeys(("delivered_n", "read_n"), entry.n)

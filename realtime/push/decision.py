@@ -39,8 +39,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     `since`, as they are now; what is not in it is gone. At first that is one at most, see
     `LookBack`. `shown` is the entry at `job.shown`, None if it is gone. `own` is what the user has
     set for all channels, `devices` are the others' rows. `blocked`: who of the senders and the user
-    block the other. `kind` is the channel's, `level` its namespace's. `ttl_ms`: how long a message
-    is worth telling of, 0 for ever; `max_wait_ms`: how long what comes in may put off what waits.
+    block the other. `named` is the entry at `job.named`, where that is further back than
+    `LookBack` goes, and None if it is gone. `kind` is the channel's, `level` its namespace's.
+    `ttl_ms`: how long a message is worth telling of, 0 for ever; `max_wait_ms`: how long what comes
+    in may put off what waits.
     `told`: devices that have the job's notification already, by the trail: that of `job.shown`.
     """
 
@@ -49,6 +51,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     since: int
     kind: str
     level: str
+    named: Entry | None = None
     ttl_ms: int
     max_wait_ms: int
     member: MemberRow | None = None
@@ -134,6 +137,14 @@ def level_of(namespace: str, member: MemberRow | None, own: DeviceRow | None) ->
     return namespace
 
 
+def came_later(member: MemberRow, entry: Entry) -> bool:
+    """Whether the entry was in the channel before the member was: by their places in its log, since
+    the clocks of those who wrote them differ."""
+    if member.joined:
+        return entry.offset < member.joined
+    return entry.at < member.joined_at
+
+
 def is_recipient(
     entry: Entry, member: MemberRow, *, level: str, kind: str, own: DeviceRow | None = None
 ) -> bool:
@@ -161,6 +172,8 @@ def _tell(facts: Facts, now_ms: int) -> Send | Drop | Wait | LookBack:
         lowest = max(_known(facts), job.pushed, job.offset - LOOKED_BACK_MAX)
         if facts.since > lowest:
             return LookBack(lowest)
+        entry = _named(facts, now_ms)
+    if entry is None:
         # Where there is no message at all, retention has taken it.
         return _why_nothing(facts, now_ms, otherwise=Drop("expired", "not kept any more"))
     live = _live(facts.devices)
@@ -172,6 +185,17 @@ def _tell(facts: Facts, now_ms: int) -> Send | Drop | Wait | LookBack:
     return _wait(facts, entry, now_ms) or Send(
         entry, tuple(device for device in live if device.device not in told)
     )
+
+
+def is_named_far_back(job: JobRow) -> bool:
+    """Whether what mentions the user is further back than it is looked: its offset is known."""
+    return job.pushed < job.named < job.offset - LOOKED_BACK_MAX + 1
+
+
+def _named(facts: Facts, now_ms: int) -> Entry | None:
+    """What mentions the user, where it can be told of, and nothing newer can."""
+    entry = facts.named
+    return entry if entry is not None and _why_not(facts, entry, now_ms) is None else None
 
 
 def _newest(facts: Facts, now_ms: int) -> tuple[Entry | None, Drop | None]:
@@ -200,7 +224,7 @@ def _why_not(facts: Facts, entry: Entry, now_ms: int) -> Drop | None:
     sender = user_of(entry)
     if entry.kind == "message" and sender == job.user:
         return Drop("own_message")
-    if member is None or member.role not in IN_ROOM or entry.at < member.joined_at:
+    if member is None or member.role not in IN_ROOM or came_later(member, entry):
         return Drop("not_a_member")
     if sender in facts.blocked:
         return Drop("blocked")

@@ -11,7 +11,7 @@ import msgspec
 
 from realtime.model import Entry
 from realtime.naming import user_of
-from realtime.push.decision import IN_ROOM, is_recipient
+from realtime.push.decision import IN_ROOM, came_later, is_recipient
 from realtime.push.reasons import OF_THE_MESSAGE, SENTENCES, Reason, sentence
 from realtime.push.rows import DEVICES, JOBS, DeviceRow, JobRow, TrailRow
 from realtime.push.trail import TOLD, Trail
@@ -213,7 +213,7 @@ def _needless(known: Known, at: int) -> Reason | None:
     entry, member, own = known.entry, known.member, known.own
     if entry is None or member is None:
         return None
-    if entry.at < member.joined_at <= at:
+    if came_later(member, entry) and member.joined_at <= at:
         return "not_a_member"
     if 0 < entry.deleted_at <= at:
         return "deleted"
@@ -277,7 +277,7 @@ def _never(known: Known) -> Reason | None:
     entry, member = known.entry, known.member
     if entry is None or entry.stub:
         return None
-    if member is None or member.role not in IN_ROOM or entry.at < member.joined_at:
+    if member is None or member.role not in IN_ROOM or came_later(member, entry):
         return "not_a_member"
     if not is_recipient(entry, member, level=known.level, kind=known.kind, own=known.own):
         return "never_recipient"

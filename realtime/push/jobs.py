@@ -49,7 +49,10 @@ _T = TypeVar("_T")
 
 
 class Raise(msgspec.Struct, frozen=True, gc=False):
-    """That `user` is to be told of the entry at `offset`, made `at`, not before `due_at`."""
+    """That `user` is to be told of the entry at `offset`, made `at`, not before `due_at`.
+
+    `named` is the newest of those it stands for that mentions the user, 0 for none.
+    """
 
     user: str
     channel: str
@@ -57,6 +60,7 @@ class Raise(msgspec.Struct, frozen=True, gc=False):
     at: int
     due_at: int
     lane: int = SMALL
+    named: int = 0
 
 
 class Settled(msgspec.Struct, frozen=True, gc=False):
@@ -247,7 +251,9 @@ def _merged(raises: Iterable[Raise]) -> Iterator[Raise]:
         other = by_key.get(key)
         if other is not None:
             newer = max(each, other, key=lambda one: one.offset)
-            each = msgspec.structs.replace(newer, at=min(each.at, other.at))
+            each = msgspec.structs.replace(
+                newer, at=min(each.at, other.at), named=max(each.named, other.named)
+            )
         by_key[key] = each
     return iter(by_key.values())
 
@@ -257,7 +263,7 @@ def _raised(each: Raise) -> Write:
         JOBS,
         (each.user, each.channel),
         initial={"state": "due", "lane": each.lane, "due_at": each.due_at, "first_at": each.at},
-        highest={"offset": each.offset, "wait_until": each.due_at},
+        highest={"offset": each.offset, "wait_until": each.due_at, "named": each.named},
     )
 
 

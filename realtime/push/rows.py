@@ -57,7 +57,8 @@ class JobRow(msgspec.Struct, frozen=True):
     one, or one is being sent. `read`: how far the user has read, where something is visible.
     `again`: 1 where that was said since it was claimed, so settling it is not the end of it.
     `tries`: attempts since it was last settled. `at` is when that was. `retrying`: 1 while it waits
-    because a device could not be told of the entry `failed`.
+    because a device could not be told of the entry `failed`. `named` is the newest entry that
+    mentions the user.
     """
 
     user: str
@@ -78,6 +79,7 @@ class JobRow(msgspec.Struct, frozen=True):
     at: int = 0
     failed: int = 0
     retrying: int = 0
+    named: int = 0
 
 
 class DeadRow(msgspec.Struct, frozen=True):

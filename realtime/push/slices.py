@@ -12,6 +12,10 @@ from typing import Final, TypeVar
 SLICE: Final = 50
 """Rows of one turn of the event loop: about 2 ms where each has to be decided."""
 
+TURN_S: Final = 0.002
+"""How long a turn may take of work of which nobody knows beforehand how much it is, in seconds;
+one row may take longer."""
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -27,4 +31,20 @@ async def in_slices(make: Callable[[T], R], items: Iterable[T]) -> list[R]:
         if made:
             await asyncio.sleep(0)
         made += [make(item) for item in some]
+    return made
+
+
+async def in_turns(
+    make: Callable[[T], R], items: Iterable[T], *, now: Callable[[], float] | None = None
+) -> list[R]:
+    """The same of rows of which some take very much longer than others: of as many at once as are
+    made within TURN_S of the clock `now`, in seconds, which is the loop's if it is not given."""
+    now = now or asyncio.get_running_loop().time
+    made: list[R] = []
+    until = now() + TURN_S
+    for item in items:
+        if now() >= until:
+            await asyncio.sleep(0)
+            until = now() + TURN_S
+        made.append(make(item))
     return made

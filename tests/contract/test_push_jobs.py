@@ -83,6 +83,17 @@ async def test_entries_that_come_together_are_one_job(store: TabledStore) -> Non
     assert len(await every(store, JOBS)) == 2
 
 
+async def test_the_newest_mention_is_known_whoever_says_so_and_in_whichever_order(
+    store: TabledStore,
+) -> None:
+    jobs = Jobs(store)
+    await jobs.raise_all([told(offset=9), told(offset=4, named=4), told(offset=3, named=2)])
+    assert ((await ann(store)).offset, (await ann(store)).named) == (9, 4)
+    await jobs.raise_all([told(offset=8, named=7)])
+    await jobs.raise_all([told(offset=6, named=6), told(offset=10)])
+    assert ((await ann(store)).offset, (await ann(store)).named) == (10, 7)
+
+
 async def test_raising_again_changes_nothing(store: TabledStore) -> None:
     """As after a crash between the jobs and the mark that they are made."""
     jobs = Jobs(store)

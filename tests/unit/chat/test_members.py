@@ -66,6 +66,7 @@ async def test_whoever_wants_joins_an_open_channel() -> None:
         row = await rooms.member(channel, "bob")
         assert row is not None
         assert (row.read, row.delivered) == (written.offset, written.offset)
+        assert row.joined == written.offset, "what came before is known by the log, not by clocks"
         assert (await rooms.channel(channel)).members == 2
 
 

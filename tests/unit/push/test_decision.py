@@ -15,6 +15,7 @@ from realtime.push.decision import (
     Send,
     Wait,
     decide,
+    is_named_far_back,
     is_recipient,
     level_of,
 )
@@ -88,6 +89,7 @@ def test_who_has_not_seen_it_is_told_on_all_devices() -> None:
         (facts(member=member(role="banned")), Drop("not_a_member")),
         (facts(member=member(role="follower")), Drop("not_a_member")),
         (facts(member=member(joined_at=NOW)), Drop("not_a_member")),
+        (facts(member=member(joined=8)), Drop("not_a_member")),
         (facts(blocked={"ann"}), Drop("blocked")),
         (facts(message(deleted_at=NOW)), Drop("deleted")),
         (facts(message(at=NOW - DAY)), Drop("expired")),
@@ -141,6 +143,7 @@ def test_reasons_have_an_order(known: Facts, reason: str) -> None:
         facts(message(at=NOW - DAY + 1)),
         facts(message(at=5), ttl_ms=0),
         facts(member=member(joined_at=NOW - 60_000)),
+        facts(member=member(joined=6, joined_at=NOW + 9)),
         facts(blocked={"cleo"}),
         facts(level="mentions", member=member(push_level="all")),
         facts(level="mentions", kind="direct"),
@@ -203,6 +206,21 @@ def test_looking_back_ends_at_what_is_known_to_be_seen() -> None:
     assert decided(looked) == Drop("deleted")
     far = facts(message(5_000, deleted_at=9), job=job(offset=5_000, pushed=1), since=4_999)
     assert decided(far) == LookBack(4_000)
+
+
+def test_a_mention_further_back_than_it_is_looked_is_told_of_where_nothing_newer_is() -> None:
+    named = message(10, tags={"mentions": '["bob"]'})
+    far = job(offset=5_000, pushed=1, named=10)
+    known = facts(message(5_000), job=far, since=4_999, own=own(level="mentions"), named=named)
+    assert decided(known) == LookBack(4_000), "there may be a newer one"
+    looked = msgspec.structs.replace(known, since=4_000)
+    assert decided(looked) == Send(named, (PHONE, TABLET))
+    for hidden in (None, message(10, deleted_at=9), message(10, at=NOW - DAY)):
+        without = msgspec.structs.replace(looked, named=hidden)
+        assert decided(without) == Drop("never_recipient")
+    assert not is_named_far_back(job(offset=1_009, pushed=1, named=10))
+    assert is_named_far_back(job(offset=1_010, pushed=1, named=10))
+    assert not is_named_far_back(job(offset=1_010, pushed=10, named=10))
 
 
 def test_a_reason_that_holds_for_all_ends_it() -> None:

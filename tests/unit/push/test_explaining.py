@@ -94,6 +94,7 @@ CASES: Final[list[tuple[Reason, str, Known]]] = [
     ("not_a_member", "", known(member=None)),
     ("not_a_member", "", known(member=member(role=""))),
     ("not_a_member", "", known(member=member(joined_at=51))),
+    ("not_a_member", "", known(member=member(joined=9))),
     ("blocked", "", known(blocked=True)),
     ("deleted", "", known(message(deleted_at=60))),
     ("never_recipient", "", known(level="mentions")),

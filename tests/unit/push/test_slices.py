@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from realtime.push.slices import SLICE, in_slices
+from realtime.push.slices import SLICE, TURN_S, in_slices, in_turns
 
 
 @pytest.mark.parametrize("many", [0, 1, SLICE, SLICE + 1, 3 * SLICE])
@@ -26,3 +26,27 @@ async def test_others_have_a_turn_between_slices() -> None:
         await asyncio.sleep(0)
         await in_slices(made.append, range(3 * SLICE))
     assert seen == [0, SLICE, 2 * SLICE]
+
+
+async def test_others_have_a_turn_after_some_time_where_a_row_may_take_long() -> None:
+    made: list[int] = []
+    seen: list[int] = []
+    now_s = 0.0
+
+    def make(long: int) -> int:
+        nonlocal now_s
+        now_s += TURN_S / 2 if not long else 3 * TURN_S
+        made.append(long)
+        return -long
+
+    async def look() -> None:
+        while len(made) < 7:
+            seen.append(len(made))
+            await asyncio.sleep(0)
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        tasks.create_task(look())
+        await asyncio.sleep(0)
+        answer = await in_turns(make, [0, 0, 0, 1, 1, 0, 0], now=lambda: now_s)
+    assert answer == [0, 0, 0, -1, -1, 0, 0]
+    assert seen == [0, 2, 4, 5]

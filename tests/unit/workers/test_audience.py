@@ -29,6 +29,8 @@ def test_what_a_member_has_said_read_or_seen_is_left_out_and_what_came_before_th
     assert told(*entries, read=4) is None
     assert told(*entries, joined_at=301) == Told(4, 400, 400)
     assert told(*entries, joined_at=401) is None
+    assert told(*entries, joined=4, joined_at=999) == Told(4, 400, 400), "clocks say nothing"
+    assert told(*entries, joined=9, joined_at=1) is None
 
 
 def test_what_was_taken_back_or_is_no_message_tells_nobody() -> None:
@@ -43,10 +45,11 @@ def test_who_wants_mentions_only_is_told_of_those() -> None:
         message(5, tags={"mentions": '["eve"]'}),
         message(6, tags={"mentions": "[broken"}),
     )
-    assert told(*entries, level="mentions") == Told(3, 300, 300)
-    assert told(*entries, push_level="mentions") == Told(3, 300, 300)
+    assert told(*entries, level="mentions") == Told(3, 300, 300, 3)
+    assert told(*entries, push_level="mentions") == Told(3, 300, 300, 3)
     assert told(*entries[1:], level="mentions") is None
-    assert told(*entries, level="mentions", push_level="all") == Told(6, 300, 600)
+    assert told(*entries, level="mentions", push_level="all") == Told(6, 300, 600, 3)
+    assert told(*entries, read=3) == Told(6, 400, 600), "it is read"
     assert told(*entries, push_level="none") is None
     assert told(*entries, level="", push_level="all") is None
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import msgspec
 import pytest
 
+import workers.blocking as blocking_module
 import workers.cases as cases_module
 import workers.lookback as lookback_module
 from realtime.model import Change, Revocation
@@ -135,7 +136,7 @@ async def test_who_blocks_the_other_tells_and_is_told_nothing(user: str, other: 
 
 
 async def test_very_many_blocks_are_asked_for_by_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cases_module, "BLOCKS_MAX", 2)
+    monkeypatch.setattr(blocking_module, "BLOCKS_MAX", 2)
     async with desk("bob", "eve", "joe") as at:
         await put(at.store, BLOCKS, "eve", "ann")
         for number in range(3):
