@@ -15,6 +15,7 @@ from load.measured import Result
 from load.options import add_scenarios, plan_of, scenario_of
 from load.plan import PlanError
 from load.progress import Progress
+from load.push_settings import add_push_settings, show_push_settings
 from load.report import compare, files, merge, text
 from load.scenarios.table import SCENARIOS
 
@@ -26,12 +27,15 @@ def main(words: Sequence[str] | None = None) -> int:
     add_scenarios(commands)
     _add_merge(commands)
     _add_compare(commands)
+    add_push_settings(commands)
     arguments = parser.parse_args(words)
     try:
         if arguments.command == "merge":
             return _merge(arguments)
         if arguments.command == "compare":
             return _compare(arguments)
+        if arguments.command == "push-settings":
+            return show_push_settings(arguments)
         return _run(arguments)
     except (PlanError, LimitError, FleetFailed, files.UnreadableResult, OSError) as error:
         sys.stderr.write(f"load: {error}\n")
