@@ -8,11 +8,13 @@ from load.scenarios.chat import Chat
 from load.scenarios.connect import Connect
 from load.scenarios.fanout import Fanout
 from load.scenarios.presence import Presence
+from load.scenarios.push import Push
 from load.scenarios.recovery import Recovery
 from load.scenarios.rooms import Rooms
 from load.scenarios.slow import Slow
 
 SCENARIOS: Final[Mapping[str, type[Scenario]]] = {
-    scenario.name: scenario for scenario in (Connect, Fanout, Rooms, Recovery, Presence, Slow, Chat)
+    scenario.name: scenario
+    for scenario in (Connect, Fanout, Rooms, Recovery, Presence, Slow, Chat, Push)
 }
 """In the order that `--help` and the README have."""
