@@ -21,6 +21,9 @@ ERROR_KINDS_MAX: Final = 100
 NOTES_MAX: Final = 50
 """How many notes a phase keeps: examples of what went wrong, for a person to read."""
 
+MARKS_MAX: Final = 10_000
+"""How many marks a phase keeps: the first ones."""
+
 OTHER_ERRORS: Final = "other errors"
 
 LATE_MS: Final = 10.0
@@ -49,11 +52,15 @@ class SaturationFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """CPU seconds a second; of the busiest process."""
     full_cpu_is_fine: bool = False
     """Nothing here waits for a clock and nothing is timed, such as storms: the CPU is no reason."""
+    untimed: bool = False
+    """What is right or wrong here does not depend on when it was sent: nothing is a reason."""
 
     @property
     def reasons(self) -> list[str]:
         """Why the run is invalid, in words; empty for a valid one."""
-        found = []
+        found: list[str] = []
+        if self.untimed:
+            return found
         if self.late > self.sends * LATE_SHARE_MAX:
             found.append(
                 f"{self.late:,} of {self.sends:,} messages left more than {LATE_MS:g} ms late"
@@ -82,6 +89,17 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     histograms: dict[str, Histogram] = {}
 
 
+class Mark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Something that was done to the hubs while a phase ran: what is unusual then has a reason."""
+
+    at: float
+    """When it began, in seconds after the phase did."""
+    seconds: float
+    """How long it was until all was as before, as far as that is known."""
+    what: str
+    """In words: `kill one`."""
+
+
 class Measured(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one process measured in one phase; or, merged, what all did."""
 
@@ -102,6 +120,8 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Figures of the phase that do not add up, such as `rss_kb_per_client`; merged, the largest."""
     notes: list[str] = []
     """Sentences for a person: examples of what a check found. At most `NOTES_MAX`."""
+    marks: list[Mark] = []
+    """What was done to the hubs, by time; at most `MARKS_MAX`."""
     began_at: str = ""
     """When it began, warm-up left out: ISO 8601, UTC, to the millisecond; merged, the earliest."""
 
@@ -191,6 +211,9 @@ def merge(parts: Sequence[Measured]) -> Measured:
         processes=sum(part.processes for part in parts),
         facts=_largest(part.facts for part in parts),
         notes=[note for part in parts for note in part.notes][:NOTES_MAX],
+        marks=sorted((mark for part in parts for mark in part.marks), key=lambda mark: mark.at)[
+            :MARKS_MAX
+        ],
         began_at=min((part.began_at for part in parts if part.began_at), default=""),
     )
 
@@ -212,6 +235,7 @@ def merge_saturation(parts: Sequence[SaturationFacts]) -> SaturationFacts:
         lag_ms=max((part.lag_ms for part in parts), default=0.0),
         cpu_share=max((part.cpu_share for part in parts), default=0.0),
         full_cpu_is_fine=bool(parts) and all(part.full_cpu_is_fine for part in parts),
+        untimed=bool(parts) and all(part.untimed for part in parts),
     )
 
 

@@ -49,6 +49,8 @@ class Recorder:
         """How many of them left too late, see `SaturationFacts`."""
         self.full_cpu_is_fine = False
         """See `SaturationFacts`; a scenario says so before the phase ends."""
+        self.untimed = False
+        """See `SaturationFacts`; a scenario says so before the phase ends."""
         self.on_restart: Callable[[], None] | None = None
         """Called by `restart`; for whoever runs the phase."""
         self._waits: dict[str, list[int]] = {}

@@ -43,6 +43,7 @@ class Watch:
             lag_ms=self._lag.percentile(99) / 1_000,
             cpu_share=(time.process_time() - self._cpu) / seconds if seconds > 0 else 0.0,
             full_cpu_is_fine=recorder.full_cpu_is_fine,
+            untimed=recorder.untimed,
         )
 
     def _arm(self) -> None:

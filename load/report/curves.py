@@ -252,6 +252,7 @@ def _timed(
         lines=lines,
         x_label=figures.duration,
         spans=_spans(times),
+        moments=_moments(times),
     )
 
 
@@ -271,7 +272,18 @@ def _timed_waits(
         x_label=figures.duration,
         spans=_spans(times),
         marks=marks,
+        moments=_moments(times),
     )
+
+
+def _moments(times: Sequence[PhaseTime]) -> list[tuple[float, str]]:
+    """When something was done to the hubs."""
+    return [
+        (time.begin_s + mark.at, mark.what)
+        for time in times
+        for mark in time.phase.marks
+        if time.begin_s + mark.at <= time.end_s
+    ]
 
 
 def _spans(times: Sequence[PhaseTime]) -> list[Span]:

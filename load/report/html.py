@@ -16,6 +16,7 @@ from load.scenarios.base import Subject, count_of
 _OPEN_PHASES: Final = 3
 """Of more phases the details are folded away below the table of all."""
 
+_MARKS_SHOWN: Final = 1_000
 _ERRORS_SHOWN: Final = 20
 
 
@@ -173,6 +174,12 @@ def _phase(phase: Measured) -> Iterator[str]:
             rest = sum(count for _, count in kinds[_ERRORS_SHOWN:])
             told.append((f"{rest:,}", f"{len(kinds) - _ERRORS_SHOWN} more kinds"))
         yield markup.table(("errors", "what"), told, words=(1,))
+    if phase.marks:
+        done = [
+            (mark.what, f"{mark.at:,.0f} s", f"{mark.seconds:.1f} s")
+            for mark in phase.marks[:_MARKS_SHOWN]
+        ]
+        yield markup.table(("done to the hubs", "at", "took"), done)
     if phase.facts:
         facts = [(name, figures.number(value)) for name, value in phase.facts.items()]
         yield markup.pairs(facts)

@@ -67,6 +67,8 @@ class Plot:
     spans: Sequence[Span] = ()
     marks: Sequence[tuple[float, str]] = field(default=())
     """Values of the vertical axis with a name, drawn across: thresholds."""
+    moments: Sequence[tuple[float, str]] = field(default=())
+    """Places of the horizontal axis with a name, drawn from top to bottom: what was done then."""
 
 
 def drawn(plot: Plot) -> str:
@@ -156,6 +158,9 @@ def _picture(plot: Plot) -> Iterator[str]:
         yield f'<path class="edge" d="M{end} 0V{_SIDE:.0f}"/>'
     for value, _ in plot.marks:
         yield f'<path class="threshold" d="M0 {_down(plot.y.place(value))}H{_SIDE:.0f}"/>'
+    for place, name in plot.moments:
+        at = _right(plot.x.place(place))
+        yield f'<path class="moment" d="M{at} 0V{_SIDE:.0f}"><title>{text(name)}</title></path>'
     for line in plot.lines:
         yield from _line(plot, line)
     yield from _hints(plot)

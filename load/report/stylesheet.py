@@ -108,6 +108,7 @@ h3 { font-size: 15px; }
 .picture .line { stroke: var(--c); stroke-width: 2; }
 .picture .area { fill: var(--c); opacity: 0.14; }
 .picture .edge { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 2 4; }
+.picture .moment { stroke: var(--bad); stroke-width: 1; opacity: 0.35; }
 .picture .threshold { stroke: var(--bad); stroke-width: 1.5; stroke-dasharray: 6 4; }
 .picture .hint { fill: transparent; }
 .picture .hint:hover { fill: var(--text); opacity: 0.08; }

@@ -11,6 +11,7 @@ PERCENTILES: Final = (50.0, 90.0, 99.0, 99.9)
 """What is told of each histogram, beside its greatest."""
 
 _ERRORS_SHOWN: Final = 5
+_MARKS_SHOWN: Final = 40
 _PHASES_SHOWN: Final = 6
 """Of more phases, such as those of a search for the knee, each has one line."""
 
@@ -108,6 +109,13 @@ def _phase(phase: Measured) -> Iterator[str]:
         )
     for name, value in phase.facts.items():
         yield f"  {name}: {figures.number(value)}"
+    if phase.marks:
+        shown = phase.marks[:_MARKS_SHOWN]
+        yield "  what was done to the hubs, and how long it took until all was as before:"
+        rows = [(mark.what, f"{mark.at:,.0f} s", f"{mark.seconds:.1f} s") for mark in shown]
+        yield from (f"    {line}" for line in table([("", "at", "took"), *rows]))
+        if len(phase.marks) > len(shown):
+            yield f"    and {len(phase.marks) - len(shown):,} more"
     yield f"  errors: {phase.errors_total:,}" if phase.errors else "  no errors"
     kinds = sorted(phase.errors.items(), key=lambda item: -item[1])
     for kind, count in kinds[:_ERRORS_SHOWN]:

@@ -63,10 +63,15 @@ class Crowd:
         self._targets = [Target(url, share.format, ca_file=share.ca_file) for url in share.urls]
 
     async def open(
-        self, number: int, subscriptions: Sequence[SubscribeRequest] | None = None
+        self,
+        number: int,
+        subscriptions: Sequence[SubscribeRequest] | None = None,
+        *,
+        hub: int | None = None,
     ) -> Opened:
-        """Open one client, with other subscriptions than usual if given. Raises `FAILURES`."""
-        target = self._targets[number % len(self._targets)]
+        """Open one client, with other subscriptions than usual if given, at another hub than its
+        own if that is given: round and round, any number is one. Raises `FAILURES`."""
+        target = self._targets[(number if hub is None else hub) % len(self._targets)]
         sources = self.share.sources
         opened = await open_client(
             target,
