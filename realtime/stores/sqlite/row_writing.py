@@ -7,28 +7,12 @@ an insert that becomes an update where there may be one.
 import functools
 import sqlite3
 from collections.abc import Mapping, Sequence
-from itertools import groupby
-from typing import Any, Final, NamedTuple
+from typing import Any
 
-from realtime.stores.base import Key, Removal, Table, Value, Write
-from realtime.stores.sqlite import layout
+from realtime.stores.base import Removal, Table, Value, Write
+from realtime.stores.sqlite import layout, row_runs
 from realtime.stores.sqlite.layout import quoted
-
-RAISED_TOGETHER: Final = 64
-"""Rows of one statement that raises fields of many."""
-
-
-class _Shape(NamedTuple):
-    """What a write names, apart from its values."""
-
-    set: tuple[str, ...]
-    initial: tuple[str, ...]
-    highest: tuple[str, ...]
-    add: tuple[str, ...]
-    equals: tuple[str, ...]
-    below: str
-    absent: bool
-    present: bool
+from realtime.stores.sqlite.row_runs import Form, form_of
 
 
 def carry_out(connection: sqlite3.Connection, write: Write | Removal) -> bool:
@@ -43,55 +27,13 @@ def carry_out(connection: sqlite3.Connection, write: Write | Removal) -> bool:
 
 
 def carry_out_all(connection: sqlite3.Connection, writes: Sequence[Write | Removal]) -> None:
-    """All of them, those that raise fields of rows many in one statement.
-
-    A statement by itself has to get the interpreter's lock back from a busy loop, see `appending`.
-    """
-    for kind, run in groupby(writes, _raising):
-        if kind is None:
-            for write in run:
-                carry_out(connection, write)
-            continue
-        # Of two writes for one row a statement would carry out either.
-        by_key: dict[Key, list[Value]] = {}
-        for write in run:
-            if len(by_key) == RAISED_TOGETHER or write.key in by_key:
-                _raise_all(connection, kind, by_key)
-                by_key = {}
-            assert isinstance(write, Write)  # as `_raising` has found
-            by_key[write.key] = [*write.key, *write.highest.values()]
-        _raise_all(connection, kind, by_key)
-
-
-_Raising = tuple[Table[Any], tuple[str, ...]]
-
-
-def _raising(write: Write | Removal) -> _Raising | None:
-    """The table and the fields of a write that raises fields of a row, and does nothing else."""
-    if (
-        isinstance(write, Removal)
-        or not (write.present and write.highest)
-        or write.set
-        or write.add
-        or write.below
-        or write.equals
-    ):
-        return None
-    return write.table, tuple(write.highest)
-
-
-def _raise_all(
-    connection: sqlite3.Connection, kind: _Raising, by_key: Mapping[Key, list[Value]]
-) -> None:
-    table, fields = kind
-    values = [value for row in by_key.values() for value in row]
-    # A full one and what is left over: few shapes, each prepared once.
-    if len(by_key) == RAISED_TOGETHER:
-        connection.execute(_raise(table, fields, RAISED_TOGETHER), values)
-    else:
-        width = len(table.key) + len(fields)
-        for start in range(0, len(values), width):
-            connection.execute(_raise(table, fields, 1), values[start : start + width])
+    """All of them, many in one statement where that is possible."""
+    for form, run in row_runs.in_runs(writes):
+        done = 0
+        while taken := row_runs.carry_out(connection, form, run[done:]):
+            done += taken
+        for write in run[done:]:
+            carry_out(connection, write)
 
 
 def check(write: Write | Removal) -> None:
@@ -133,20 +75,11 @@ def weight(writes: Sequence[Write | Removal]) -> int:
 
 
 def _statement(write: Write) -> tuple[str, list[Value]]:
-    shape = _Shape(
-        tuple(write.set),
-        tuple(write.initial),
-        tuple(write.highest),
-        tuple(write.add),
-        tuple(write.equals),
-        write.below[0] if write.below else "",
-        write.absent,
-        write.present,
-    )
+    form = form_of(write)
     updates = [*write.set.values(), *write.highest.values(), *write.add.values()]
     conditions: list[Value] = [write.below[1]] if write.below else []
     if write.present or write.equals:
-        return _update(write.table, shape), [
+        return _update(form), [
             *updates,
             *write.key,
             *conditions,
@@ -156,7 +89,7 @@ def _statement(write: Write) -> tuple[str, list[Value]]:
     values = [*write.key, *write.set.values(), *write.initial.values(), *raised]
     if not write.absent and (updates or conditions):
         values += [*updates, *conditions]
-    return _insert(write.table, shape), values
+    return _insert(form), values
 
 
 def _from_defaults(
@@ -171,29 +104,29 @@ def _from_defaults(
 
 
 @functools.lru_cache(maxsize=1024)
-def _update(table: Table[Any], shape: _Shape) -> str:
-    made = layout.of(table)
+def _update(form: Form) -> str:
+    made = layout.of(form.table)
     conditions = [f"{quoted(field)} = ?" for field in made.key]
-    conditions += [f"{quoted(shape.below)} < ?"] if shape.below else []
-    conditions += [f"{quoted(field)} = ?" for field in shape.equals]
+    conditions += [f"{quoted(form.below)} < ?"] if form.below else []
+    conditions += [f"{quoted(field)} = ?" for field in form.equals]
     # Something has to be set, or nobody would know whether the row is there.
-    sets = _sets(shape) or [f"{quoted(made.key[0])} = {quoted(made.key[0])}"]
+    sets = _sets(form) or [f"{quoted(made.key[0])} = {quoted(made.key[0])}"]
     return f"""
         UPDATE {made.name} SET {", ".join(sets)} WHERE {" AND ".join(conditions)}
     """  # noqa: S608 - declared names and question marks only
 
 
 @functools.lru_cache(maxsize=1024)
-def _insert(table: Table[Any], shape: _Shape) -> str:
-    made = layout.of(table)
-    fields = [*made.key, *shape.set, *shape.initial, *shape.highest, *shape.add]
-    sets = _sets(shape)
-    if shape.absent or not (sets or shape.below):
+def _insert(form: Form) -> str:
+    made = layout.of(form.table)
+    fields = [*made.key, *form.set, *form.initial, *form.highest, *form.add]
+    sets = _sets(form)
+    if form.absent or not (sets or form.below):
         then = "NOTHING"
     else:
         then = f"UPDATE SET {', '.join(sets or [f'{quoted(made.key[0])} = {quoted(made.key[0])}'])}"
-        if shape.below:
-            then += f" WHERE {made.name}.{quoted(shape.below)} < ?"
+        if form.below:
+            then += f" WHERE {made.name}.{quoted(form.below)} < ?"
     return f"""
         INSERT INTO {made.name} ({", ".join(map(quoted, fields))})
         VALUES ({", ".join("?" * len(fields))})
@@ -201,23 +134,10 @@ def _insert(table: Table[Any], shape: _Shape) -> str:
     """  # noqa: S608 - declared names and question marks only
 
 
-def _sets(shape: _Shape) -> list[str]:
-    sets = [f"{quoted(field)} = ?" for field in shape.set]
-    sets += [f"{quoted(field)} = max({quoted(field)}, ?)" for field in shape.highest]
-    return sets + [f"{quoted(field)} = {quoted(field)} + ?" for field in shape.add]
-
-
-@functools.lru_cache(maxsize=64)
-def _raise(table: Table[Any], fields: tuple[str, ...], rows: int) -> str:
-    made = layout.of(table)
-    names = [*(f"k{number}" for number in range(len(made.key))), *(f"h{f}" for f in fields)]
-    row = f"({', '.join('?' * len(names))})"
-    sets = [f"{quoted(field)} = max({quoted(field)}, raised.h{field})" for field in fields]
-    same = [f"{made.name}.{quoted(key)} = raised.k{at}" for at, key in enumerate(made.key)]
-    return f"""
-        WITH raised ({", ".join(names)}) AS (VALUES {", ".join([row] * rows)})
-        UPDATE {made.name} SET {", ".join(sets)} FROM raised WHERE {" AND ".join(same)}
-    """  # noqa: S608 - declared names and question marks only
+def _sets(form: Form) -> list[str]:
+    sets = [f"{quoted(field)} = ?" for field in form.set]
+    sets += [f"{quoted(field)} = max({quoted(field)}, ?)" for field in form.highest]
+    return sets + [f"{quoted(field)} = {quoted(field)} + ?" for field in form.add]
 
 
 @functools.lru_cache(maxsize=256)
