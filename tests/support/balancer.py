@@ -107,7 +107,8 @@ class Balancer:
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
+    # RuntimeError is uvloop's word for a transport that has been closed meanwhile.
+    with contextlib.suppress(OSError, RuntimeError):
         while data := await reader.read(_READ_BYTES):
             writer.write(data)
             await writer.drain()
