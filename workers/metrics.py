@@ -40,11 +40,17 @@ def push_metrics(
     decided: dict[str, int],
     due: int,
     oldest_due_s: float,
+    oldest_entry_s: float,
     gates: Iterable[tuple[str, Counted]],
 ) -> Iterator[Metric]:
     """The metrics. The funnel is: entries, jobs, decisions by reason, outcomes by provider."""
     yield CounterMetricFamily(
         PREFIX + "entries", "Messages whose recipients were found", dispatched
+    )
+    yield GaugeMetricFamily(
+        PREFIX + "oldest_entry_seconds",
+        "How long the first message has waited whose recipients were not found yet",
+        oldest_entry_s,
     )
     yield CounterMetricFamily(
         PREFIX + "jobs",
@@ -53,7 +59,7 @@ def push_metrics(
     )
     reasons = CounterMetricFamily(
         PREFIX + "decisions",
-        "Rows written of what was decided when a job was due, or became of an attempt, by reason",
+        "What was decided of recipients whose job was due, or became of the attempt, by reason",
         labels=["reason"],
     )
     for reason in sorted({*SENTENCES, *decided}):

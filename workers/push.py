@@ -77,6 +77,7 @@ class PushWorker:
         is_mine: Callable[[Entry], bool] = lambda _: True,
     ) -> None:
         self.gates = gates
+        self._store = store
         self.jobs = Jobs(store)
         self._bans = Bans(store, clock)
         rules = _Rules(options, self._bans)
@@ -113,6 +114,7 @@ class PushWorker:
         self._forgetting = Forgetting(store, self.jobs, trail, settings=settings, clock=clock)
         self._clock = clock
         self._backlog = Backlog(0, 0)
+        self._oldest_entry_at: int | None = None
         self._wanted = asyncio.Event()
         self._walks = asyncio.Event()
         self._outage = Outage(logger, "messages that phones are to be told of")
@@ -123,13 +125,16 @@ class PushWorker:
     def metrics(self) -> Iterator[Metric]:
         """What was counted until now, for Prometheus."""
         backlog = self._backlog
-        age_ms = self._clock.wall_ms() - backlog.oldest_at if backlog.due else 0
+        now_ms = self._clock.wall_ms()
+        age_ms = now_ms - backlog.oldest_at if backlog.due else 0
+        entry_ms = now_ms - self._oldest_entry_at if self._oldest_entry_at is not None else 0
         return push_metrics(
             dispatched=self.dispatcher.dispatched,
             raised=self.dispatcher.raised,
             decided=self.results.decided,
             due=backlog.due,
             oldest_due_s=max(0, age_ms) / 1_000,
+            oldest_entry_s=max(0, entry_ms) / 1_000,
             gates=self.gates.items(),
         )
 
@@ -214,14 +219,16 @@ class PushWorker:
         return PAUSE_S if is_more else 0.0
 
     async def _look_for_ever(self) -> None:
-        """How much is due, for the metrics."""
+        """How much is due, and what waits for its recipients to be found, for the metrics."""
         while True:
             await asyncio.sleep(LOOK_S)
             try:
                 async with asyncio.timeout(ROUND_TIMEOUT_S):
                     self._backlog = await self.jobs.backlog(self._clock.wall_ms())
+                    entries = await self._store.notifiable(limit=1)
             except (StoreError, TimeoutError):
                 continue  # those who work on them say so
+            self._oldest_entry_at = entries[0].at if entries else None
 
     async def _drain(self) -> None:
         try:

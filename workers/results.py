@@ -6,7 +6,7 @@ answer and the write sends the same again, in the place of what it sent before.
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import chain
 from typing import Final
 
@@ -75,8 +75,10 @@ class Results:
         self._writing = asyncio.Lock()
         self._outage = Outage(logger, "what became of notifications")
         self._wanted = asyncio.Event()
+        self.written: Callable[[Collection[int]], None] = lambda lanes: None
+        """Called when jobs of these lanes are over: what was raised meanwhile is due."""
         self.decided: dict[str, int] = {}
-        """How often each reason was given."""
+        """How often each reason was given for a job, on however many devices."""
 
     def __len__(self) -> int:
         """Results that wait."""
@@ -91,8 +93,10 @@ class Results:
         """Have it written. Never waits."""
         self._waiting.append(result)
         self._wanted.set()
-        for row in result.trail:
-            self.decided[row.reason] = self.decided.get(row.reason, 0) + 1
+        # Where the newest entry is passed over, the same is said of the one that was told of.
+        newest = result.end.job.offset
+        for reason in {row.reason for row in result.trail if row.offset == newest}:
+            self.decided[reason] = self.decided.get(reason, 0) + 1
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -205,6 +209,7 @@ class Results:
             await self._jobs.settle(settled, now_ms)
         if postponed:
             await self._jobs.later(postponed, now_ms)
+        self.written({result.end.job.lane for result in batch})
 
 
 def _is_attempt(result: Result, row: TrailRow) -> bool:

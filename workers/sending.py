@@ -12,7 +12,7 @@ import contextlib
 import logging
 import secrets
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from realtime.chat.ports import Clock
@@ -74,6 +74,7 @@ class Sender:
         self._cases = cases
         self._errands = errands
         self._results = results
+        results.written = self._settled
         self._lease_ms = settings.lease.ms
         self._send_max_ms = min(SEND_MAX_MS, settings.lease.ms // 2)
         self._clock = clock
@@ -95,6 +96,12 @@ class Sender:
         """There may be jobs in these lanes. Never waits."""
         for lane in lanes:
             self._wanted[lane].set()
+
+    def _settled(self, lanes: Collection[int]) -> None:
+        """Jobs are over. A message that came meanwhile has woken nobody who could have told of it;
+        those of large channels are claimed many at a time, and wait for that."""
+        if SMALL in lanes:
+            self.wake((SMALL,))
 
     async def drain(self) -> None:
         """Begin nothing more, and wait until what is begun has ended and is written.

@@ -139,9 +139,9 @@ class ChatService:
             counters=self._counters,
             namespaces=_with("feed", namespaces),
         )
-        self._retracting = Retracting(around)
+        self.retracting = Retracting(around)
         eraser = _eraser(
-            store, around, messages, _with("feed", namespaces), pushes=self._retracting.pushes
+            store, around, messages, _with("feed", namespaces), pushes=self.retracting.pushes
         )
         self.law = Law(store, clock, eraser, sign_out=stage.sign_out, is_alone=others is None)
         self._leftovers = Leftovers(store, stage, clock, may=may)
@@ -229,7 +229,7 @@ class ChatService:
             tasks.create_task(self.law.run(), name="erasures")
             tasks.create_task(self._leftovers.run(), name="leftovers")
             tasks.create_task(self._scrubs.run(), name="scrubs")
-            tasks.create_task(self._retracting.run(), name="retracting")
+            tasks.create_task(self.retracting.run(), name="retracting")
             tasks.create_task(
                 _every(SWEEP_S, self.ledger.sweep, "what follows from entries"), name="folds"
             )

@@ -44,6 +44,14 @@ class ChatMetrics:
             "Entries of which what follows could not be written, each counted once",
             self._service.ledger.unfolded,
         )
+        dropped = CounterMetricFamily(
+            PREFIX + "push_dropped",
+            "What there was no room for: markers of what was seen, deleted messages to take back",
+            labels=["of"],
+        )
+        dropped.add_metric(["seen"], self._service.seen.dropped)
+        dropped.add_metric(["deleted"], self._service.retracting.dropped)
+        yield dropped
         if self._hook is not None:
             yield CounterMetricFamily(
                 PREFIX + "hook_failures", "Messages the app gave no answer to", self._hook.failures

@@ -13,6 +13,8 @@ def test_every_count_is_shown_by_name() -> None:
         calls=SimpleNamespace(counts={"chat.send": 3}),
         inbox=SimpleNamespace(check=SimpleNamespace(drift=Drift(channels=5, heads=2))),
         ledger=SimpleNamespace(unfolded=4),
+        seen=SimpleNamespace(dropped=6),
+        retracting=SimpleNamespace(dropped=7),
     )
     shown = {
         (sample.name, *sample.labels.values()): sample.value
@@ -23,3 +25,5 @@ def test_every_count_is_shown_by_name() -> None:
     assert shown["realtime_chat_drift_total", "heads"] == 2
     assert shown["realtime_chat_channels_checked_total",] == 5
     assert shown["realtime_chat_unfolded_entries_total",] == 4
+    assert shown["realtime_chat_push_dropped_total", "seen"] == 6
+    assert shown["realtime_chat_push_dropped_total", "deleted"] == 7

@@ -28,6 +28,7 @@ def metrics() -> Iterator[Metric]:
         decided={"refused": 1},
         due=5,
         oldest_due_s=6.0,
+        oldest_entry_s=7.0,
         gates=[("fcm", Counts())],
     )
 
@@ -54,6 +55,7 @@ def test_what_has_not_happened_yet_is_shown_as_0() -> None:
         "misconfigured": 0,
     }
     assert shown["realtime_push_resting", "fcm"] == 1
+    assert shown["realtime_push_oldest_entry_seconds",] == 7
 
 
 async def test_a_worker_without_a_hub_answers_until_it_is_cancelled(unused_tcp_port: int) -> None:

@@ -112,6 +112,41 @@ async def cleared(here: At) -> bool:
     return len(here.phones.sent) == 2 and await here.is_done()
 
 
+async def test_what_comes_while_the_last_one_is_told_of_need_not_wait_for_a_look() -> None:
+    async with at() as here:
+        here.phones.hold = asyncio.Event()
+        async with here.running():
+            await until(here.has_looked)
+            first = await say(here.store, "room:a")
+            here.worker.wake()
+            await here.phones.came.wait()
+            second = await say(here.store, "room:a")
+            here.worker.wake()
+            await until(lambda: is_settled(here))
+            here.phones.hold.set()
+            await until(lambda: cleared(here))
+        told = [notice.data["offset"] for _, notice in here.phones.sent]
+        assert told == [str(first), str(second)]
+
+
+async def test_how_long_the_first_message_waits_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(push_module, "LOOK_S", 0.01)
+    async with at() as here:
+        here.failing.fail = lambda name, _: AWAY if name == "get" else None
+        await say(here.store, "room:a", at=here.clock.now_ms - 9_000)
+
+        async def is_shown() -> bool:
+            return any(
+                sample.value == 9
+                for metric in here.worker.metrics()
+                for sample in metric.samples
+                if sample.name == "realtime_push_oldest_entry_seconds"
+            )
+
+        async with here.running():
+            await until(is_shown)
+
+
 async def test_what_is_begun_when_it_is_to_end_is_finished_and_written() -> None:
     async with at() as here:
         await say(here.store, "room:a")

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 import workers.results as results_module
@@ -125,6 +126,17 @@ async def test_what_fails_half_way_is_written_again_and_changes_nothing_twice() 
         assert (jobs["eve", "room:a"].state, jobs["eve", "room:a"].tries) == ("due", 1)
         assert len(await store.find(DEAD, Span(), limit=9)) == 1
         assert len(await trail_of(store)) == 2
+
+
+async def test_a_decision_is_counted_once_on_however_many_devices() -> None:
+    """And not for the entry before the newest, where that was told of."""
+    async with opened() as store:
+        (bob,) = await claimed(store, "bob")
+        results = make(store)
+        told = [row(bob), row(bob, device="tablet"), row(bob, "deleted", device="")]
+        told += [msgspec.structs.replace(each, offset=6) for each in told[:2]]
+        results.add(Result(Settled(bob, 6), tuple(told)))
+        assert results.decided == {"sent": 1, "deleted": 1}
 
 
 async def test_the_trail_is_written_before_a_job_is_over() -> None:
