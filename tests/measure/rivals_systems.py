@@ -142,7 +142,7 @@ NCHAN: Final = Dialect(
 RIVALS: Final[Sequence[System]] = (
     System(
         "Socket.IO (Node)",
-        "npm install --prefix tests/measure/rivals",
+        "npm install --no-package-lock --prefix tests/measure/rivals",
         _socketio,
         SOCKETIO,
     ),

@@ -4,7 +4,7 @@ Nothing is pinned: two hubs, two servers, publishers and subscribers share all c
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,7 @@ import uvloop
 
 from tests.measure import two_nodes, unchecked_hub
 from tests.measure.rows_bench import Bench, BenchFailed
-from tests.measure.rows_single import Effort
+from tests.measure.rows_single import Effort, Found
 from tests.measure.rows_table import Reading
 from tests.support.hub_cluster import HubCluster, hub_cluster
 
@@ -23,10 +23,10 @@ SECONDS: Final = 6.0
 SECONDS_MIN: Final = 1.0
 WINDOWS: Final = (128, 256)
 
-Found = list[tuple[str, Reading]]
+Readings = list[tuple[str, Reading]]
 
 
-def nodes(bench: Bench, effort: Effort, numbers: Sequence[int]) -> Iterator[tuple[str, Reading]]:
+def nodes(bench: Bench, effort: Effort, numbers: Sequence[int]) -> Found:
     """Rows 9 and 10, those of `numbers`. Raises BenchFailed for a program that is not there."""
     del bench  # no yardstick: what is compared with is measured beside it
     seconds = max(SECONDS_MIN, SECONDS * effort.scale)
@@ -47,8 +47,8 @@ def nodes(bench: Bench, effort: Effort, numbers: Sequence[int]) -> Iterator[tupl
         raise BenchFailed(str(absent)) from None
 
 
-async def _delivered(cluster: HubCluster, rounds: int, seconds: float) -> Found:
-    found: Found = []
+async def _delivered(cluster: HubCluster, rounds: int, seconds: float) -> Readings:
+    found: Readings = []
     listening = await two_nodes.Listening.begin(cluster, "fast")
     for seed in range(rounds):
         row = await two_nodes.steadily(cluster, listening, seconds, seed)
@@ -60,8 +60,8 @@ async def _delivered(cluster: HubCluster, rounds: int, seconds: float) -> Found:
     return found
 
 
-async def _stored(cluster: HubCluster, rounds: int, seconds: float) -> Found:
-    found: Found = []
+async def _stored(cluster: HubCluster, rounds: int, seconds: float) -> Readings:
+    found: Readings = []
     listening = await two_nodes.Listening.begin(cluster, "kept")
     for window in WINDOWS:
         for seed in range(rounds):

@@ -50,7 +50,7 @@ class Reading(NamedTuple):
     """
 
     value: float
-    figures: Mapping[str, float]
+    figures: dict[str, float]
 
 
 def number(value: float) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.measure import rows, rows_bench, rows_pauses
+from tests.measure import rows, rows_bench, rows_pauses, rows_single
 from tests.measure.rows_bench import BenchFailed, Cores, played, with_tokens
 from tests.measure.rows_room import member, members
 from tests.measure.rows_table import Reading, Row, Target, line, markdown, number
@@ -171,3 +171,22 @@ def test_each_run_of_the_collector_is_noted(notes: Path) -> None:
 def test_a_bench_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(BenchFailed, match=r"wsload\.c is not there|apt install gcc"):
         rows_bench.build(tmp_path, tmp_path)
+
+
+def test_what_was_measured_stays_when_the_time_is_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ended = []
+
+    def measure(*_: object) -> rows_single.Found:
+        try:
+            for _round in range(3):
+                yield "5", Reading(0.25, {})
+        finally:
+            ended.append(True)
+
+    monkeypatch.setattr(rows, "parts", lambda _: [rows.Part((5,), measure)])
+    times = iter([0.0, 0.0, rows.RUN_MAX_S, rows.RUN_MAX_S + 1])
+    bench, effort = rows_bench.Bench(tmp_path), rows_single.Effort(3)
+    found, reasons = rows.measured(bench, effort, [5], clock=lambda: next(times))
+    assert len(found["5"]) == 2 and "time is up" in reasons["5"] and ended
