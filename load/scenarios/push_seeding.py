@@ -45,8 +45,9 @@ class Seeding:
         """Give each of them a device."""
 
         async def one(user: int, due_ns: int) -> None:
-            await devices.register(user)
+            # Before it is known: a run that is interrupted does not wait for the answer.
             self._registered.add(user)
+            await devices.register(user)
 
         async with Devices(self._share) as devices:
             await at_rate(list(users), self._rate, one)

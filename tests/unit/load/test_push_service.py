@@ -12,6 +12,7 @@ import aiohttp
 import jwt
 import pytest
 
+from load.__main__ import main
 from load.push_ledger import Notification
 from load.push_service import GRANT_TYPE, SCOPE, PushService, read_notification
 from load.push_settings import PROJECT, push_settings
@@ -118,6 +119,14 @@ def test_a_clear_is_told_from_what_is_shown() -> None:
     assert read(data={"act": "clear"}) == Notification("x", "", clears=True)
     assert read(data={"act": "show"}) == Notification("x", "")
     assert read_notification(b"{") is None
+
+
+def test_a_command_prints_the_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "account.json"
+    assert main(["push-settings", "--service", "[::1]:9", "--account", str(path)]) == 0
+    assert tomllib.loads(capsys.readouterr().out)["fcm"]["base_url"] == "http://[::1]:9"
+    assert path.exists()
+    assert main(["push-settings", "--account", str(tmp_path)]) == 2
 
 
 def test_settings_are_toml_and_the_key_is_for_its_owner_alone(tmp_path: Path) -> None:
