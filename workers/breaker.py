@@ -56,11 +56,8 @@ class Breaker:
 
         What was under way when the rest began, or does not count for all, does not end it.
         """
-        if self.is_resting(now):
-            return
-        self._failures = 0
-        self._until = self._probing_until = 0.0
-        self._backoff.reset()
+        if not self.is_resting(now):
+            self.end()
 
     def failed(self, now: float, why: str) -> bool:
         """It could not serve us. Whether that means that it is left alone from now on.
@@ -74,6 +71,12 @@ class Breaker:
         if self._failures < FAILURES_MAX and not is_probe:
             return False
         return self.rest(now, self._backoff.next_s(), why)
+
+    def end(self) -> None:
+        """Why it was left alone is over, whatever was said of how long."""
+        self._failures = 0
+        self._until = self._probing_until = 0.0
+        self._backoff.reset()
 
     def rest(self, now: float, seconds: float, why: str) -> bool:
         """Leave it alone for so long, as it or another worker says. Whether that is news.

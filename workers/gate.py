@@ -91,6 +91,8 @@ class Gate:
         self._breaker = Breaker(random=random)
         self._places = asyncio.Semaphore(places)
         self._large = asyncio.Semaphore(max(1, places - places // SPARE))
+        self._is_refused = False
+        """Whether our credentials were, when the last rest began."""
         self._tat = FULL
         # Until when devices are left alone, by their addresses.
         self._spared: OrderedDict[str, float] = OrderedDict()
@@ -160,6 +162,14 @@ class Gate:
         """Leave the provider alone: another worker says so."""
         self._breaker.rest(self._clock.monotonic(), seconds, why)
 
+    def renewed(self) -> None:
+        """The provider has another key: it need not rest any more because of the last one."""
+        if self._is_refused:
+            self._is_refused = False
+            self._breaker.end()
+            self._answered.set()
+            self._answered = asyncio.Event()
+
     async def _rest_s(self) -> float:
         """For how many seconds the provider is to be left alone, 0 if it may be asked now.
 
@@ -204,6 +214,10 @@ class Gate:
         self._answered.set()
         self._answered = asyncio.Event()
         now = self._clock.monotonic()
+        if isinstance(outcome, Misconfigured):
+            self._is_refused = True
+        elif not self._breaker.is_resting(now):
+            self._is_refused = False
         match outcome:
             case Delivered() | Rejected() | Failed() | Later(scope="device"):
                 self._breaker.succeeded(now)

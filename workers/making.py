@@ -1,7 +1,8 @@
-"""The providers that the settings name. Reads their keys: once, at the start."""
+"""The providers that the settings name. Reads their keys: of files also when those are replaced."""
 
 import random
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ from workers.providers.apns.tokens import SharedToken
 from workers.providers.base import Provider, ProviderName
 from workers.providers.endpoint_guard import EndpointGuard
 from workers.providers.fcm import TOKEN_URI, FcmProvider
+from workers.providers.renewed import RenewedProvider
 from workers.providers.webpush import WebPushProvider
 
 KEY_MAX_BYTES: Final = 65_536
@@ -58,7 +60,7 @@ def make_gates(
             problems += error.problems
             continue
         if provider is not None:
-            gates[provider.name] = Gate(
+            gate = gates[provider.name] = Gate(
                 provider,
                 per_s=sections[provider.name].rate,
                 places=sections[provider.name].concurrency,
@@ -68,6 +70,8 @@ def make_gates(
                 workers=workers,
                 tell=tell,
             )
+            if isinstance(provider, RenewedProvider):
+                provider.renewed = gate.renewed
     if problems:
         raise SettingsError(problems)
     return gates
@@ -77,10 +81,13 @@ def _fcm(settings: Settings, clock: Clock) -> Provider | None:
     fcm = settings.fcm
     if fcm.credentials_file is None:
         return None
+    read = partial(_read, "fcm.credentials_file", fcm.credentials_file)
+    return RenewedProvider(read, lambda content: _fcm_with(content, fcm, clock))
+
+
+def _fcm_with(content: bytes, fcm: FcmSettings, clock: Clock) -> Provider:
     try:
-        account = msgspec.json.decode(
-            _read("fcm.credentials_file", fcm.credentials_file), type=_ServiceAccount
-        )
+        account = msgspec.json.decode(content, type=_ServiceAccount)
         return FcmProvider(
             project=account.project_id,
             client_email=account.client_email,
@@ -102,17 +109,28 @@ def _fcm(settings: Settings, clock: Clock) -> Provider | None:
 
 def _apns(settings: Settings, clock: Clock, shared: SharedToken | None) -> Provider | None:
     apns = settings.apns
-    if apns.key_file is None or apns.key_id is None or apns.team_id is None or apns.topic is None:
+    key_id, team_id, topic = apns.key_id, apns.team_id, apns.topic
+    if apns.key_file is None or key_id is None or team_id is None or topic is None:
         return None
-    pem = _read("apns.key_file", apns.key_file).decode("utf-8", "replace")
-    try:
-        key = ProviderKey(Secret(pem), key_id=apns.key_id, team_id=apns.team_id)
-    except ValueError as error:
-        raise SettingsError([f"apns.key_file: {error}"]) from None
+
+    def make(content: bytes) -> Provider:
+        pem = Secret(content.decode("utf-8", "replace"))
+        try:
+            key = ProviderKey(pem, key_id=key_id, team_id=team_id)
+        except ValueError as error:
+            raise SettingsError([f"apns.key_file: {error}"]) from None
+        return _apns_with(key, topic, apns, clock, shared)
+
+    return RenewedProvider(partial(_read, "apns.key_file", apns.key_file), make)
+
+
+def _apns_with(
+    key: ProviderKey, topic: str, apns: ApnsSettings, clock: Clock, shared: SharedToken | None
+) -> Provider:
     try:
         return ApnsProvider(
             key,
-            topic=apns.topic,
+            topic=topic,
             clock=clock,
             random=random.random,
             shared=shared,

@@ -57,7 +57,8 @@ async def test_a_clock_that_is_wrong_costs_time_and_nothing_else(town: Town) -> 
 
 
 async def test_wrong_credentials_pause_a_service_and_delete_nothing(town: Town) -> None:
-    """Keys are changed at Google and Apple; then the hub is started with the new ones."""
+    """Keys are changed at Google and Apple. Google's is in a file, and is used as soon as that is
+    another one; Apple's has a name in the settings, with which the hub is started."""
     world, hub = town.fake.world, town.hub
     people = await town.people(4, *PROVIDERS)
     log = hub.log_bytes
@@ -79,6 +80,9 @@ async def test_wrong_credentials_pause_a_service_and_delete_nothing(town: Town) 
     # It rests: now and then one request asks, not one for each of those who wait.
     assert len(refusals(town, people)) - before <= len(people)
     town.fake.write_credentials()
+    for who in people:
+        assert await who.devices["fcm"].phone.count.wait(2, timeout_s=40)
+    assert not any(who.bodies("apns") for who in people)
     town.configure()
     assert await asyncio.to_thread(hub.terminate) == 0
     await asyncio.to_thread(hub.start)
