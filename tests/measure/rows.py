@@ -71,11 +71,6 @@ ROWS: Final = (
         )
     ),
     Row("11", "longest collector pause, 15,000 connections", Target(20, "ms", at_least=False)),
-    Row(
-        "11 hourly look",
-        "the look at all objects that comes once an hour",
-        Target(20, "ms", at_least=False),
-    ),
 )
 NUMBERS: Final = tuple(dict.fromkeys(row.number for row in ROWS))
 

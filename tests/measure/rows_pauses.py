@@ -1,22 +1,18 @@
 """A hub that notes how long Python's collector held it up: `python -m <this module> FILE WORDS…`.
 
 The words are those of `realtime`. Each time that the collector has run, a line is added to the
-file: the generation, milliseconds, and milliseconds of CPU time. At SIGUSR1 all objects are looked
-at, as happens once an hour by itself with many clients.
+file: the generation, milliseconds, and milliseconds of CPU time.
 """
 
 import gc
 import os
-import signal
 import sys
 import time
 from typing import Any, Final, NamedTuple
 
 from realtime.cli import main
-from realtime.server import garbage
 
 MODULE: Final = "tests.measure.rows_pauses"
-MANY_CLIENTS: Final = garbage.FEW_CLIENTS + 1
 
 
 class Pauses(NamedTuple):
@@ -59,5 +55,4 @@ class Noting:
 
 if __name__ == "__main__":
     gc.callbacks.append(Noting(sys.argv[1]))
-    signal.signal(signal.SIGUSR1, lambda *_: garbage.look(MANY_CLIENTS))
     sys.exit(main(sys.argv[2:]))

@@ -7,7 +7,6 @@ hub of its own.
 
 import contextlib
 import os
-import signal
 import tempfile
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -42,8 +41,6 @@ CONNECTS_A_ROUND: Final = 3
 """Of all rows this one differs most from one time to the next."""
 
 HOLD_MAX_S: Final = 120
-PAUSE_POLL_S: Final = 0.1
-LOOK_MAX_S: Final = 10.0
 
 SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "server": {"connections_max": 16_500},
@@ -187,8 +184,8 @@ def crowded(bench: Bench, effort: Effort) -> Found:
 
 
 def pauses(bench: Bench, effort: Effort) -> Found:
-    """Row 11: the collector while a crowd connects and stays, and messages flow beside it; then the
-    look at all objects that comes once an hour with so many clients."""
+    """Row 11: the collector while a crowd connects and stays, and messages flow beside it. All
+    objects are looked at only where so many clients seem to leave something behind."""
     crowd = effort.count(CROWD)
     for _ in range(effort.rounds):
         with tempfile.TemporaryDirectory() as folder:
@@ -201,28 +198,13 @@ def pauses(bench: Bench, effort: Effort) -> Found:
                         scaled = workload.scaled(effort.scale)
                         bench.play(process.port, wire(namespace), scaled)
                     all_are_there(process, crowd)
-                    usual = rows_pauses.longest(text := notes.read_text(), before)
-                    yield "11", _pause(usual)
-                    process.send(signal.SIGUSR1)
-                    _wait_for_more(notes, len(text))
-                    yield (
-                        "11 hourly look",
-                        _pause(rows_pauses.longest(notes.read_text(), len(text))),
-                    )
+                    yield "11", _pause(rows_pauses.longest(notes.read_text(), before))
 
 
 def _pause(noted: rows_pauses.Pauses) -> Reading:
     # What the machine did in between is in the pause, not in the CPU time.
     figures = {"{} ms of it CPU time": noted.its_cpu_ms, "one of {}": float(noted.runs)}
     return Reading(noted.longest_ms, figures)
-
-
-def _wait_for_more(notes: Path, offset: int) -> None:
-    deadline = time.monotonic() + LOOK_MAX_S
-    while not notes.read_text()[offset:].endswith("\n"):
-        if time.monotonic() > deadline:
-            raise BenchFailed("the hub does not look at its objects when asked")
-        time.sleep(PAUSE_POLL_S)
 
 
 @contextlib.contextmanager
