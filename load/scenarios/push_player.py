@@ -170,9 +170,8 @@ class PushPlayer:
             return
         count = rooms_for(parameters, self.layout)
         await self.seeding.make_rooms(count)
-        warm_up = Recorder(name)
-        self._begin(warm_up, measured=False)
-        await self._send(parameters, count, parameters.warm_up_s, warm_up)
+        self._begin(recorder, measured=False)
+        await self._send(parameters, count, parameters.warm_up_s, recorder)
         self._begin(recorder)
         await asyncio.sleep(LEAD_S)
         due = self.layout.due(parameters.rate, parameters.seconds, count)
