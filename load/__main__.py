@@ -9,6 +9,7 @@ import uvloop
 
 from load.descriptors import LimitError
 from load.execution import execute
+from load.faults import listed
 from load.fleet import FleetFailed
 from load.judgement import COULD_NOT_RUN, EXIT_CODES
 from load.measured import Result
@@ -17,6 +18,7 @@ from load.plan import PlanError
 from load.progress import Progress
 from load.push_settings import add_push_settings, show_push_settings
 from load.report import compare, files, merge, text
+from load.scenarios.soak import faults_of, soak_parameters
 from load.scenarios.table import SCENARIOS
 
 
@@ -45,6 +47,9 @@ def main(words: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     plan = plan_of(arguments)
     scenario = scenario_of(plan.scenario, plan.parameters)
+    if getattr(arguments, "faults_list", False):
+        sys.stdout.write(listed(faults_of(soak_parameters(plan.parameters), plan.seed)))
+        return 0
     progress = Progress(sys.stderr, scenario.subject)
     try:
         result = uvloop.run(execute(plan, scenario, progress))

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Literal
 
-FATE_S: Final = 120.0
-"""How long after it was sent a message that was not acked may still come to be stored, in
-seconds."""
+FATE_S: Final = 180.0
+"""How long after it was sent a message that was not acked may still come to be stored, in seconds:
+hubs go on trying for a while when the publisher has been told to try again."""
 
 LATE_S: Final = 60.0
 """How long what is acked may take to be in the log, and what is in the log to be with a reader that
@@ -130,7 +130,10 @@ class ChannelChecker:
 
     def left(self, reader: int) -> None:
         """From now on it may get nothing."""
-        self._readers.pop(reader, None)
+        found = self._readers.pop(reader, None)
+        if found is not None:
+            # What it got out of order it has not got yet, and will not any more.
+            self._miss(reader, found, [*found.gaps])
 
     def away(self, reader: int) -> None:
         """Its connection is lost. What it misses it must get when it is back."""

@@ -18,11 +18,13 @@ from load.descriptors import source_addresses
 from load.fleet import Fleet, FleetFailed, Interrupted
 from load.hubs import hub_versions
 from load.measured import HubSeries, Result
+from load.ordeal import Ordeal, open_ordeal
 from load.plan import Plan, PlanError, shown_url
 from load.progress import Progress
 from load.report.hub_samples import HubSampler, hub_pid
-from load.running import Played, play
+from load.running import Played, Stage, play
 from load.scenarios.base import Scenario
+from load.scenarios.soak import Soak
 from load.share import Share
 from load.tokens import TokensError, read_secret, read_tokens
 
@@ -69,6 +71,15 @@ async def execute(plan: Plan, scenario: Scenario, progress: Progress) -> Result:
 
     Raises PlanError, LimitError and FleetFailed where it cannot run.
     """
+    if not isinstance(scenario, Soak):
+        return await _execute(plan, scenario, progress, None)
+    async with open_ordeal(plan, progress.say) as ordeal:
+        return await _execute(ordeal.plan, scenario, progress, ordeal)
+
+
+async def _execute(
+    plan: Plan, scenario: Scenario, progress: Progress, ordeal: Ordeal | None
+) -> Result:
     run = secrets.token_hex(4)
     shares = shares_of(plan, scenario, run)
     key = _api_key(plan)
@@ -76,9 +87,10 @@ async def execute(plan: Plan, scenario: Scenario, progress: Progress) -> Result:
     versions = await hub_versions(shares[0])
     played = Played()
     fleet = Fleet(shares, clients=scenario.connections(plan.processes), report=progress.show)
+    stage = ordeal.over(fleet) if ordeal is not None else fleet
     async with _sampled(plan) as sampler, fleet:
         with _interrupting(fleet):
-            await _play(plan, scenario, fleet, played, progress)
+            await _play(plan, scenario, fleet, stage, played, progress)
     channels = scenario.leaves(run)
     if channels and key:
         # Few runs need it, and it takes as long to load as all the rest.
@@ -90,6 +102,7 @@ async def execute(plan: Plan, scenario: Scenario, progress: Progress) -> Result:
     elif channels:
         progress.say(LEFT.format(count=len(channels), first=channels[0]))
     samples = [(one.t_s, one.rss_kb, one.cpu_s) for one in sampler.samples] if sampler else []
+    hub = HubSeries(samples=samples) if samples else None
     return Result(
         load=_version(),
         scenario=scenario.name,
@@ -101,7 +114,7 @@ async def execute(plan: Plan, scenario: Scenario, progress: Progress) -> Result:
         started_at=started.isoformat(timespec="seconds"),
         phases=played.phases,
         verdict=played.verdict,
-        hub=HubSeries(samples=samples) if samples else None,
+        hub=(ordeal and ordeal.series) or hub,
         checks=played.checks,
         thresholds=played.thresholds,
         versions=_versions(),
@@ -110,14 +123,14 @@ async def execute(plan: Plan, scenario: Scenario, progress: Progress) -> Result:
 
 
 async def _play(
-    plan: Plan, scenario: Scenario, fleet: Fleet, played: Played, progress: Progress
+    plan: Plan, scenario: Scenario, fleet: Fleet, stage: Stage, played: Played, progress: Progress
 ) -> None:
     processes = "process" if plan.processes == 1 else "processes"
     progress.say(f"{scenario.name}: {plan.processes} {processes}, {plan.format}")
     try:
         await fleet.setup()
         if not fleet.interrupted:
-            await play(plan, scenario, fleet, played, progress.done)
+            await play(plan, scenario, stage, played, progress.done)
     except Interrupted:
         played.verdict = "interrupted"
     try:

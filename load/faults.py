@@ -29,10 +29,11 @@ KINDS: Final = ("kill", "drain", "freeze")
 """What can be done to a process."""
 
 LEAD_S: Final = 10.0
-"""How long nothing is broken at first, in seconds."""
+"""How long nothing is broken at first, in seconds; a tenth of a run that is short."""
 
 TAIL_S: Final = 30.0
-"""How long before the end the last fault is over, in seconds, so that all can be whole again."""
+"""How long before the end the last fault is over, in seconds, so that all can be whole again; three
+tenths of a run that is short."""
 
 _DRAIN_S: Final = 10.0
 """What a drain itself is taken to need when the next fault is placed, in seconds."""
@@ -63,19 +64,19 @@ def schedule(
     """Faults of processes: `targets` has the kinds that may be done to each, by name.
 
     One begins every `every_s` in the mean, but not before the one before is over; each is done once
-    before any is done again. The order of the targets counts. A run too short for `LEAD_S` and
-    `TAIL_S` has none, nor has one without targets.
+    before any is done again. The order of the targets counts.
     """
     choices = [(name, kind) for name, kinds in targets.items() for kind in kinds]
     chance = random.Random(f"faults {seed}")  # noqa: S311 - repeatable
     found: list[Fault] = []
-    at_s, deck = LEAD_S, list[tuple[str, str]]()
+    at_s, deck = min(LEAD_S, seconds / 10), list[tuple[str, str]]()
+    until_s = seconds - min(TAIL_S, seconds * 0.3)
     while choices:
         deck = deck or chance.sample(choices, len(choices))
         name, kind = deck.pop()
         fault = Fault(round(at_s, 1), kind, name, round(chance.uniform(*LASTS_S[kind]), 1))
         ends_s = fault.at_s + fault.lasts_s + (_DRAIN_S if kind == "drain" else 0.0)
-        if ends_s > seconds - TAIL_S:
+        if ends_s > until_s:
             break
         found.append(fault)
         # Half of the usual pause is left in any case.

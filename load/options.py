@@ -1,11 +1,12 @@
 """The command line of a run: words to a `Plan`. Each scenario's parameters are options of it."""
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
+from load.nodes import read_nodes
 from load.plan import (
     PROCESSES_MAX,
     PROFILES,
@@ -19,6 +20,7 @@ from load.plan import (
     read_thresholds,
 )
 from load.scenarios.base import Parameters, Scenario
+from load.scenarios.soak import SoakParameters
 from load.scenarios.table import SCENARIOS
 
 RUN_KEYS: Final = ("processes", "format", "thresholds")
@@ -86,6 +88,9 @@ def add_scenarios(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         for option in options_of(scenario.parameters_type):
             text = f"{option.description} ({option.default})".replace("%", "%%")
             group.add_argument(option.flag, metavar="X", help=text)
+        if issubclass(scenario.parameters_type, SoakParameters):
+            text = "only print what will be broken when, which follows from the seed"
+            parser.add_argument("--faults-list", action="store_true", help=text)
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
@@ -127,11 +132,11 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
     until = read_thresholds([arguments.until], "--until")[0] if arguments.until else None
     if arguments.secret_file and arguments.tokens:
         raise PlanError(["--secret-file or --tokens, not both"])
-    urls = check_urls(arguments.url)
-    if arguments.ca_file and not any(url.startswith("wss:") for url in urls):
-        raise PlanError(["--ca-file is for wss://, and no --url is that"])
     run = _converted({key: values.pop(key) for key in RUN_KEYS if key in values}, _Run)
     parameters = _converted(values, scenario.parameters_type)
+    urls = check_urls(arguments.url or urls_of(parameters))
+    if arguments.ca_file and not any(url.startswith("wss:") for url in urls):
+        raise PlanError(["--ca-file is for wss://, and no --url is that"])
     return Plan(
         scenario=scenario.name,
         urls=urls,
@@ -147,6 +152,13 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
         out=arguments.out,
         hub_pid=arguments.hub_pid,
     )
+
+
+def urls_of(parameters: Parameters) -> Sequence[str]:
+    """Hubs that the run itself starts: no `--url` is needed for those. Raises PlanError."""
+    if not isinstance(parameters, SoakParameters) or not parameters.nodes:
+        return ()
+    return read_nodes(parameters.nodes).urls
 
 
 def scenario_of(name: str, parameters: Mapping[str, Any]) -> Scenario:

@@ -70,6 +70,12 @@ def passed_over(checker: ChannelChecker) -> None:
     checker.received(1, 3, 3, 0.0)
 
 
+def passed_over_and_left(checker: ChannelChecker) -> None:
+    """One in the middle has not come when the reader leaves."""
+    passed_over(checker)
+    checker.left(1)
+
+
 def far_passed_over(checker: ChannelChecker) -> None:
     """Thousands in the middle do not come."""
     checker.joined(1, 0, 0.0)
@@ -190,6 +196,7 @@ BROKEN: dict[Story, list[str]] = {
     hole: ["A: the log has 3 where 2 belongs (room)"],
     never_delivered: ["A: reader 1 never got 3 (message 3) (room)"],
     passed_over: ["A: reader 1 never got 2 (message 2) (room)"],
+    passed_over_and_left: ["A: reader 1 never got 2 (message 2) (room)"],
     far_passed_over: ["A: reader 1 never got 1 to 2999 (room)"],
     twice: ["B: reader 1 got 1 again (room)"],
     out_of_order: ["C: reader 1 got 1 after 2 (room)"],

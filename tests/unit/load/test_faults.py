@@ -66,7 +66,7 @@ def test_one_is_over_before_the_next_begins_and_the_end_is_left_alone() -> None:
 
 
 def test_nothing_is_broken_without_time_or_targets() -> None:
-    assert schedule(1, 40.0, TARGETS, every_s=45.0) == []
+    assert schedule(1, 1.0, TARGETS, every_s=45.0) == []
     assert schedule(1, 3_600.0, {}, every_s=45.0) == []
     assert schedule(1, 3_600.0, {"one": ()}, every_s=45.0) == []
     assert cuts(1, 5.0, every_s=20.0) == []

@@ -1,0 +1,173 @@
+"""`soak`: a mixed load for hours, with a checker of what hubs promise, while they are broken."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Final
+
+import msgspec
+from msgspec import Meta
+
+from load.faults import Fault, cuts, schedule
+from load.measured import CheckOutcome, Measured
+from load.nodes import read_nodes
+from load.scenarios.base import (
+    Clients,
+    Namespace,
+    OnePhase,
+    Parameters,
+    PayloadBytes,
+    Portion,
+    Rate,
+    Seconds,
+    Subject,
+)
+from load.scenarios.housing import room_names, whole_rooms_members
+from load.scenarios.outcomes import none_of
+
+PROMISES: Final[Mapping[str, str]] = {
+    "A": "what was acked is stored, and reached everyone in the room",
+    "B": "nothing came twice",
+    "C": "offsets rose",
+    "D": "nothing came that was not sent, or not to who may not have it",
+    "E": "what was not acked is absent, or stored once",
+}
+"""What the checker looks for all the time, by letter."""
+
+EXAMPLES_MAX: Final = 6
+"""Breaches of one promise that are told in words, by each process."""
+
+_SHOWN: Final = 3
+
+
+def counter_of(letter: str) -> str:
+    """What counts the breaches of a promise: `broken_a`."""
+    return f"broken_{letter.lower()}"
+
+
+class SoakParameters(Parameters, frozen=True):
+    """What `soak` is asked for."""
+
+    minutes: Annotated[
+        float, Meta(ge=0, le=10_080, description="how long, in place of `seconds`; 0 for those")
+    ] = 0.0
+    seconds: Annotated[Seconds, Meta(description="how long it is")] = 60.0
+    drain_s: Annotated[
+        Seconds, Meta(description="how long all may take to be whole again at the end")
+    ] = 60.0
+    clients: Annotated[Clients, Meta(description="members; each is in one room, or just not")] = 100
+    rooms: Annotated[Clients, Meta(description="rooms, a channel with history each")] = 10
+    rate: Annotated[Rate, Meta(description="messages sent a second, over all rooms")] = 50.0
+    move_rate: Annotated[Rate, Meta(description="joins and leaves a second, over all rooms")] = 2.0
+    query_rate: Annotated[Rate, Meta(description="questions a second, who is in a room")] = 2.0
+    cut_share: Annotated[Portion, Meta(description="share of the clients that a cut takes")] = 0.3
+    cut_every_s: Annotated[Seconds, Meta(description="seconds from one cut to the next")] = 20.0
+    payload_bytes: Annotated[PayloadBytes, Meta(description="length of a message's data")] = 100
+    namespace: Annotated[
+        Namespace, Meta(description="of the rooms; history of two minutes, presence")
+    ] = "room"
+    nodes: Annotated[
+        str, Meta(max_length=4_096, description="hubs to start and to break: three-hubs, or a file")
+    ] = ""
+    fault_every_s: Annotated[
+        Seconds, Meta(description="seconds from one fault of those to the next, in the mean")
+    ] = 45.0
+
+    @property
+    def duration_s(self) -> float:
+        """How long there is load, in seconds."""
+        return self.minutes * 60 or self.seconds
+
+
+def faults_of(parameters: SoakParameters, seed: int) -> list[Fault]:
+    """All that is broken in a run, by time. Reads the file of nodes. Raises PlanError."""
+    seconds = parameters.duration_s
+    found = cuts(seed, seconds, every_s=parameters.cut_every_s) if parameters.cut_share else []
+    if parameters.nodes:
+        targets = read_nodes(parameters.nodes).targets
+        found += schedule(seed, seconds, targets, every_s=parameters.fault_every_s)
+    return sorted(found)
+
+
+class Soak(OnePhase[SoakParameters]):
+    """See base. All of a room is in one process, so that one checker sees all of a channel."""
+
+    name: ClassVar[str] = "soak"
+    summary: ClassVar[str] = "a mixed load for hours, checked all the while, with hubs that break"
+    subject: ClassVar[Subject] = Subject(
+        "delivery", "delivery", "deliveries", tried=("ack", "delivery"), raised="rate"
+    )
+    parameters_type: ClassVar[type[Parameters]] = SoakParameters
+    # Whoever watches the hubs leaves their warm-up out; all is checked from the first message on.
+    warms_up: ClassVar[bool] = False
+    phase: ClassVar[str] = "soak"
+    player: ClassVar[str] = "load.scenarios.soak_player:SoakPlayer"
+
+    def connections(self, processes: int) -> int:
+        """See base."""
+        return whole_rooms_members(self.parameters, processes)
+
+    def leaves(self, run: str) -> Sequence[str]:
+        """See base."""
+        return room_names(self.parameters, run)
+
+    def checks(self, measured: Sequence[Measured]) -> list[CheckOutcome]:
+        """See base. F and G are there where hubs, or their logs, were looked at."""
+        found = [_kept(letter, promise, measured) for letter, promise in PROMISES.items()]
+        if _total(measured, "hubs_watched"):
+            leaks = _kept("F", "memory is flat, and descriptors are given back", measured)
+            found.append(leaks)
+        if _total(measured, "logs_read"):
+            found.append(_kept("G", "no log complains", measured))
+        found += [
+            _something_was_checked(measured),
+            none_of(
+                "everyone was back at the end",
+                measured,
+                {"away": "members away", "thrown_out": "thrown out for good"},
+            ),
+            none_of(
+                "in the end the hub knew who was there",
+                measured,
+                {"absent": "members not listed", "ghosts": "listed who had gone"},
+            ),
+        ]
+        if _total(measured, "faults"):
+            failed = _kept("N", "hubs and what they share did what they were told", measured)
+            found.append(failed)
+        return found
+
+
+def _total(measured: Sequence[Measured], counter: str) -> int:
+    return sum(phase.counts.get(counter, 0) for phase in measured)
+
+
+def _kept(letter: str, promise: str, measured: Sequence[Measured]) -> CheckOutcome:
+    """Passed if no breach was counted; tells the first ones."""
+    count = _total(measured, counter_of(letter))
+    told = [note for phase in measured for note in phase.notes if note.startswith(f"{letter}: ")]
+    shown = "; ".join(note[3:] for note in told[:_SHOWN])
+    detail = f"{count:,} times: {shown}" if count else ""
+    name = promise if letter == "N" else f"{letter}: {promise}"
+    return CheckOutcome(name=name, passed=not count, detail=detail)
+
+
+def _something_was_checked(measured: Sequence[Measured]) -> CheckOutcome:
+    names = ("sent", "ack", "stored", "delivery")
+    figures = [
+        _total(measured, name)
+        + sum(phase.histograms[name].count for phase in measured if name in phase.histograms)
+        for name in names
+    ]
+    given_up = _total(measured, "given_up")
+    told = ", ".join(f"{figure:,} {name}" for figure, name in zip(figures, names, strict=True))
+    unchecked = f"; {given_up:,} were too many at once to be checked" * bool(given_up)
+    passed = all(figures) and not given_up
+    return CheckOutcome(
+        name="all of it was checked",
+        passed=passed,
+        detail=told.replace("ack", "acked").replace("delivery", "delivered") + unchecked,
+    )
+
+
+def soak_parameters(parameters: Mapping[str, Any]) -> SoakParameters:
+    """Those of a plan or a share, which were checked before."""
+    return msgspec.convert(dict(parameters), SoakParameters)
