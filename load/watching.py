@@ -14,6 +14,11 @@ GONE_S: Final = 20.0
 SERIES_MAX: Final = 100_000
 """More samples are not kept for the plot: a day of them, at one a second."""
 
+GROWTH: Final = "hub_growth_kb_per_min"
+LONGEST_S: Final = "longest_lived_hub_s"
+LONGEST_GROWTH: Final = "longest_lived_hub_growth_kb_per_min"
+"""Names of facts: see `Watching.facts`."""
+
 _POLL_S: Final = 0.5
 
 
@@ -88,9 +93,9 @@ class Watching:
             return {}
         longest = max(trends, key=lambda one: one.seconds)
         return {
-            "hub_growth_kb_per_min": max(one.kb_per_min for one in trends),
-            "longest_lived_hub_s": longest.seconds,
-            "longest_lived_hub_growth_kb_per_min": longest.kb_per_min,
+            GROWTH: max(one.kb_per_min for one in trends),
+            LONGEST_S: longest.seconds,
+            LONGEST_GROWTH: longest.kb_per_min,
         }
 
     def _life(self, name: str, pid: int) -> Life:
