@@ -18,13 +18,14 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Literal
 
-FATE_S: Final = 180.0
+FATE_S: Final = 300.0
 """How long after it was sent a message that was not acked may still come to be stored, in seconds:
 hubs go on trying for a while when the publisher has been told to try again."""
 
-LATE_S: Final = 60.0
+LATE_S: Final = 120.0
 """How long what is acked may take to be in the log, and what is in the log to be with a reader that
-is connected, in seconds: longer than a hub takes to find out by itself that it has missed some."""
+is connected, in seconds: longer than a hub takes to find out by itself that it has missed some, on
+a machine that has too much to do."""
 
 BEHIND_S: Final = 10.0
 """How long a reader may be without what the log has before one should ask whether its connection is
@@ -212,6 +213,15 @@ class ChannelChecker:
             message.offset = offset
             if message.fate is Fate.REFUSED:
                 self._say("E", f"message {number} is stored at {offset} but was refused")
+
+    def skipped(self, offset: int) -> None:
+        """The log keeps nothing below this offset any more: what was there cannot be checked, nor
+        can what was sent and has not been found yet."""
+        unfound = [number for number, message in self._messages.items() if not message.offset]
+        self.given_up += offset - 1 - self.head
+        self.head = offset - 1
+        for number in unfound:
+            del self._messages[number]
 
     # Time.
 

@@ -176,7 +176,8 @@ def _something_was_checked(measured: Sequence[Measured]) -> CheckOutcome:
     ]
     given_up = _total(measured, "given_up")
     told = ", ".join(f"{figure:,} {name}" for figure, name in zip(figures, names, strict=True))
-    unchecked = f"; {given_up:,} were too many at once to be checked" * bool(given_up)
+    why = "too many at once, or kept for too short a time, to be checked"
+    unchecked = f"; {given_up:,} were {why}" * bool(given_up)
     passed = all(figures) and not given_up
     return CheckOutcome(
         name="all of it was checked",

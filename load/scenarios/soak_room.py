@@ -242,6 +242,8 @@ class Room:
             if self._epoch and page.epoch != self._epoch:
                 self._began_anew(f"epoch {page.epoch}")
             self._epoch = page.epoch
+            if page.publications and page.publications[0].offset > checker.head + 1:
+                await self._skip(client, page.publications[0].offset)
             for entry in page.publications:
                 checker.stored(entry.offset, number_of(bytes(entry.data), self.length))
             read += len(page.publications)
@@ -253,6 +255,14 @@ class Room:
                 break
         checker.settle(time.monotonic())
         return read
+
+    async def _skip(self, client: Client, offset: int) -> None:
+        """Find out whether what is missing before this offset is gone with all that was before it:
+        then it was kept for too short a time to be read, and else there is a hole."""
+        since = StreamPosition(0, self._epoch)
+        oldest = await client.history(HistoryRequest(self.channel, limit=1, since=since))
+        if oldest.publications and oldest.publications[0].offset >= offset > self.checker.head:
+            self.checker.skipped(offset)
 
     def _began_anew(self, what: str) -> None:
         self.report("A", f"A: the log of {self.channel} has begun anew ({what})")

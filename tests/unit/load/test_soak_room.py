@@ -48,6 +48,8 @@ class Log:
         self.head: int | None = None
         self.asked: list[HistoryRequest] = []
         self.refusal: Error | None = None
+        self.oldest = 1
+        self.lost: set[int] = set()
 
     async def history(self, request: HistoryRequest) -> HistoryResult:
         """See `load.wire.client.Client`."""
@@ -58,7 +60,7 @@ class Log:
         found = [
             Publication(data=msgspec.Raw(data_of(number, 1, 100)), offset=offset)
             for offset, number in enumerate(self.numbers, 1)
-            if offset > after
+            if offset > after and offset >= self.oldest and offset not in self.lost
         ]
         head = len(self.numbers) if self.head is None else self.head
         return HistoryResult(found[:2], self.epoch, head)
@@ -91,6 +93,28 @@ async def test_a_log_is_read_to_its_end_and_then_on() -> None:
     log.numbers.append(6)
     assert await reading.read(log) == 1
     assert reading.breaches == []
+
+
+async def test_a_log_that_forgets_too_soon_is_no_breach_and_cannot_be_checked() -> None:
+    reading, log = Reading(), Log(1, 2, 3, 4, 5)
+    now = time.monotonic()
+    for _ in range(5):
+        reading.room.checker.acked(reading.room.checker.send(now), now)
+    log.oldest = 4
+    assert await reading.read(log) == 2
+    assert reading.room.checker.head == 5
+    assert reading.room.checker.given_up == 3
+    reading.room.checker.end()
+    assert reading.breaches == []
+
+
+async def test_a_hole_in_a_log_is_told_wherever_a_page_begins() -> None:
+    reading, log = Reading(), Log(1, 2, 3, 4, 5)
+    for _ in range(5):
+        reading.room.checker.send(time.monotonic())
+    log.lost = {3}
+    assert await reading.read(log) == 4
+    assert reading.breaches == ["A: the log has 4 where 3 belongs (room)"]
 
 
 async def test_a_log_that_has_begun_anew_is_told() -> None:
