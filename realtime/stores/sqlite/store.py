@@ -49,9 +49,11 @@ class SQLiteStore(ChangesOnSQLite, TablesOnSQLite, PersonalDataOnSQLite):
         writes = self._open_queue(self._writes)
         if not batch:
             return []
+        self._note_short()
         answered: Sequence[Appended | Conflict] = await writes.submit(
             Append(batch), rows=len(batch), size=sum([len(entry.data) for entry in batch])
         )
+        self._note_short()
         return answered
 
     async def read(

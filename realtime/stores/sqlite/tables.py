@@ -1,7 +1,6 @@
 """The part of the store that keeps rows beside the logs: see base, `TableStore`."""
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -60,12 +59,12 @@ class TablesOnSQLite(OpenDatabase):
             some = writes[start : start + TOGETHER_MAX]
             for write in some:
                 row_writing.check(write)
-            async with self._long_write if len(writes) > TOGETHER_MAX else nullcontext():
-                await self._write(
-                    partial(row_writing.carry_out_all, writes=some),
-                    rows=len(some),
-                    size=row_writing.weight(some),
-                )
+            write_some = self._write if len(writes) <= TOGETHER_MAX else self._write_part
+            await write_some(
+                partial(row_writing.carry_out_all, writes=some),
+                rows=len(some),
+                size=row_writing.weight(some),
+            )
 
     async def decide(self, write: Write | Removal) -> bool:
         """See base."""

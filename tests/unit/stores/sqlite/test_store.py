@@ -18,10 +18,12 @@ from realtime.errors import (
     StoreUnavailable,
 )
 from realtime.model import Retention
-from realtime.stores.base import Appended
-from realtime.stores.sqlite import SQLiteStore
+from realtime.rows import USERS
+from realtime.stores.base import Appended, Write
+from realtime.stores.sqlite import SQLiteStore, opened
 from realtime.stores.sqlite.jobs import Read
 from realtime.stores.sqlite.schema import MIGRATIONS
+from realtime.stores.sqlite.tables import TOGETHER_MAX
 from tests.support.log_entries import KEEP_ALL, NOW, head, new_entries, new_entry, shown
 
 
@@ -285,3 +287,40 @@ async def test_opening_that_is_given_up_lets_go_of_the_database(path: Path) -> N
     again = SQLiteStore(str(path))
     await again.open()
     await again.close()
+
+
+async def test_a_long_write_leaves_the_writer_to_short_ones_that_follow_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opened, "HOLD_S", 0.2)
+    store = SQLiteStore(str(tmp_path / "store.db"))
+    await store.open()
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        await store.write([Write(USERS, ("ann",), set={"name": "Ann"})])
+        many = [Write(USERS, (f"{number:03}",)) for number in range(2 * TOGETHER_MAX)]
+        long = tasks.create_task(store.write(many))
+        for number in range(5):
+            await store.write([Write(USERS, (f"short {number}",))])
+            assert not await store.get(USERS, [("000",)])
+        await long
+    assert len(await store.get(USERS, [write.key for write in many])) == len(many)
+    await store.close()
+
+
+async def test_a_long_write_waits_for_short_ones_a_few_times_and_then_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opened, "HOLD_S", 0.05)
+    store = SQLiteStore(str(tmp_path / "store.db"))
+    await store.open()
+    is_over = asyncio.Event()
+
+    async def write_for_ever() -> None:
+        while not is_over.is_set():
+            await store.write([Write(USERS, ("ann",), add={"last_seen": 1})])
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        tasks.create_task(write_for_ever())
+        await store.write([Write(USERS, (f"{number:03}",)) for number in range(2 * TOGETHER_MAX)])
+        is_over.set()
+    await store.close()
