@@ -16,6 +16,7 @@ from realtime.cluster.outage import Outage
 from realtime.errors import CommandRefused, StoreError
 from realtime.model import Entry
 from realtime.push.jobs import LARGE, Backlog, Jobs
+from realtime.push.slices import patiently
 from realtime.push.trail import Trail
 from realtime.settings.push_schema import PushSettings
 from realtime.settings.schema import ChannelOptions
@@ -151,7 +152,7 @@ class PushWorker:
             async with asyncio.TaskGroup() as tasks:
                 for gate in self.gates.values():
                     tasks.create_task(gate.provider.run(), name=gate.provider.name)
-                tasks.create_task(self.results.run(), name="results")
+                tasks.create_task(self._write_for_ever(), name="results")
                 tasks.create_task(self.sender.run(), name="sender")
                 tasks.create_task(self._forgetting.run(), name="forgetting")
                 tasks.create_task(self._look_for_ever(), name="backlog")
@@ -187,12 +188,18 @@ class PushWorker:
         except TimeoutError:
             return
 
+    async def _write_for_ever(self) -> None:
+        """What became of notifications. Who was told hears nothing sooner by it, so it has time."""
+        with patiently(self.sender.pace.calm):
+            await self.results.run()
+
     async def _walk_for_ever(self) -> None:
         """Large channels, beside all others."""
         pages = 0
         while True:
             await self._walks.wait()
-            pause_s = await self._dispatch(self.dispatcher.walk)
+            with patiently(self.sender.pace.calm):
+                pause_s = await self._dispatch(self.dispatcher.walk)
             pages += 1
             self._note_walks()
             if not self.dispatcher.is_walking or pages % PAGES_TOLD == 0:

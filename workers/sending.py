@@ -20,6 +20,7 @@ from realtime.cluster.outage import Outage
 from realtime.errors import StoreError
 from realtime.push.jobs import LANES, LARGE, SMALL, Jobs, Postponed
 from realtime.push.rows import JobRow
+from realtime.push.slices import patiently
 from realtime.settings.push_schema import PushSettings
 from realtime.stores.base import WRITES_MAX
 from workers.cases import Cases
@@ -123,6 +124,14 @@ class Sender:
                 tasks.create_task(self._work(lane, tasks), name=f"sending {lane}")
 
     async def _work(self, lane: int, tasks: asyncio.TaskGroup) -> None:
+        if lane == LARGE:
+            # The tasks that are made here have time as well.
+            with patiently(self.pace.calm):
+                await self._claim_for_ever(lane, tasks)
+        else:
+            await self._claim_for_ever(lane, tasks)
+
+    async def _claim_for_ever(self, lane: int, tasks: asyncio.TaskGroup) -> None:
         while not self._is_draining:
             self._wanted[lane].clear()
             await self._places[lane].acquire()
@@ -191,6 +200,8 @@ class Sender:
             return
         with self._hurry(lane):
             left = deque(await self._prepared(claimed, lane))
+            if lane == SMALL:
+                self.pace.told()
         if self._is_draining:
             self._give_back_begun(left)
             return

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable
 
 import pytest
 
@@ -93,3 +94,60 @@ async def test_who_gives_up_takes_nobodys_turn() -> None:
         await waiting[1]
         await asyncio.sleep(0)
         assert waiting[EACH_MAX].done()
+
+
+async def test_one_is_begun_at_a_time_after_small_channels_were_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pace = Pace()
+    pace.told()
+    assert await ticks(pace, 3) == [1, 1, 1]
+    monkeypatch.setattr(pace_module, "FLOW_S", 0)
+    assert await ticks(pace, EACH_MAX) == [EACH_MAX]
+
+
+async def is_done_at_once(waiting: Awaitable[None], tasks: asyncio.TaskGroup) -> bool:
+    """Whether nothing but a turn of the loop is waited for; it is given up otherwise."""
+
+    async def wait() -> None:
+        await waiting
+
+    task = tasks.create_task(wait())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    is_done = task.done()
+    task.cancel()
+    return is_done
+
+
+async def test_work_in_slices_waits_for_the_end_of_what_is_urgent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pace_module, "CALM_MAX_S", 60)
+    pace = Pace()
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        assert await is_done_at_once(pace.calm(), tasks)
+        with pace.urgently():
+            slice_ = tasks.create_task(pace.calm())
+            await asyncio.sleep(0)
+            with pace.urgently():
+                pass
+            assert not await is_done_at_once(pace.calm(), tasks)
+            assert not slice_.done()
+        await slice_
+        assert await is_done_at_once(pace.calm(), tasks)
+
+
+async def test_work_in_slices_has_half_of_the_time_whatever_is_urgent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pace_module, "CALM_MAX_S", 0.3)
+    pace = Pace()
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        with pace.urgently():
+            assert not await is_done_at_once(pace.calm(), tasks)
+            await pace.calm()
+            assert await is_done_at_once(pace.calm(), tasks)
+            assert await is_done_at_once(pace.calm(), tasks)
+            await asyncio.sleep(0.35)
+            assert not await is_done_at_once(pace.calm(), tasks)
