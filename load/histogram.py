@@ -53,7 +53,10 @@ class Histogram:
 
     def record_all(self, waits_us: Iterable[int]) -> None:
         """Count many waits; several times cheaper than one by one where values repeat."""
-        counted = Counter(waits_us)
+        self.record_counted(Counter(waits_us))
+
+    def record_counted(self, counted: Mapping[int, int]) -> None:
+        """Count waits by their lengths in microseconds, each so many times (>= 1)."""
         if not counted:
             return
         if min(counted) < US_MIN or max(counted) > US_MAX:
@@ -66,7 +69,7 @@ class Histogram:
             shift = us.bit_length() - _BITS
             index = us if shift <= 0 else (shift << _HALF_BITS) + (us >> shift)
             buckets[index] = buckets.get(index, 0) + count
-        self._count += counted.total()
+        self._count += sum(counted.values())
         self._sum += sum(us * count for us, count in counted.items())
         self._min = min(self._min, min(counted))
         self._max = max(self._max, max(counted))

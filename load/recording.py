@@ -54,6 +54,7 @@ class Recorder:
         self.on_restart: Callable[[], None] | None = None
         """Called by `restart`; for whoever runs the phase."""
         self._waits: dict[str, list[int]] = {}
+        self._counted_waits: dict[str, dict[int, int]] = {}
         self._unfinished: dict[str, Histogram] = {}
         """Those waits of the sample that runs which are counted already."""
         self._errors: Counter[str] = Counter()
@@ -71,6 +72,10 @@ class Recorder:
     def waits(self, name: str) -> list[int]:
         """The list to append waits to, in microseconds. It stays the same list for the phase."""
         return self._waits.setdefault(name, [])
+
+    def counted_waits(self, name: str) -> dict[int, int]:
+        """`waits`, for who hears of several that are as long: by each, how many there were."""
+        return self._counted_waits.setdefault(name, {})
 
     def total(self, name: str) -> int:
         """How often something was counted in the whole phase, up to now."""
@@ -92,6 +97,8 @@ class Recorder:
         now = time.monotonic() if now is None else now
         for waits in self._waits.values():
             waits.clear()
+        for counted in self._counted_waits.values():
+            counted.clear()
         self._unfinished.clear()
         self.counts.clear()
         self._errors.clear()
@@ -114,6 +121,10 @@ class Recorder:
             if waits:
                 self._unfinished.setdefault(name, Histogram()).record_all(waits)
                 waits.clear()
+        for name, counted in self._counted_waits.items():
+            if counted:
+                self._unfinished.setdefault(name, Histogram()).record_counted(counted)
+                counted.clear()
 
     def tick(self, now: float | None = None) -> Sample:
         """Close the sample that runs, and give it."""

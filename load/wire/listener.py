@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from load.recording import Recorder
-from load.wire.mark import MARK_START
+from load.wire.mark import MARK_BYTES, MARK_START
 from load.wire.messages import Error
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ class Listener:
     def pushed(self, client: "Connection", document: bytes) -> None:
         """The hub has sent a push. It is not parsed; `push_of(client.codec, document)` does."""
 
-    def pushed_alike(self, documents: Sequence[bytes], times_ns: Sequence[int]) -> None:
-        """Clients of this listener got all of these pushes, one client at each of the times."""
+    def pushed_alike(self, documents: Sequence[bytes], reads: Sequence[tuple[int, int]]) -> None:
+        """Clients of this listener got all of these pushes: by each time, in ns, so many more."""
 
     def answered(self, client: "Connection", due_ns: int, error: Error | None) -> None:
         """What `send` has sent was answered, or will never be (`error.code` is 0 then).
@@ -57,30 +57,32 @@ class Deliveries(Listener):
     def use(self, recorder: Recorder) -> None:
         """Record there from now on."""
         self.recorder = recorder
-        self._deliveries = recorder.waits("delivery")
+        self._deliveries = recorder.counted_waits("delivery")
         self._acks = recorder.waits("ack")
 
     def pushed(self, client: "Connection", document: bytes) -> None:
         """See base."""
-        self.pushed_alike([document], [time.monotonic_ns()])
+        self.pushed_alike([document], [(time.monotonic_ns(), 1)])
 
-    def pushed_alike(self, documents: Sequence[bytes], times_ns: Sequence[int]) -> None:
+    def pushed_alike(self, documents: Sequence[bytes], reads: Sequence[tuple[int, int]]) -> None:
         """See base."""
-        marked = 0
-        times_us = [time_ns // 1_000 for time_ns in times_ns]
+        marked, clients, waits = 0, 0, self._deliveries
+        for _, count in reads:
+            clients += count
         for document in documents:
             at = document.find(MARK_START)
             if at < 0:
                 continue
             marked += 1
-            # The mark without its last three digits: microseconds.
-            sent_us = int(document[at + 2 : at + 18])
-            self._deliveries += [time_us - sent_us for time_us in times_us]
+            sent_ns = int(document[at + 2 : at + MARK_BYTES])
+            for time_ns, count in reads:
+                us = (time_ns - sent_ns) // 1_000
+                waits[us] = waits.get(us, 0) + count
         counts = self.recorder.counts
         if marked:
-            counts["received"] += marked * len(times_ns)
+            counts["received"] += marked * clients
         if marked < len(documents):
-            counts["unmarked"] += (len(documents) - marked) * len(times_ns)
+            counts["unmarked"] += (len(documents) - marked) * clients
 
     def answered(self, client: "Connection", due_ns: int, error: Error | None) -> None:
         """See base."""

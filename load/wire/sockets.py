@@ -8,10 +8,10 @@ TLS goes through the loop's transports: there the cipher is what costs.
 """
 
 import asyncio
+import os
 import select
 import socket
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from load.wire.listener import Listener
@@ -22,11 +22,17 @@ if TYPE_CHECKING:
 READ_BYTES: Final = 256 * 1024
 """How much is read from one connection before the next has its turn."""
 
+ASKED_BYTES_MIN: Final = 479
+"""How much is asked for at first: as much as Python has at hand in 512 bytes, and most messages."""
+
 EVENTS_MAX: Final = 512
 """How many connections are read before the loop has its turn."""
 
 BACKLOG_BYTES_MAX: Final = 256 * 1024
 """How much may wait to be written before `pause_writing`, for a hub that does not read."""
+
+ALIKE_AT_ONCE: Final = 8
+"""How many reads in a row share the time of the last of them: some 30 us are between them."""
 
 KNOWN_MAX: Final = 256
 """How many different reads are remembered."""
@@ -39,8 +45,7 @@ _WRITABLE: Final = select.EPOLLOUT
 _ENDED: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 """The other end is done; when that comes together with data, no later event tells of it."""
 
-_Entry = tuple[Callable[[bytearray], int], Listener | None, "PlainSocket"]
-"""How to read a connection, whose pushes may be counted together (see `Listener`), and itself."""
+_READABLE: Final = select.EPOLLIN
 
 
 class Sockets:
@@ -51,11 +56,17 @@ class Sockets:
         self._epoll = select.epoll()
         self._buffer = bytearray(READ_BYTES)
         self._view = memoryview(self._buffer)
-        self._entries: dict[int, _Entry] = {}
+        self._connected: dict[int, PlainSocket] = {}
+        self._listeners: dict[int, Listener | None] = {}
+        """Whose pushes of a connection may be counted together (see `Listener`): in the middle of a
+        frame nobody's, since what comes is no frame's start, whatever it looks like."""
         self._last = b""
         """The last read that was whole frames of pushes and no more, for `_last_listener`."""
+        self._asked = ASKED_BYTES_MIN
+        """How much is asked for, so that it is seen whether more than the last has come."""
         self._last_pushes: list[bytes] = []
-        self._last_listener: Listener | None = None
+        self._last_listener = Listener()
+        """At first nobody's, so that nothing is like the last read."""
         self._known: dict[bytes, list[bytes]] = {}
         """Such reads, and the pushes in them: rooms come in turns."""
         loop.add_reader(self._epoll.fileno(), self._read)
@@ -77,85 +88,103 @@ class Sockets:
 
     def forget(self, fd: int) -> None:
         """Leave a connection alone; it is about to be closed."""
-        self._entries.pop(fd, None)
+        self._connected.pop(fd, None)
+        self._listeners.pop(fd, None)
         self._epoll.unregister(fd)
 
     def close(self) -> None:
         """Hang up whatever is still connected, and free the rest."""
-        for _, _, plain in list(self._entries.values()):
+        for plain in list(self._connected.values()):
             plain.abort()
         self.loop.remove_reader(self._epoll.fileno())
         self._epoll.close()
 
     def _read(self) -> None:
         """Read what has come, as much as is one turn's."""
-        buffer, entries = self._buffer, self._entries
-        last, length, listener = self._last, len(self._last), self._last_listener
-        starts_with, clock = buffer.startswith, time.monotonic_ns
-        times_ns: list[int] = []
+        read, listeners, clock = os.read, self._listeners, time.monotonic_ns
+        last, asked, listener = self._last, self._asked, self._last_listener
+        reads: list[tuple[int, int]] = []
+        alike = 0
         for fd, events in self._epoll.poll(0, EVENTS_MAX):
             try:
-                receive, by, plain = entries[fd]
-                size = receive(buffer) if events != _WRITABLE else 0
-                # Not the end, 0 bytes, while there is no last: within a frame `by` is None, too.
-                if 0 < size == length and by is listener and starts_with(last):
-                    times_ns.append(clock())
-                    if events & _ENDED:
-                        plain.watch()
-                    continue
+                by = listeners[fd]
+                # More than the last had: if less comes, that is all there is.
+                data = read(fd, asked) if events != _WRITABLE else None
             except KeyError:
                 # A listener closed it while others of this turn were read.
                 continue
             except BlockingIOError:
-                size = -1
+                data = None
             except OSError:
-                plain.lost()
+                self._connected[fd].lost()
                 continue
-            if size > 0:
-                if times_ns and listener is not None:
-                    listener.pushed_alike(self._last_pushes, times_ns)
-                    times_ns = []
-                if self._fresh(fd, plain, size):
-                    times_ns.append(clock())
-                last, length, listener = self._last, len(self._last), self._last_listener
-            elif size == 0 and events != _WRITABLE:
-                plain.lost()
-            if events & _WRITABLE:
-                plain.flush()
-            if events & _ENDED and size > 0:
-                plain.watch()
-        if times_ns and listener is not None:
-            listener.pushed_alike(self._last_pushes, times_ns)
+            if data == last and by is listener and events == _READABLE:
+                alike += 1
+                if alike == ALIKE_AT_ONCE:
+                    reads.append((clock(), alike))
+                    alike = 0
+                continue
+            if alike:
+                reads.append((clock(), alike))
+            self._hear(reads)
+            reads, alike = [], self._other(fd, events, data, asked)
+            last, asked, listener = self._last, self._asked, self._last_listener
+        if alike:
+            reads.append((clock(), alike))
+        self._hear(reads)
 
-    def _fresh(self, fd: int, plain: "PlainSocket", size: int) -> bool:
+    def _hear(self, reads: list[tuple[int, int]]) -> None:
+        if reads:
+            self._last_listener.pushed_alike(self._last_pushes, reads)
+
+    def _other(self, fd: int, events: int, data: bytes | None, asked: int) -> bool:
+        """What is not wholly like the last read: whether the pushes in it are to be counted with
+        those of reads after it, which are like this one."""
+        plain = self._connected.get(fd)
+        if plain is None:
+            # The listener closed it when it heard of the reads before.
+            return False
+        is_whole = data is not None and len(data) < asked
+        if data and not is_whole:
+            more = plain.receive(self._buffer)
+            data += self._view[:more]
+            is_whole = more < READ_BYTES
+        counts = self._fresh(fd, plain, data) if data else False
+        if data == b"":
+            plain.lost()
+        elif data and (events & _ENDED or not is_whole):
+            # There may be more, which no event tells of.
+            plain.watch()
+        if events & _WRITABLE:
+            plain.flush()
+        return counts
+
+    def _fresh(self, fd: int, plain: "PlainSocket", data: bytes) -> bool:
         """What was read is other than what was read before; whether it is the new `_last`."""
-        data = bytes(self._view[:size])
         connection = plain.connection
         was_unfinished = connection.is_unfinished
         if connection.listener.counts_alike and not was_unfinished:
             pushes = self._known.get(data)
             if pushes is None:
                 pushes = connection.pushes(data)
-                if pushes and size <= KNOWN_BYTES_MAX:
+                if pushes and len(data) <= KNOWN_BYTES_MAX:
                     if len(self._known) >= KNOWN_MAX:
                         self._known.clear()
                     self._known[data] = pushes
             if pushes:
                 self._last, self._last_pushes = data, pushes
+                self._asked = max(ASKED_BYTES_MIN, len(data) + 1)
                 self._last_listener = connection.listener
                 return True
         connection.data_received(data)
-        if connection.is_unfinished != was_unfinished and fd in self._entries:
+        if connection.is_unfinished != was_unfinished and fd in self._connected:
             self._enter(fd, plain)
-        if size == READ_BYTES:
-            # There may be more, which no event tells of.
-            plain.watch()
         return False
 
     def _enter(self, fd: int, plain: "PlainSocket") -> None:
-        # In the middle of a frame, what comes is no frame's start, whatever it looks like.
-        listener = None if plain.connection.is_unfinished else plain.connection.listener
-        self._entries[fd] = (plain.receive, listener, plain)
+        self._connected[fd] = plain
+        connection = plain.connection
+        self._listeners[fd] = None if connection.is_unfinished else connection.listener
 
 
 class PlainSocket(asyncio.Transport):
@@ -169,20 +198,26 @@ class PlainSocket(asyncio.Transport):
         "_socket",
         "_sockets",
         "connection",
-        "receive",
     )
 
     def __init__(
         self, sockets: Sockets, connected: socket.socket, connection: "Connection"
     ) -> None:
         self.connection = connection
-        self.receive: Callable[[bytearray], int] = connected.recv_into
         self._sockets = sockets
         self._socket = connected
         self._fd = connected.fileno()
         self._backlog = b""
         self._is_paused = False
         self._is_closing = False
+
+    def receive(self, buffer: bytearray) -> int:
+        """Read what there is into a buffer; how much that was, 0 also of nothing."""
+        try:
+            return self._socket.recv_into(buffer)
+        except OSError:
+            # That there is nothing yet, or that it is over: the next event tells.
+            return 0
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """See base."""

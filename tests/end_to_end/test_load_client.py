@@ -151,7 +151,7 @@ async def test_clients_come_from_the_address_that_is_asked_for(hub: HubProcess) 
     target = Target(hub.websocket_url)
     token = ConnectRequest(token=connection_token("ann"))
     await open_client(target, Listener(), token, source="127.0.0.9")
-    (peer,) = [plain._socket.getsockname()[0] for _, _, plain in target.sockets._entries.values()]
+    (peer,) = [plain._socket.getsockname()[0] for plain in target.sockets._connected.values()]
     assert peer == "127.0.0.9"
     target.close()
 
@@ -175,9 +175,9 @@ async def test_clients_are_dealt_to_all_addresses_at_each_hub(hub: HubProcess, h
     async with asyncio.timeout(10):
         await crowd.fill(range(12), rate=1_000)
     for target in crowd._targets:
-        entries = target.sockets._entries.values()
+        entries = target.sockets._connected.values()
         # A port may be used once for an address at a hub: none may have more than its part.
-        found = Counter(plain._socket.getsockname()[0] for _, _, plain in entries)
+        found = Counter(plain._socket.getsockname()[0] for plain in entries)
         assert found == dict.fromkeys(sources, 12 // hubs // 2)
         target.close()
 
@@ -195,7 +195,7 @@ async def test_refusals_are_told_and_leave_nothing_open(hub: HubProcess) -> None
         port = nobody.getsockname()[1]
     with pytest.raises(ConnectionRefusedError):
         await open_client(Target(f"ws://127.0.0.1:{port}"), Listener())
-    assert target.sockets._entries == {}
+    assert target.sockets._connected == {}
     target.close()
 
 

@@ -65,9 +65,9 @@ class Window(Deliveries):
         self.heard_max = 0
         """So many deliveries make room."""
 
-    def pushed_alike(self, documents: Sequence[bytes], times_ns: Sequence[int]) -> None:
+    def pushed_alike(self, documents: Sequence[bytes], reads: Sequence[tuple[int, int]]) -> None:
         """See base."""
-        super().pushed_alike(documents, times_ns)
+        super().pushed_alike(documents, reads)
         self._look()
 
     def _look(self) -> None:

@@ -203,7 +203,7 @@ async def test_deliveries_are_timed_by_their_marks() -> None:
     assert sent_ns(document) == 1_000_000
     assert sent_ns(b"@T12") is None
     connection.data_received(frame(document))
-    deliveries.pushed_alike([document, document], [3_000_000, 4_000_000])
+    deliveries.pushed_alike([document, document], [(3_000_000, 1), (4_000_000, 1)])
     connection.data_received(frame(b'{"push":{"join":{}}}'))
     measured = recorder.measured(SaturationFacts())
     assert measured.counts == {"received": 5, "unmarked": 1}

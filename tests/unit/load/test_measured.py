@@ -163,6 +163,21 @@ def test_a_recorder_tells_seconds_apart_and_adds_them_up() -> None:
     assert measured.seconds == pytest.approx(1.2)
 
 
+def test_waits_that_are_counted_already_add_up_with_others() -> None:
+    recorder = Recorder("steady", now=100.0)
+    counted = recorder.counted_waits("delivery")
+    counted[1_000] = 2
+    recorder.waits("delivery").append(3_000)
+    recorder.fold()
+    assert counted == {}
+    counted[1_000] = 1
+    measured = recorder.measured(SaturationFacts(), 101.0)
+    assert measured.histograms == {"delivery": Histogram([1_000, 1_000, 1_000, 3_000])}
+    counted[9_000] = 1
+    recorder.restart(102.0)
+    assert recorder.measured(SaturationFacts(), 103.0).histograms == {}
+
+
 def test_a_warm_up_is_forgotten() -> None:
     recorder = Recorder("steady", now=100.0)
     delivered = recorder.waits("delivery")

@@ -12,11 +12,11 @@ import pytest
 from load.wire.connection import Connection
 from load.wire.listener import Listener
 from load.wire.messages import ChannelRequest, Command
-from load.wire.sockets import BACKLOG_BYTES_MAX, Sockets
+from load.wire.sockets import ALIKE_AT_ONCE, ASKED_BYTES_MIN, BACKLOG_BYTES_MAX, Sockets
 from load.wire.target import Target
 
 SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
-CLIENTS = 8
+CLIENTS = ALIKE_AT_ONCE + 3
 
 
 class Counted(Listener):
@@ -31,10 +31,10 @@ class Counted(Listener):
     def pushed(self, client: Connection, document: bytes) -> None:
         self.heard[document] += 1
 
-    def pushed_alike(self, documents: Sequence[bytes], times_ns: Sequence[int]) -> None:
-        assert sorted(times_ns) == list(times_ns)
+    def pushed_alike(self, documents: Sequence[bytes], reads: Sequence[tuple[int, int]]) -> None:
+        assert sorted(reads) == list(reads)
         for document in documents:
-            self.heard[document] += len(times_ns)
+            self.heard[document] += sum(count for _, count in reads)
 
     def closed(self, client: Connection, code: int, reason: str) -> None:
         self.ends.append(client)
@@ -45,7 +45,7 @@ class Each(Counted):
 
     counts_alike = False
 
-    def pushed_alike(self, documents: Sequence[bytes], times_ns: Sequence[int]) -> None:
+    def pushed_alike(self, documents: Sequence[bytes], reads: Sequence[tuple[int, int]]) -> None:
         raise AssertionError("asked to be told of each")
 
 
@@ -103,7 +103,7 @@ async def test_every_push_is_counted_however_it_is_cut(kind: type[Counted], seed
     async with opened([listener] * CLIENTS) as pairs:
         for round_number in range(60):
             documents = [
-                push(round_number * 10 + number, chance.choice((0, 50, 300)))
+                push(round_number * 10 + number, chance.choice((0, 50, 300, ASKED_BYTES_MIN)))
                 for number in range(chance.choice((1, 1, 1, 3)))
             ]
             stream = frame(*documents) if chance.random() < 0.5 else b"".join(map(frame, documents))
@@ -136,6 +136,18 @@ async def test_the_inside_of_a_message_is_not_taken_for_a_frame() -> None:
         second.sendall(end)
         await until(lambda: listener.heard[outer] == 1)
     assert listener.heard == {push(1, 20): 1, outer: 1}
+
+
+@pytest.mark.parametrize("length", [ASKED_BYTES_MIN - 60, ASKED_BYTES_MIN, 5_000])
+async def test_more_than_the_last_read_had_is_read_to_its_end(length: int) -> None:
+    """Whatever was asked for: the same, the same and more, and what is longer by a byte."""
+    listener = Counted()
+    async with opened([listener] * 4) as pairs:
+        same, longer = (frame(push(1, length + more)) for more in (0, 1))
+        for (_, hub), stream in zip(pairs, (same, same, same * 2, longer), strict=True):
+            hub.sendall(stream)
+        await until(lambda: listener.heard.total() == 5)
+    assert listener.heard == {push(1, length): 4, push(1, length + 1): 1}
 
 
 async def test_listeners_are_not_mixed_up() -> None:
@@ -180,8 +192,10 @@ async def test_an_end_that_comes_together_with_data_or_within_a_frame_is_heard(
 
 async def test_a_listener_may_hang_up_on_others() -> None:
     class Cruel(Counted):
-        def pushed_alike(self, documents: Sequence[bytes], times_ns: Sequence[int]) -> None:
-            super().pushed_alike(documents, times_ns)
+        def pushed_alike(
+            self, documents: Sequence[bytes], reads: Sequence[tuple[int, int]]
+        ) -> None:
+            super().pushed_alike(documents, reads)
             for connection, _ in pairs:
                 connection.abort()
 
