@@ -182,7 +182,8 @@ class Results:
                 row for result in known for row in result.trail if not _is_attempt(result, row)
             ]
             tried = [row for result in batch for row in result.trail if _is_attempt(result, row)]
-            await self._trail.record(fresh, concluded=tried)
+            await self._trail.record(fresh)
+            await self._trail.conclude(tried)
             await self._dead.bury([row for result in known for row in result.dead])
             await self._write(list(chain(*await in_slices(_beside, batch))))
             await self._end(batch)

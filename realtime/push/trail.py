@@ -34,15 +34,16 @@ class Trail:
     def __init__(self, store: TableStore) -> None:
         self._store = store
 
-    async def record(self, rows: Sequence[TrailRow], *, concluded: Sequence[TrailRow] = ()) -> None:
-        """Write these, in the place of those with the same key. One call for WRITES_MAX rows.
+    async def record(self, rows: Sequence[TrailRow]) -> None:
+        """Write these, in the place of those with the same key. One call for WRITES_MAX rows."""
+        for start in range(0, len(rows), WRITES_MAX):
+            await self._store.write(await in_slices(_whole, rows[start : start + WRITES_MAX]))
 
-        `concluded` say what became of attempts that were recorded: they are written where those
-        rows still are, so that nothing comes back of who was erased meanwhile.
-        """
-        writes = [*await in_slices(_whole, rows), *await in_slices(_concluded, concluded)]
-        for start in range(0, len(writes), WRITES_MAX):
-            await self._store.write(writes[start : start + WRITES_MAX])
+    async def conclude(self, rows: Sequence[TrailRow]) -> None:
+        """The same of what became of attempts that were recorded: only where those rows still are,
+        so that nothing comes back of who was erased meanwhile."""
+        for start in range(0, len(rows), WRITES_MAX):
+            await self._store.write(await in_slices(_concluded, rows[start : start + WRITES_MAX]))
 
     async def of(self, user: str, channel: str, offset: int) -> Sequence[TrailRow]:
         """What says something about this entry, in order of offset, then device. One read.

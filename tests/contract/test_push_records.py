@@ -154,7 +154,8 @@ async def test_what_became_of_an_attempt_is_said_where_that_is_still_known(
 ) -> None:
     trail = Trail(store)
     await trail.record([row(4, "waiting", device="a")])
-    await trail.record([row(5)], concluded=[row(4, device="a"), row(4, device="b")])
+    await trail.record([row(5)])
+    await trail.conclude([row(4, device="a"), row(4, device="b")])
     assert list(await every(store, TRAIL)) == [row(4, device="a"), row(5)]
 
 

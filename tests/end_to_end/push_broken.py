@@ -16,7 +16,7 @@ from realtime.model import Entry
 from realtime.push.jobs import SMALL, Jobs, Settled
 from realtime.push.rows import JOBS, JobRow, TrailRow
 from realtime.rows import ChannelRow
-from realtime.stores.base import Span, Write
+from realtime.stores.base import Removal, Span, Write
 from tests.end_to_end.push_deaths import prepare, put
 from workers.dispatching import Dispatcher
 from workers.errands import Errand, Errands
@@ -77,7 +77,7 @@ def settle_what_was_raised() -> None:
     """A job is over, whatever was said while it was under way."""
     done = jobs_module._done
 
-    def over(each: Settled, now_ms: int) -> Write:
+    def over(each: Settled, now_ms: int) -> Write | Removal:
         return msgspec.structs.replace(done(each, now_ms), equals={"lease": each.job.lease})
 
     put(jobs_module, "_done", over)

@@ -147,7 +147,7 @@ def place_all() -> None:
     before(Dispatcher, "_settle", JOBS_MADE, lambda _, entries: bool(entries))
     after(Jobs, "claim", CLAIMED)
     after(Errands, "begin", ATTEMPTED)
-    before(Trail, "record", ANSWERED, _has_told)
+    before(Trail, "conclude", ANSWERED, _has_told)
     before(Jobs, "settle", RECORDED)
     between(jobs_module, "_over", HALF_SETTLED)
 
@@ -191,7 +191,7 @@ def note(name: str, lines: Iterable[str]) -> None:
 
 def follow_jobs() -> None:
     """List jobs, and hold who is about to change them."""
-    raise_all, record, settle = Jobs.raise_all, Trail.record, Jobs.settle
+    raise_all, conclude, settle = Jobs.raise_all, Trail.conclude, Jobs.settle
 
     async def raised(self: Jobs, raises: Iterable[Raise]) -> None:
         await hold(RAISING)
@@ -199,10 +199,10 @@ def follow_jobs() -> None:
         await raise_all(self, every)
         note(RAISED, (line(each.user, each.channel, each.offset) for each in every))
 
-    async def recorded(self: Trail, rows: Sequence[TrailRow]) -> None:
+    async def concluded(self: Trail, rows: Sequence[TrailRow]) -> None:
         if _has_told(self, rows):
             await hold(SETTLING)
-        await record(self, rows)
+        await conclude(self, rows)
 
     async def settled(self: Jobs, ended: Iterable[Settled], now_ms: int) -> None:
         every = list(ended)
@@ -211,7 +211,7 @@ def follow_jobs() -> None:
         note(SETTLED, (line(job.user, job.channel, job.offset) for job in jobs))
 
     put(Jobs, "raise_all", raised)
-    put(Trail, "record", recorded)
+    put(Trail, "conclude", concluded)
     put(Jobs, "settle", settled)
 
 
