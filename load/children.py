@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -32,7 +34,8 @@ class ChildFailed(RuntimeError):
 
 
 class Child:
-    """One program, in a process group of its own, that writes into a log. `end` it at last.
+    """One program, in a process group of its own, that writes into a log. `end` it at last; it ends
+    with us in any case, as far as the system can have it so (`leash`).
 
     `env` is on top of our environment; it is given to the program `env`, so that what is secret
     belongs into files. `address` takes connections when the program is there.
@@ -51,7 +54,7 @@ class Child:
     ) -> None:
         self.name = name
         self.log = log
-        self._command = [*in_environment(env), *command]
+        self._command = [*leash(), *in_environment(env), *command]
         self._address = address
         self._start_s = start_s
         self._stop_s = stop_s
@@ -131,10 +134,10 @@ class Child:
                 await self.kill()
 
     def _signal(self, number: signal.Signals) -> None:
-        # Of a group whose leader has ended, others may still run.
-        if self._process is not None:
+        # Of one that has ended the number may be somebody else's by now.
+        if (pid := self.pid) is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, number)
+                os.killpg(pid, number)
 
     def _told(self) -> str:
         try:
@@ -179,6 +182,13 @@ async def reachable(address: str) -> bool:
         return False
     writer.close()
     return True
+
+
+def leash() -> list[str]:
+    """The words before a command that have it killed when this process ends, however that is; none
+    where the system has no program for that: then whoever kills us must end the others, too."""
+    program = shutil.which("setpriv") if sys.platform == "linux" else None
+    return [program, "--pdeathsig", "KILL", "--"] if program is not None else []
 
 
 def in_environment(env: Mapping[str, str]) -> list[str]:

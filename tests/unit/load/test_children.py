@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from load.children import Child, ChildFailed, reachable, run
+from tests.support.polling import eventually
+from tests.support.programs import require
 
 SERVER = """
 import os, signal, socket, sys, time
@@ -103,6 +105,49 @@ async def test_one_that_does_not_start_says_why(
     async with child(tmp_path, *words, start_s=start_s) as one:
         with pytest.raises(ChildFailed, match=problem):
             await one.start()
+
+
+async def test_one_ends_with_the_process_that_has_started_it(tmp_path: Path) -> None:
+    require("setpriv", "apt install util-linux")
+    starter = f"""
+import asyncio, os, signal, sys
+from pathlib import Path
+from load.children import Child
+one = Child("one", sys.argv[1:], address="127.0.0.1:1", log=Path({str(tmp_path / "log")!r}),
+            env={{}}, start_s=60.0, stop_s=1.0)
+async def main():
+    async with asyncio.TaskGroup() as group:
+        group.create_task(one.start())
+        while one.pid is None:
+            await asyncio.sleep(0.01)
+        print(one.pid, flush=True)
+asyncio.run(main())
+"""
+    sleeper = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", starter, *sleeper, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    pid = int(await process.stdout.readline())
+
+    async def is_up() -> bool:
+        return "up" in (tmp_path / "log").read_text()
+
+    async def is_gone() -> bool:
+        return not runs(pid)
+
+    await eventually(is_up, within_s=30.0)
+    process.kill()
+    await process.wait()
+    await eventually(is_gone, within_s=30.0)
+
+
+def runs(pid: int) -> bool:
+    """Whether there is such a process, and it is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 async def test_a_command_is_run_to_its_end() -> None:
