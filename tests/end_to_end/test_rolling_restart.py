@@ -85,7 +85,10 @@ class Hubs:
         return [log for log in logs if any(sign in log for sign in signs)]
 
 
-@pytest.fixture(params=[NGINX, HAPROXY], ids=lambda program: str(program.name))
+@pytest.fixture(
+    params=[NGINX, pytest.param(HAPROXY, marks=pytest.mark.thorough)],
+    ids=lambda program: str(program.name),
+)
 def proxied(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Front, Hubs]]:

@@ -45,7 +45,9 @@ def test_a_wrong_command_line_is_no_run(words: list[str]) -> None:
     assert ended.value.code == CANNOT_RUN
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.thorough)]
+)
 async def test_an_interrupted_run_leaves_nothing_behind(number: signal.Signals) -> None:
     command = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.faults", "steady", "--seconds", "60", cwd=ROOT

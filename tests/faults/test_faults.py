@@ -3,6 +3,7 @@ same for longer, and with other seeds. Clients are of every language, transport 
 machine has."""
 
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -11,9 +12,16 @@ from tests.faults.rig import open_rig
 from tests.faults.run import Run
 from tests.support.sdks import Sdks
 
+ALIKE: Final = frozenset({"rolling", "drain", "mixed"})
+"""Those that differ little from what always runs: hubs are stopped one after the other behind a
+proxy (`tests/end_to_end/test_rolling_restart.py`), and a mixture is of the others."""
+
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.thorough if name in ALIKE else ()) for name in SCENARIOS],
+)
 async def test_nothing_is_lost_repeated_or_out_of_order(
     name: str, tmp_path: Path, sdks: Sdks
 ) -> None:
