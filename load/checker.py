@@ -9,7 +9,7 @@
 All who publish into the channel, all who read it, and who reads its log, tell one `ChannelChecker`.
 Messages are numbered as they are sent, from 1. What is settled is forgotten: a message once it is
 stored and acked, or `FATE_S` after it was sent; an entry once every reader has passed it. At most
-`KEPT_MAX` of each are kept, some 150 bytes apiece: beyond that the oldest are given up, which
+`KEPT_MAX` of each are kept, some 200 bytes apiece: beyond that the oldest are given up, which
 `given_up` counts. Times are seconds of any clock that does not go back.
 """
 

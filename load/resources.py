@@ -9,7 +9,9 @@ from typing import Final, NamedTuple
 from load.report.hub_samples import HubSampler, family
 
 WARM_UP_S: Final = 60.0
-"""How long a process may fill its caches, in seconds, before its memory is looked at."""
+WARM_UP_SHARE: Final = 0.1
+"""How long a process may fill its caches, in seconds and as a share of its life, the longer of
+both, before its memory is looked at."""
 
 LIFE_S: Final = 240.0
 """How long a process must have lived, in seconds, for its memory to be judged: over less, an
@@ -101,9 +103,10 @@ class Trend(NamedTuple):
 
 def trend(samples: Sequence[tuple[float, int]]) -> Trend | None:
     """How memory went, of (seconds, KiB) of one process; None of one that did not live long."""
-    if not samples or samples[-1][0] - samples[0][0] < LIFE_S:
+    lived_s = samples[-1][0] - samples[0][0] if samples else 0.0
+    if lived_s < LIFE_S:
         return None
-    begin_s = samples[0][0] + WARM_UP_S
+    begin_s = samples[0][0] + max(WARM_UP_S, WARM_UP_SHARE * lived_s)
     settled = [(at_s, kb) for at_s, kb in samples if at_s >= begin_s]
     quarter = (settled[-1][0] - settled[0][0]) / 4
     first = [kb for at_s, kb in settled if at_s <= settled[0][0] + quarter]
