@@ -16,12 +16,14 @@ from load.plan import (
     PlanError,
     check_urls,
     merged,
+    nearest,
     read_profile,
     read_thresholds,
 )
 from load.scenarios.base import Parameters, Scenario
 from load.scenarios.soak import SoakParameters
 from load.scenarios.table import SCENARIOS
+from load.thresholds import Threshold
 
 RUN_KEYS: Final = ("processes", "format", "thresholds")
 """Keys of a profile's tables beside the parameters of scenarios."""
@@ -130,6 +132,8 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
     values = merged(tables, scenario.name, given, keys)
     thresholds = read_thresholds(values.pop("thresholds", ()), "thresholds")
     until = read_thresholds([arguments.until], "--until")[0] if arguments.until else None
+    _check_names(thresholds, "thresholds", scenario)
+    _check_names((until,) if until else (), "--until", scenario)
     if arguments.secret_file and arguments.tokens:
         raise PlanError(["--secret-file or --tokens, not both"])
     run = _converted({key: values.pop(key) for key in RUN_KEYS if key in values}, _Run)
@@ -152,6 +156,21 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
         out=arguments.out,
         hub_pid=arguments.hub_pid,
     )
+
+
+def _check_names(thresholds: Sequence[Threshold], path: str, scenario: type[Scenario]) -> None:
+    """Raises PlanError for what asks about something that the scenario does not measure."""
+    subject = scenario.subject
+    problems = []
+    for threshold in thresholds:
+        if name := subject.unknown(threshold):
+            known = subject.waits if threshold.histogram else (*subject.counters, *subject.waits)
+            problems.append(
+                f"{path}: {threshold.text}: {scenario.name} measures no {name}"
+                f"{nearest(name, known)}, only {', '.join(dict.fromkeys(known))}"
+            )
+    if problems:
+        raise PlanError(problems)
 
 
 def urls_of(parameters: Parameters) -> Sequence[str]:

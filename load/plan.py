@@ -118,13 +118,11 @@ def merged(
     everywhere = frozenset().union(*keys.values())
     for table, values in tables.items():
         if table != ALL and table not in keys:
-            problems.append(f"{table}: no such scenario{_nearest(table, keys)}")
+            problems.append(f"{table}: no such scenario{nearest(table, keys)}")
             continue
         known = everywhere if table == ALL else keys[table]
         problems += [
-            f"{table}.{key}: no such key{_nearest(key, known)}"
-            for key in values
-            if key not in known
+            f"{table}.{key}: no such key{nearest(key, known)}" for key in values if key not in known
         ]
     if problems:
         raise PlanError(problems)
@@ -183,6 +181,7 @@ def shown_url(url: str) -> str:
         return "(not a URL)"
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
+    """` (did you mean …?)`, where something that is known is close to the name; else ""."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {close[0]}?)" if close else ""

@@ -83,6 +83,12 @@ class Threshold(msgspec.Struct, frozen=True):
     histogram: str = ""
     unit: str = ""
 
+    @property
+    def counter(self) -> str:
+        """The counter that it is of; "" of every other figure."""
+        known = self.figure in {"mean", "max", "rate", "errors"}
+        return "" if known or _PERCENTILE.fullmatch(self.figure) else self.figure
+
     def value(self, figures: Figures) -> float | None:
         """What the measured figure is, in the unit of `limit`; None where there is none."""
         if self.figure == "mean":

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from load.measured import CheckOutcome, Measured, Sample
+from load.thresholds import Threshold
 
 CLIENTS_MAX: Final = 10_000_000
 RATE_MAX: Final = 100_000_000.0
@@ -83,6 +84,20 @@ class Subject(msgspec.Struct, frozen=True):
     the errors."""
     raised: str
     """The parameter that `--until` raises."""
+    counters: tuple[str, ...] = ()
+    """All that the scenario counts."""
+    waits: tuple[str, ...] = ()
+    """All of its histograms."""
+
+    def unknown(self, threshold: Threshold) -> str:
+        """The name in a threshold of which nothing will ever be measured; "" where there is none.
+
+        A counter that never counts anything is nothing but zero: a misspelt `lost=0` would pass.
+        """
+        if threshold.histogram:
+            return "" if threshold.histogram in self.waits else threshold.histogram
+        named = threshold.counter
+        return "" if named in {"", *self.counters, *self.waits} else named
 
 
 class Scenario(Protocol):

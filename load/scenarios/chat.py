@@ -61,7 +61,13 @@ class Chat(OnePhase[ChatParameters]):
     name: ClassVar[str] = "chat"
     summary: ClassVar[str] = "members of rooms type, send, read and react in a realistic mix"
     subject: ClassVar[Subject] = Subject(
-        "delivery", "delivery", "deliveries", tried=("answered",), raised="rate"
+        "delivery",
+        "delivery",
+        "deliveries",
+        tried=("answered",),
+        raised="rate",
+        counters=("due", "excused", "received", "unmarked", "answered", "behind"),
+        waits=("delivery", "send", "read", "react", "typing"),
     )
     parameters_type: ClassVar[type[Parameters]] = ChatParameters
     phase: ClassVar[str] = "conversation"

@@ -57,7 +57,13 @@ class Connect:
     name: ClassVar[str] = "connect"
     summary: ClassVar[str] = "clients come at a rate, stay, are cut, and all come back at once"
     subject: ClassVar[Subject] = Subject(
-        "connect", "connected", "connects", tried=("connected",), raised="rate"
+        "connect",
+        "connected",
+        "connects",
+        tried=("connected",),
+        raised="rate",
+        counters=("asked", "connected", "closed"),
+        waits=("connect", "back"),
     )
     parameters_type: ClassVar[type[Parameters]] = ConnectParameters
     warms_up: ClassVar[bool] = False

@@ -48,7 +48,13 @@ class Presence(OnePhase[PresenceParameters]):
     name: ClassVar[str] = "presence"
     summary: ClassVar[str] = "members come and go; the others are told, and ask who is there"
     subject: ClassVar[Subject] = Subject(
-        "told", "told", "joins and leaves told", tried=("moved", "answered"), raised="rate"
+        "told",
+        "told",
+        "joins and leaves told",
+        tried=("moved", "answered"),
+        raised="rate",
+        counters=("moved", "due", "told", "answered", "absent", "ghosts"),
+        waits=("told", "query"),
     )
     parameters_type: ClassVar[type[Parameters]] = PresenceParameters
     phase: ClassVar[str] = "comings and goings"

@@ -42,6 +42,8 @@ DELIVERIES: Final = Subject(
     noun="deliveries",
     tried=("ack", "delivery"),
     raised="rate",
+    counters=("due", "excused", "received", "published", "unmarked"),
+    waits=("delivery", "ack"),
 )
 
 

@@ -73,13 +73,23 @@ class PushParameters(Parameters, frozen=True):
     ] = "chat"
 
 
+WRONGS: Final = ("late", "twice", "uncalled", "textless", "cleared")
+"""Counters of notifications that were not as they should be, or took others away."""
+
+
 class Push:
     """See base."""
 
     name: ClassVar[str] = "push"
     summary: ClassVar[str] = "members who are away are told of messages by a push service, once"
     subject: ClassVar[Subject] = Subject(
-        "told", "notified", "notifications", tried=("sent", "notified"), raised="rate"
+        "told",
+        "notified",
+        "notifications",
+        tried=("sent", "notified"),
+        raised="rate",
+        counters=("due", "excused", "sent", "notified", *WRONGS),
+        waits=("told", "crowd", "send"),
     )
     parameters_type: ClassVar[type[Parameters]] = PushParameters
     # The player warms up itself: the silence at the end must have none before it.

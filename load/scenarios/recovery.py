@@ -62,7 +62,13 @@ class Recovery(OnePhase[RecoveryParameters]):
     name: ClassVar[str] = "recovery"
     summary: ClassVar[str] = "connections are cut under load and come back for what they missed"
     subject: ClassVar[Subject] = Subject(
-        "recover", "recovered", "recoveries", tried=("ack", "recovered"), raised="rate"
+        "recover",
+        "recovered",
+        "recoveries",
+        tried=("ack", "recovered"),
+        raised="rate",
+        counters=("cut", "recovered", "unrecovered", "lost", "repeated"),
+        waits=("recover", "delivery", "ack"),
     )
     parameters_type: ClassVar[type[Parameters]] = RecoveryParameters
     phase: ClassVar[str] = "cuts"

@@ -62,7 +62,9 @@ class Slow:
 
     name: ClassVar[str] = "slow"
     summary: ClassVar[str] = "some subscribers stop reading: they are closed, others are not slowed"
-    subject: ClassVar[Subject] = DELIVERIES
+    subject: ClassVar[Subject] = msgspec.structs.replace(
+        DELIVERIES, counters=(*DELIVERIES.counters, "stopped", "let_go", "let_go_3008")
+    )
     parameters_type: ClassVar[type[Parameters]] = SlowParameters
     warms_up: ClassVar[bool] = True
     player: ClassVar[str] = "load.scenarios.slow:SlowPlayer"

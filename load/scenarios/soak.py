@@ -79,6 +79,13 @@ class SoakParameters(Parameters, frozen=True):
         return self.minutes * 60 or self.seconds
 
 
+_COUNTERS: Final = (
+    *("sent", "stored", "given_up", "nobody_to_send", "moved", "absent", "ghosts"),
+    *("cut", "away", "thrown_out", "recovered", "unrecovered"),
+    *("faults", "hubs_watched", "logs_read"),
+)
+
+
 def faults_of(parameters: SoakParameters, seed: int) -> list[Fault]:
     """All that is broken in a run, by time. Reads the file of nodes. Raises PlanError."""
     seconds = parameters.duration_s
@@ -95,7 +102,13 @@ class Soak(OnePhase[SoakParameters]):
     name: ClassVar[str] = "soak"
     summary: ClassVar[str] = "a mixed load for hours, checked all the while, with hubs that break"
     subject: ClassVar[Subject] = Subject(
-        "delivery", "delivery", "deliveries", tried=("ack", "delivery"), raised="rate"
+        "delivery",
+        "delivery",
+        "deliveries",
+        tried=("ack", "delivery"),
+        raised="rate",
+        counters=(*_COUNTERS, *map(counter_of, (*PROMISES, "F", "G", "N"))),
+        waits=("delivery", "ack", "query", "recover"),
     )
     parameters_type: ClassVar[type[Parameters]] = SoakParameters
     # Whoever watches the hubs leaves their warm-up out; all is checked from the first message on.

@@ -63,7 +63,11 @@ def test_the_command_line_is_on_top_of_the_profile(tmp_path: Path) -> None:
         (("--processes", "0"), "processes: "),
         (("--namespace", "a:b"), "namespace: "),
         (("--threshold", "p99<5"), "p99 is a time"),
+        (("--threshold", "recieved>100"), r"recieved>100.*recieved.*did you mean received\?"),
+        (("--threshold", "lost=0"), "lost=0: fanout measures no lost"),
+        (("--threshold", "acks.p99<1s"), r"acks.*did you mean ack\?"),
         (("--until", "fast"), "--until: "),
+        (("--until", "lost=0"), "--until: lost=0"),
         (("--profile", "enormous"), "small, medium, large"),
         (("--secret-file", "a", "--tokens", "b"), "not both"),
         (("--ca-file", "a"), "no --url is that"),
@@ -73,6 +77,15 @@ def test_the_command_line_is_on_top_of_the_profile(tmp_path: Path) -> None:
 def test_what_cannot_be_run_is_refused_with_its_place(words: Sequence[str], problem: str) -> None:
     with pytest.raises(PlanError, match=problem):
         plan("fanout", *words)
+
+
+def test_a_threshold_may_name_whatever_the_scenario_counts() -> None:
+    words = [f"{name}>=0" for name in ("received", "due", "delivery", "ack", "rate", "errors")]
+    words += ["p50<1s", "delivery.p99.9<1s", "ack.max<1s"]
+    found = plan("fanout", *(word for text in words for word in ("--threshold", text)))
+    assert [threshold.text for threshold in found.thresholds] == words
+    for name, counter in (("recovery", "unrecovered=0"), ("slow", "let_go_3008>1")):
+        assert plan(name, "--threshold", counter).thresholds
 
 
 def test_authorities_are_for_a_hub_over_tls() -> None:
