@@ -5,7 +5,7 @@ into a run.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
@@ -23,6 +23,9 @@ NOTES_MAX: Final = 50
 
 MARKS_MAX: Final = 10_000
 """How many marks a phase keeps: the first ones."""
+
+MARK_SUMS_END: Final = 2**52
+"""Sums of time marks are below this: JSON of any reader has it exactly."""
 
 OTHER_ERRORS: Final = "other errors"
 
@@ -122,6 +125,9 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Sentences for a person: examples of what a check found. At most `NOTES_MAX`."""
     marks: list[Mark] = []
     """What was done to the hubs, by time; at most `MARKS_MAX`."""
+    mark_sums: dict[str, int] = {}
+    """Of what was `due` and of what was `received`, the time marks added up, modulo
+    `MARK_SUMS_END`: as many that are not the same ones differ in it."""
     began_at: str = ""
     """When it began, warm-up left out: ISO 8601, UTC, to the millisecond; merged, the earliest."""
 
@@ -214,6 +220,7 @@ def merge(parts: Sequence[Measured]) -> Measured:
         marks=sorted((mark for part in parts for mark in part.marks), key=lambda mark: mark.at)[
             :MARKS_MAX
         ],
+        mark_sums=bounded_sums(_added(part.mark_sums for part in parts)),
         began_at=min((part.began_at for part in parts if part.began_at), default=""),
     )
 
@@ -276,6 +283,11 @@ def _added(parts: Iterable[dict[str, int]]) -> dict[str, int]:
     for part in parts:
         total.update(part)
     return dict(total)
+
+
+def bounded_sums(sums: Mapping[str, int]) -> dict[str, int]:
+    """Sums of time marks as `Measured` has them."""
+    return {name: total % MARK_SUMS_END for name, total in sums.items()}
 
 
 def _largest(parts: Iterable[dict[str, float]]) -> dict[str, float]:

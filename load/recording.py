@@ -15,6 +15,7 @@ from load.measured import (
     Measured,
     Sample,
     SaturationFacts,
+    bounded_sums,
     merge_histograms,
     thin,
 )
@@ -41,6 +42,8 @@ class Recorder:
         """What happened since the last tick: `recorder.counts["published"] += 1`. See `total`."""
         self.facts: dict[str, float] = {}
         """See `Measured.facts`."""
+        self.mark_sums: Counter[str] = Counter()
+        """See `Measured.mark_sums`; however large."""
         self.notes: list[str] = []
         """See `Measured.notes`; what is beyond `NOTES_MAX` is dropped."""
         self.sends = 0
@@ -108,6 +111,7 @@ class Recorder:
         self._samples.clear()
         self._open.clear()
         self._per_sample, self._ticks = 1, 0
+        self.mark_sums.clear()
         self.notes.clear()
         self.sends = self.late = 0
         self._began = self._ticked = now
@@ -165,6 +169,7 @@ class Recorder:
             saturation=saturation,
             facts=dict(self.facts),
             notes=self.notes[:NOTES_MAX],
+            mark_sums=bounded_sums(self.mark_sums),
             began_at=self._began_at.isoformat(timespec="milliseconds"),
         )
 

@@ -214,6 +214,7 @@ class ChatPlayer:
             audience = len(room.members) if kind == "send" else 0
             due += audience
             recorder.counts["due"] += audience
+            recorder.mark_sums["due"] += due_ns * audience
             self.listener.calls[due_ns] = (kind, audience)
             client = self.crowd.clients[self.random.choice(room.members)]
             client.send_rpc(f"chat.{kind}", self._call(kind, room, due_ns, parameters), due_ns)

@@ -46,7 +46,8 @@ class Deliveries(Listener):
     """Counts what is received and how long it took, by time marks, and what is acked.
 
     Counts `received`, `published` and `unmarked` (what has no mark: joins, messages of others);
-    waits `delivery` and `ack`; errors are `publish: …` and `connection: …`. `use` begins a phase.
+    waits `delivery` and `ack`; errors are `publish: …` and `connection: …`. Adds up the time marks
+    of what is `received`. `use` begins a phase.
     """
 
     counts_alike = True
@@ -66,7 +67,7 @@ class Deliveries(Listener):
 
     def pushed_alike(self, documents: Sequence[bytes], reads: Sequence[tuple[int, int]]) -> None:
         """See base."""
-        marked, clients, waits = 0, 0, self._deliveries
+        marked, clients, marks, waits = 0, 0, 0, self._deliveries
         for _, count in reads:
             clients += count
         for document in documents:
@@ -75,12 +76,14 @@ class Deliveries(Listener):
                 continue
             marked += 1
             sent_ns = int(document[at + 2 : at + MARK_BYTES])
+            marks += sent_ns
             for time_ns, count in reads:
                 us = (time_ns - sent_ns) // 1_000
                 waits[us] = waits.get(us, 0) + count
         counts = self.recorder.counts
         if marked:
             counts["received"] += marked * clients
+            self.recorder.mark_sums["received"] += marks * clients
         if marked < len(documents):
             counts["unmarked"] += (len(documents) - marked) * clients
 

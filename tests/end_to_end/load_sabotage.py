@@ -50,6 +50,19 @@ def lost_deliveries() -> None:
     Fanout.settle = settle_most  # type: ignore[method-assign]
 
 
+def other_deliveries() -> None:
+    """Of every hundred messages one does not come, and the next one comes twice instead."""
+    publish = LiveChannel.publish
+    numbers = itertools.count(1)
+
+    def publish_another(self: LiveChannel, entry: Entry, fanout: Fanout) -> None:
+        number = next(numbers) % 100
+        for _ in range({30: 0, 31: 2}.get(number, 1)):
+            publish(self, entry, fanout)
+
+    LiveChannel.publish = publish_another  # type: ignore[method-assign]
+
+
 def late_rooms() -> None:
     """Every fiftieth message is handed out half a second after the others."""
     publish = LiveChannel.publish
@@ -146,6 +159,7 @@ def short_markers() -> None:
 
 SABOTAGES: Final[Mapping[str, Callable[[], None]]] = {
     "lost-deliveries": lost_deliveries,
+    "other-deliveries": other_deliveries,
     "late-rooms": late_rooms,
     "overwhelmed": overwhelmed,
     "forgetful-recovery": forgetful_recovery,

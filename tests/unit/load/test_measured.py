@@ -8,6 +8,7 @@ import pytest
 from load.histogram import Histogram
 from load.measured import (
     ERROR_KINDS_MAX,
+    MARK_SUMS_END,
     OTHER_ERRORS,
     SAMPLES_MAX,
     CheckOutcome,
@@ -59,6 +60,17 @@ def test_a_phase_began_when_the_first_of_its_processes_did() -> None:
     merged = merge([part(1, 1_000, began_at=at) for at in times])
     assert merged.began_at == "2026-11-27T06:00:02.125+00:00"
     assert merge([part(1, 1_000)]).began_at == ""
+
+
+def test_sums_of_time_marks_add_up_and_are_bounded() -> None:
+    ends = [{"due": 5, "received": MARK_SUMS_END - 1}, {"received": 3}]
+    merged = merge([part(1, 1_000, mark_sums=sums) for sums in ends])
+    assert merged.mark_sums == {"due": 5, "received": 2}
+    recorder = Recorder("steady")
+    recorder.mark_sums["due"] += 3 * MARK_SUMS_END + 7
+    assert recorder.measured(SaturationFacts()).mark_sums == {"due": 7}
+    recorder.restart()
+    assert recorder.measured(SaturationFacts()).mark_sums == {}
 
 
 def test_merging_changes_none_of_the_parts() -> None:
