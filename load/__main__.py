@@ -72,7 +72,7 @@ def _merge(arguments: argparse.Namespace) -> int:
     scenario = scenario_of(name, results[0].parameters)
     judged = {phase.name for phase in scenario.phases() if phase.judged}
     # The phases of a search are none of the scenario's: all of them count.
-    known = any(phase.phase in judged for phase in results[0].phases)
+    known = any(phase.phase in judged for result in results for phase in result.phases)
     try:
         whole = merge.merged(results, scenario.subject, judged if known else None)
         return _tell(whole, arguments.out)

@@ -14,7 +14,7 @@ from load.measured import CheckOutcome, HubSeries, Measured, Result, Verdict
 from load.measured import merge as merge_measured
 from load.report import series
 from load.report.words import MACHINES, VOID
-from load.scenarios.base import Subject
+from load.scenarios.base import WARM_UP, Subject
 
 MACHINES_MAX: Final = 1000
 """Results that are merged at once."""
@@ -50,9 +50,9 @@ def merged(
         raise ValueError("searches for a knee do not add up: run them on one machine")
     first = results[0]
     phases = _phases(results)
-    texts = [outcome.text for outcome in first.thresholds]
+    asked = next((result.thresholds for result in results if _has_outcomes(result)), [])
     outcomes = held(
-        [thresholds.parse(text) for text in texts],
+        [thresholds.parse(outcome.text) for outcome in asked],
         [phase for phase in phases if judged is None or phase.phase in judged],
         subject,
     )
@@ -92,14 +92,20 @@ def _verdict(results: Sequence[Result], recomputed: Verdict) -> Verdict:
 
 
 def _check_alike(results: Sequence[Result]) -> None:
+    judged = [result for result in results if _has_outcomes(result)]
     for what, values in (
         ("the scenario", [result.scenario for result in results]),
         ("the format", [result.format for result in results]),
-        ("the list of thresholds", [_threshold_texts(result) for result in results]),
+        ("the list of thresholds", [_threshold_texts(result) for result in judged]),
     ):
         different = list(dict.fromkeys(values))
         if len(different) > 1:
             raise MergeError(what, different)
+
+
+def _has_outcomes(result: Result) -> bool:
+    """Whether it came so far that thresholds were held against something, if there were any."""
+    return result.verdict != "interrupted" or bool(result.thresholds)
 
 
 def _threshold_texts(result: Result) -> str:
@@ -107,19 +113,20 @@ def _threshold_texts(result: Result) -> str:
 
 
 def _phases(results: Sequence[Result]) -> list[Measured]:
-    """The phases by name, in the order of the machine that came furthest."""
-    furthest = max(results, key=lambda result: len(result.phases))
-    names = dict.fromkeys(phase.phase for phase in furthest.phases)
-    for result in results:
-        for phase in result.phases:
-            if phase.phase not in names:
-                raise MergeError("a phase", [phase.phase, *names])
-    return [
-        merge_measured(
-            [phase for result in results for phase in result.phases if phase.phase == name]
-        )
-        for name in names
-    ]
+    """The phases by name, in the order of the machine that came furthest.
+
+    A warm-up in which a machine was stopped is of nothing, where others came further.
+    """
+    runs = [list(result.phases) for result in results]
+    came_further = [[one for one in phases if one.phase != WARM_UP] for phases in runs]
+    if any(came_further):
+        runs = came_further
+    names = dict.fromkeys(phase.phase for phase in max(runs, key=len))
+    found = [phase for phases in runs for phase in phases]
+    for phase in found:
+        if phase.phase not in names:
+            raise MergeError("a phase", [phase.phase, *names])
+    return [merge_measured([phase for phase in found if phase.phase == name]) for name in names]
 
 
 def _checks(results: Sequence[Result]) -> list[CheckOutcome]:

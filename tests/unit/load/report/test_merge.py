@@ -7,6 +7,7 @@ from load.histogram import Histogram
 from load.measured import CheckOutcome, Measured, Result, Sample, SaturationFacts, ThresholdOutcome
 from load.report import html, text, words
 from load.report.merge import MergeError, merged
+from load.scenarios.base import WARM_UP
 from tests.support.load_results import SUBJECT, hub, measured, result
 
 
@@ -100,6 +101,25 @@ def test_a_machine_that_was_stopped_leaves_what_the_others_measured() -> None:
         ("steady", 4),
         ("later", 2),
     ]
+
+
+@pytest.mark.parametrize("phase", ["steady", WARM_UP])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_machine_that_was_stopped_before_anything_was_judged_is_merged_too(
+    phase: str, first: bool
+) -> None:
+    stopped = msgspec.structs.replace(_phase([5, 9]), phase=phase)
+    ended = _run(_phase([1_000] * 4))
+    runs = [result(stopped, verdict="interrupted", thresholds=[], checks=[]), ended]
+    together = merged(runs if first else runs[::-1], SUBJECT)
+    assert together.verdict == "interrupted"
+    assert [phase.phase for phase in together.phases] == ["steady"]
+    assert together.phases[0].counts["published"] == (6 if phase == "steady" else 4)
+    assert [(outcome.text, outcome.passed) for outcome in together.thresholds] == [
+        ("p99<50ms", True)
+    ]
+    alone = merged([runs[0]], SUBJECT)
+    assert [one.phase for one in alone.phases] == [phase]
 
 
 def test_what_differs_between_machines_is_told() -> None:
