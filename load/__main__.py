@@ -50,6 +50,11 @@ def _run(arguments: argparse.Namespace) -> int:
     if getattr(arguments, "faults_list", False):
         sys.stdout.write(listed(faults_of(soak_parameters(plan.parameters), plan.seed)))
         return 0
+    if plan.out:
+        try:
+            files.prepare(Path(plan.out))
+        except OSError as error:
+            raise PlanError([f"--out {plan.out}: {error.strerror or error}"]) from None
     progress = Progress(sys.stderr, scenario.subject)
     try:
         result = uvloop.run(execute(plan, scenario, progress))

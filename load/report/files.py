@@ -1,5 +1,6 @@
 """Results in files: what a run leaves in a folder, and results that are read again."""
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -36,6 +37,14 @@ def read(path: Path) -> Result:
         raise UnreadableResult(path, error.strerror or type(error).__name__) from error
     except (msgspec.DecodeError, ValueError) as error:
         raise UnreadableResult(path, f"not a result of a load run: {error}") from error
+
+
+def prepare(folder: Path) -> None:
+    """Make the folder, if need be, and see that files can be written there: what is found out only
+    after an hour of load has lost it. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 def write(result: Result, folder: Path, subject: Subject | None = None) -> list[Path]:

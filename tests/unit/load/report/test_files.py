@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from load.__main__ import main
 from load.report.files import UnreadableResult, read, write
 from tests.support.load_results import SUBJECT, result
 
@@ -14,6 +15,20 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert read(paths[0]) == result()
     assert paths[1].read_text("utf-8").startswith("<!DOCTYPE html>")
     assert paths[2].read_text("utf-8").startswith("<?xml")
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_before_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a file"
+    file.write_text("kept")
+    for out, why in ((file, "File exists"), (file / "below", "Not a directory")):
+        assert main(["rooms", "--url", "ws://127.0.0.1:1", "--out", str(out)]) == 2
+        assert capsys.readouterr().err == f"load: --out {out}: {why}\n"
+    assert file.read_text() == "kept"
+    assert main(["rooms", "--url", "ws://127.0.0.1:1", "--out", str(tmp_path / "new")]) == 2
+    assert "cannot connect" in capsys.readouterr().err
+    assert not list((tmp_path / "new").iterdir())
 
 
 @pytest.mark.parametrize(
