@@ -90,12 +90,13 @@ async def _search(
         played.phases.append(measured)
         if stage.interrupted:
             return
+        outcome = judge(until, PhaseFigures(measured, scenario.subject))
         if measured.saturation.saturated:
+            played.thresholds = played.thresholds or [outcome]
             why = "; ".join(measured.saturation.reasons)
             played.notes.append(f"{step.name}: the load itself was what was slow: {why}")
             search.give_up()
             break
-        outcome = judge(until, PhaseFigures(measured, scenario.subject))
         broken = [check for check in scenario.checks([measured]) if not check.passed]
         played.notes += [f"{step.name}: {check.name}: {check.detail}" for check in broken]
         holds = outcome.passed and not broken
@@ -110,16 +111,25 @@ async def _search(
 
 
 def _step(phase: Phase, raised: str, load: float) -> Phase:
-    return Phase(f"{phase.name} at {raised} {load:,.4g}", changes={**phase.changes, raised: load})
+    name = f"{phase.name} at {raised} {_shown(load)}"
+    return Phase(name, changes={**phase.changes, raised: load})
 
 
 def _told(search: KneeSearch, until: Threshold, raised: str) -> str:
     """What the search has found, in a sentence."""
+    if search.held is None and search.broke is None:
+        return f"no knee: the load itself was slow at the first {raised}"
     if search.held is None:
         return f"no knee: {until.text} did not hold at any {raised}"
     if search.broke is None:
-        return f"no knee: {until.text} held up to {raised} {search.held:,.4g}, and was not broken"
+        held = f"held up to {raised} {_shown(search.held)}"
+        return f"no knee: {until.text} {held}, and was not broken"
     return (
-        f"the knee: {until.text} held at {raised} {search.held:,.4g}"
-        f" and broke at {search.broke:,.4g}"
+        f"the knee: {until.text} held at {raised} {_shown(search.held)}"
+        f" and broke at {_shown(search.broke)}"
     )
+
+
+def _shown(load: float) -> str:
+    """A load to four digits, as a person writes it."""
+    return f"{float(f'{load:.4g}'):,.10g}"

@@ -119,6 +119,21 @@ async def test_a_search_ends_where_the_load_itself_is_slow() -> None:
     played = await run(plan(until="p99<50ms"), Hub(100, saturation=saturated))
     assert len(played.phases) == 1
     assert played.verdict == "invalid"
+    assert [outcome.text for outcome in played.thresholds] == ["p99<50ms"]
+    assert played.notes[-1] == "no knee: the load itself was slow at the first rate"
+
+
+async def test_a_search_tells_large_loads_in_digits() -> None:
+    played = await run(plan(until="p99<50ms"), Hub(knee=93_000))
+    assert played.notes == [
+        "the knee: p99<50ms held at rate 86,110 and broke at 93,900",
+    ]
+    names = [measured.phase for measured in played.phases]
+    assert names[8:11] == [
+        "steady at rate 25,600",
+        "steady at rate 51,200",
+        "steady at rate 102,400",
+    ]
 
 
 async def test_a_search_does_not_take_lost_messages_for_a_load_that_holds() -> None:
