@@ -172,12 +172,14 @@ def _line(plot: Plot, line: Line) -> Iterator[str]:
         path = f"M{places[0][0]} {places[0][1]}"
         for x, y in places[1:]:
             path += f"H{x}V{y}" if line.shape == "steps" else f"L{x} {y}"
+        dot = ""
         if len(places) == 1:
             path += "h0"  # a round cap makes a dot of it
+            dot = "dot "
         if line.shape == "area":
             below = f"{path}V{_SIDE:.0f}H{places[0][0]}Z"
             yield f'<path class="area c{line.colour}" d="{below}"/>'
-        yield f'<path class="line c{line.colour}" d="{path}"/>'
+        yield f'<path class="line {dot}c{line.colour}" d="{path}"/>'
 
 
 def _runs(points: Sequence[Point]) -> Iterator[list[tuple[float, float]]]:

@@ -106,6 +106,7 @@ h3 { font-size: 15px; }
 }
 .grid path { stroke: var(--line); stroke-width: 1; stroke-linecap: butt; }
 .picture .line { stroke: var(--c); stroke-width: 2; }
+.picture .dot { stroke-width: 7; }
 .picture .area { fill: var(--c); opacity: 0.14; }
 .picture .edge { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 2 4; }
 .picture .moment { stroke: var(--bad); stroke-width: 1; opacity: 0.35; }
@@ -118,7 +119,7 @@ h3 { font-size: 15px; }
   transform: translateY(-100%); white-space: nowrap;
 }
 .mark {
-  left: 4px; padding-bottom: 2px; color: var(--bad);
+  right: 4px; padding-bottom: 2px; color: var(--bad);
   text-shadow: 0 0 3px var(--surface), 0 0 3px var(--surface), 0 0 5px var(--surface);
 }
 .c0 { --c: var(--c0); } .c1 { --c: var(--c1); } .c2 { --c: var(--c2); } .c3 { --c: var(--c3); }

@@ -65,7 +65,8 @@ def test_a_gap_divides_a_line_and_a_lone_point_is_a_dot() -> None:
     html = drawn(_plot([(0.0, 1.0), (1.0, 2.0), (2.0, None), (3.0, 5.0)]))
     assert 'd="M0 900L100 800"' in html
     assert 'd="M300 500h0"' in html
-    assert html.count('class="line c0"') == 2
+    assert html.count('class="line c0"') == 1
+    assert html.count('class="line dot c0"') == 1
 
 
 def test_a_plot_says_in_words_what_it_shows() -> None:
