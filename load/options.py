@@ -8,12 +8,14 @@ import msgspec
 
 from load.nodes import read_nodes
 from load.plan import (
+    DEFAULT,
     PROCESSES_MAX,
     PROFILES,
     Credentials,
     Format,
     Plan,
     PlanError,
+    Values,
     check_urls,
     merged,
     nearest,
@@ -29,7 +31,7 @@ RUN_KEYS: Final = ("processes", "format", "thresholds")
 """Keys of a profile's tables beside the parameters of scenarios."""
 
 EPILOG: Final = (
-    "A threshold is like p99<50ms, ack.p99<20ms, errors<0.1%% or rate>1000. "
+    "A threshold is like p99<50ms, ack.p99<20ms, errors<0.1% or rate>1000. "
     "Exit codes: 0 passed, 1 a threshold or a check failed, 2 could not run, 3 the load itself was "
     "what was slow, so that the figures say nothing of the hub."
 )
@@ -73,6 +75,14 @@ def keys_of(scenario: type[Scenario]) -> tuple[str, ...]:
     return (*RUN_KEYS, *(option.key for option in options_of(scenario.parameters_type)))
 
 
+def parameters_in(tables: Mapping[str, Values], scenario: type[Scenario]) -> Parameters:
+    """Those of a scenario, as a profile has them. Raises PlanError."""
+    keys = {name: keys_of(each) for name, each in SCENARIOS.items()}
+    values = merged(tables, scenario.name, {}, keys)
+    known = {key: value for key, value in values.items() if key not in RUN_KEYS}
+    return _converted(known, scenario.parameters_type)
+
+
 def add_scenarios(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """A command for each scenario."""
     for scenario in SCENARIOS.values():
@@ -86,9 +96,12 @@ def add_scenarios(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         )
         parser.set_defaults(scenario=scenario.name)
         _add_run(parser)
-        group = parser.add_argument_group("parameters of the scenario")
+        group = parser.add_argument_group(
+            "parameters of the scenario", f"In brackets what they are in the profile {DEFAULT}."
+        )
+        defaults = msgspec.to_builtins(parameters_in(read_profile(DEFAULT), scenario))
         for option in options_of(scenario.parameters_type):
-            text = f"{option.description} ({option.default})".replace("%", "%%")
+            text = f"{option.description} ({defaults[option.key]})".replace("%", "%%")
             group.add_argument(option.flag, metavar="X", help=text)
         if issubclass(scenario.parameters_type, SoakParameters):
             text = "only print what will be broken when, which follows from the seed"
@@ -103,7 +116,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     add("--api-key-file", default="", metavar="FILE", help="a key to take away what is kept")
     add("--ca-file", default="", metavar="FILE", help="authorities to believe for wss:// (PEM)")
     profiles = ", ".join(PROFILES)
-    add("--profile", default="small", help=f"{profiles}, or a TOML file (small)")
+    add("--profile", default=DEFAULT, help=f"{profiles}, or a TOML file ({DEFAULT})")
     add("--format", choices=("json", "protobuf"), help="what clients speak (json)")
     add("--processes", metavar="N", help="processes of the load, a core each (1)")
     add("--seed", type=int, default=1, help="what is chosen at random follows from it (1)")

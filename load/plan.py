@@ -34,6 +34,9 @@ ALL: Final = "all"
 PROFILES: Final = ("small", "medium", "large")
 """Those that come along; any other `--profile` is a path."""
 
+DEFAULT: Final = PROFILES[0]
+"""What holds where no `--profile` is given."""
+
 URLS_MAX: Final = 64
 PROCESSES_MAX: Final = 256
 THRESHOLDS_MAX: Final = 32

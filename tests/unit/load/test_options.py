@@ -1,6 +1,7 @@
 """The command line: every scenario, every profile that comes along, and all that is refused."""
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,6 +39,19 @@ def test_every_parameter_is_an_option_with_a_description(name: str) -> None:
     for option in options_of(SCENARIOS[name].parameters_type):
         assert option.description, option.key
         assert option.key in keys_of(SCENARIOS[name])
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_help_tells_what_an_option_is_without_it(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        plan(name, "--help")
+    said = " ".join(capsys.readouterr().out.split())
+    assert "errors<0.1% or" in said
+    for key, value in plan(name).parameters.items():
+        flag = "--" + key.replace("_", "-")
+        assert re.search(rf" {flag} X [^()]*\({re.escape(str(value))}\)", said), key
 
 
 def test_the_command_line_is_on_top_of_the_profile(tmp_path: Path) -> None:
