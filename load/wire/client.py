@@ -65,14 +65,22 @@ class Client(Connection):
     __slots__ = ()
 
     async def call(self, *commands: Command) -> list[Reply]:
-        """Send commands in one frame, and wait for all of their answers, errors or not."""
+        """Send commands in one frame, and wait for all of their answers, errors or not.
+
+        Where the hub refuses to connect, that is the last answer: it gives none to what came after.
+        """
         loop = asyncio.get_running_loop()
         answers: list[asyncio.Future[Reply]] = [loop.create_future() for _ in commands]
         waiting: list[Waiting] = [*answers]
         self.post(list(commands), waiting)
         try:
+            replies: list[Reply] = []
             async with asyncio.timeout(ANSWER_S):
-                return [await answer for answer in answers]
+                for command, answer in zip(commands, answers, strict=True):
+                    replies.append(await answer)
+                    if command.connect is not None and replies[-1].error is not None:
+                        break
+            return replies
         finally:
             for answer in answers:
                 # One that failed with the connection was not looked at, if another was first.
