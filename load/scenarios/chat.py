@@ -117,10 +117,14 @@ class ChatListener(Deliveries):
 
     def pushed(self, client: Connection, document: bytes) -> None:
         """See base."""
-        super().pushed(client, document)
         push = push_of(client.codec, document)
         room = self.rooms.get(push.channel)
-        if room is not None and push.pub is not None and "ref" not in push.pub.tags:
+        if room is None:
+            # A hint on a personal channel may have the message in it, and is no delivery.
+            self.recorder.counts["unmarked"] += 1
+            return
+        super().pushed(client, document)
+        if push.pub is not None and "ref" not in push.pub.tags:
             room.newest = max(room.newest, push.pub.offset)
 
     def answered(self, client: Connection, due_ns: int, error: Error | None) -> None:
