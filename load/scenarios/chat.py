@@ -20,8 +20,9 @@ from load.scenarios.base import (
     Rate,
     Subject,
 )
-from load.scenarios.crowd import Crowd, drained
+from load.scenarios.crowd import FAILURES, Crowd, drained, words_of
 from load.scenarios.housing import room_count, room_names, whole_rooms, whole_rooms_members
+from load.scenarios.outcomes import none_of
 from load.scenarios.publishing import LEAD_S, everything_arrived, payload
 from load.share import Share, Unplayable
 from load.wire.client import Refused
@@ -66,7 +67,7 @@ class Chat(OnePhase[ChatParameters]):
         "deliveries",
         tried=("answered",),
         raised="rate",
-        counters=("due", "excused", "received", "unmarked", "answered", "behind"),
+        counters=("due", "excused", "received", "unmarked", "answered", "behind", "unasked"),
         waits=("delivery", "send", "read", "react", "typing"),
     )
     parameters_type: ClassVar[type[Parameters]] = ChatParameters
@@ -83,14 +84,13 @@ class Chat(OnePhase[ChatParameters]):
 
     def checks(self, measured: Sequence[Measured]) -> list[CheckOutcome]:
         """See base."""
-        behind = sum(phase.counts.get("behind", 0) for phase in measured)
+        wrong = {
+            "behind": "rooms whose end is before a message that came",
+            "unasked": "rooms that could not be asked for theirs",
+        }
         return [
             *everything_arrived(measured),
-            CheckOutcome(
-                name="markers reach what was sent",
-                passed=not behind,
-                detail=f"{behind:,} rooms whose end is before a message that came" * bool(behind),
-            ),
+            none_of("markers reach what was sent", measured, wrong),
         ]
 
 
@@ -240,7 +240,12 @@ class ChatPlayer:
     async def _read_all(self, recorder: Recorder) -> None:
         """A marker that goes to the end of its room must reach what was heard from there."""
         for room in self.rooms:
-            answer = await self._ask(room.members[0], "read", channel=room.channel)
+            try:
+                answer = await self._ask(room.members[0], "read", channel=room.channel)
+            except (CannotChat, *FAILURES) as error:
+                recorder.error(f"in the end: {words_of(error)}")
+                recorder.counts["unasked"] += 1
+                continue
             recorder.counts["behind"] += answer.get("offset", 0) < room.newest
 
     async def _ask(self, number: int, method: str, **fields: Any) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from load.scenarios.crowd import FAILURES, QUIET_S, Crowd, at_rate, words_of
 from load.scenarios.housing import room_count, whole_rooms, whole_rooms_members
 from load.scenarios.outcomes import none_of, same
 from load.share import Share
+from load.wire.client import Client
 from load.wire.codec import push_of
 from load.wire.connection import Connection
 from load.wire.listener import Listener
@@ -239,6 +240,11 @@ class PresencePlayer:
         recorder.counts["answered"] += 1
         recorder.waits("query").append((time.monotonic_ns() - due_ns) // 1_000)
 
+    def _asker(self, room: Room) -> Client:
+        """The first of the room who is connected; of none, the first."""
+        there = (number for number in room.members if self.crowd.is_open(number))
+        return self.crowd.clients[next(there, room.members[0])]
+
     async def _count(self, parameters: PresenceParameters) -> None:
         """Compare who is there with what the hub says; it has a while to find out."""
         recorder = self.watcher.recorder
@@ -248,9 +254,13 @@ class PresencePlayer:
             inside = {
                 self.watcher.ids.get(self.crowd.clients[number], "") for number in room.inside
             }
+            listed: set[str] = set()
             while True:
-                result = await self.crowd.clients[room.members[0]].presence(room.channel)
-                listed = set(result.presence)
+                try:
+                    listed = set((await self._asker(room).presence(room.channel)).presence)
+                except FAILURES as error:
+                    recorder.error(f"in the end: {words_of(error)}")
+                    break
                 if listed == inside or loop.time() > until:
                     break
                 await asyncio.sleep(QUIET_S / 10)

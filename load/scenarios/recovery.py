@@ -67,7 +67,7 @@ class Recovery(OnePhase[RecoveryParameters]):
         "recoveries",
         tried=("ack", "recovered"),
         raised="rate",
-        counters=("cut", "recovered", "unrecovered", "lost", "repeated"),
+        counters=("cut", "recovered", "unrecovered", "lost", "unknown", "repeated"),
         waits=("recover", "delivery", "ack"),
     )
     parameters_type: ClassVar[type[Parameters]] = RecoveryParameters
@@ -86,7 +86,11 @@ class Recovery(OnePhase[RecoveryParameters]):
         """See base."""
         return [
             same("everyone who was cut came back", measured, "cut", "recovered", "recoveries"),
-            none_of("nothing was lost", measured, {"lost": "messages lost"}),
+            none_of(
+                "nothing was lost",
+                measured,
+                {"lost": "messages lost", "unknown": "subscribers of whom it is not known"},
+            ),
             none_of(
                 "nothing came twice or out of order", measured, {"repeated": "messages repeated"}
             ),
@@ -278,25 +282,36 @@ class RecoveryPlayer:
         """Wait until everyone is where its channel is; what has not come by then is lost."""
         loop = asyncio.get_running_loop()
         until = loop.time() + parameters.drain_s
-        heads = await self._heads()
-        while True:
-            await asyncio.sleep(QUIET_S)
-            # Other processes may have published meanwhile.
-            before, heads = heads, await self._heads()
-            behind = sum(
-                max(0, heads[follower.channel] - follower.offset)
-                for number, follower in self.followers.items()
-                if self.crowd.is_open(number)
-            )
-            if heads == before and not behind:
-                break
-            if loop.time() > until:
-                self.recorder.counts["lost"] += behind
-                break
+        try:
+            heads = await self._heads()
+            while True:
+                await asyncio.sleep(QUIET_S)
+                # Other processes may have published meanwhile.
+                before, heads = heads, await self._heads()
+                if heads == before and not self._behind(heads, connected=True):
+                    break
+                if loop.time() > until:
+                    break
+            # Who was thrown out, or did not come back, is not waited for, but misses it, too.
+            lost = self._behind(heads, connected=True) + self._behind(heads, connected=False)
+            self.recorder.counts["lost"] += lost
+        except FAILURES as error:
+            self.recorder.error(f"in the end: {words_of(error)}")
+            self.recorder.counts["unknown"] += len(self.followers)
         await self.crowd.answers([self.publisher], parameters.drain_s)
+
+    def _behind(self, heads: Mapping[str, int], *, connected: bool) -> int:
+        """How many messages those have not who are connected, or those who are not."""
+        return sum(
+            max(0, heads[follower.channel] - follower.offset)
+            for number, follower in self.followers.items()
+            if self.crowd.is_open(number) == connected
+        )
 
     async def _heads(self) -> dict[str, int]:
         """Where the channels of this process's clients are."""
+        if not self.crowd.is_open(self.publisher):
+            await self.crowd.open(self.publisher)
         client = self.crowd.clients[self.publisher]
         channels = sorted({follower.channel for follower in self.followers.values()})
         commands = [Command(0, history=HistoryRequest(channel)) for channel in channels]

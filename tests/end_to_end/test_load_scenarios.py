@@ -248,6 +248,33 @@ def test_ctrl_c_gives_the_report_of_what_ran(sound: Loads) -> None:
     assert 0.5 < measured.seconds < 30
 
 
+DIED: Final = {
+    "recovery": "nothing was lost",
+    "presence": "in the end the hub knew who was there",
+    "chat": "markers reach what was sent",
+}
+"""By scenario that asks the hub something at the end: what does not hold without an answer."""
+
+
+def test_a_hub_that_dies_under_the_load_has_failed_and_there_is_a_report(tmp_path: Path) -> None:
+    with loads(tmp_path) as found:
+        runs = {}
+        for scenario in DIED:
+            (tmp_path / scenario).mkdir()
+            own = Loads(found.hub, tmp_path / scenario)
+            words = (scenario, *SCENARIOS[scenario], "--seconds", "2", "--drain-s", "0.5")
+            runs[scenario] = own, own.start(*words, *COULD_BE_SLOW)
+        for _, run in runs.values():
+            assert run.stderr is not None
+            # The line of the first second of the phase.
+            next(line for line in run.stderr if "/s, " in line)
+        found.hub.kill9()
+        for scenario, (own, run) in runs.items():
+            code, said = own.end(run)
+            assert code in {1, 3} and "Traceback" not in said, said
+            assert DIED[scenario] in failures(own.result()), said
+
+
 def test_a_load_that_is_too_slow_itself_says_nothing_of_the_hub(sound: Loads) -> None:
     """Ten thousand messages are to leave within ten milliseconds, from one process."""
     words = ("rooms", *SHORT, "--clients", "10", "--rate", "1000000", "--seconds", "0.01")
