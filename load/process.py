@@ -68,7 +68,7 @@ class Process:
         try:
             await doing
         except Exception as error:  # noqa: BLE001 - the boundary to the scenario: the run ends, in words
-            if not isinstance(error, Unplayable):
+            if not isinstance(first_of(error), Unplayable):
                 traceback.print_exc(file=sys.stderr)
             return told(error)
         return ""
@@ -122,10 +122,16 @@ class Process:
         await self._words.drain()
 
 
-def told(error: BaseException) -> str:
-    """An error in a line; of several at once, the first."""
+def first_of(error: BaseException) -> BaseException:
+    """Of several errors at once, the first."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
+    return error
+
+
+def told(error: BaseException) -> str:
+    """An error in a line; of several at once, the first."""
+    error = first_of(error)
     kind = "" if isinstance(error, Unplayable) else f"{type(error).__name__}: "
     return f"{kind}{error}"[:FAILURE_LENGTH_MAX]
 

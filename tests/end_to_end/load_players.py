@@ -7,7 +7,7 @@ from typing import Any
 
 from load.pacing import paced
 from load.recording import Recorder
-from load.share import Share
+from load.share import Share, Unplayable
 from load.tokens import Tokens
 from load.wire.client import Client, open_client
 from load.wire.listener import Deliveries
@@ -72,6 +72,14 @@ class Failing(Crowd):
 
     async def _fail(self) -> None:
         raise ValueError("no such namespace")
+
+
+class Barred(Crowd):
+    """Is not let in when it begins to play."""
+
+    async def phase(self, name: str, changes: Mapping[str, Any], recorder: Recorder) -> None:
+        """See base."""
+        raise Unplayable("the hub is closed today")
 
 
 class Dying(Crowd):

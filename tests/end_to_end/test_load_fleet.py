@@ -100,6 +100,16 @@ async def test_a_scenario_that_fails_is_told_in_words(
     assert HMAC_SECRET not in capfd.readouterr().err
 
 
+async def test_what_is_no_fault_of_the_code_is_told_without_a_traceback(
+    hub: HubProcess, channel: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with Fleet(shares(hub.websocket_url, channel, "Barred")) as fleet:
+        await fleet.setup()
+        with pytest.raises(FleetFailed, match=r"process \d: the hub is closed today"):
+            await fleet.phase(Steady())
+    assert "Traceback" not in capfd.readouterr().err
+
+
 async def test_a_process_that_dies_ends_the_run(hub: HubProcess, channel: str) -> None:
     async with Fleet(shares(hub.websocket_url, channel, "Dying")) as fleet:
         pids = fleet.pids()
