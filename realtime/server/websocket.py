@@ -180,6 +180,8 @@ class WebsocketConnection(asyncio.Protocol):
                 if self._state is State.OPEN:
                     self._hub.received(client, event)
             elif type(event) is Ping:
+                if self._state is not State.OPEN:
+                    continue  # nothing may follow the close frame (RFC 6455, 5.5.1)
                 # With the ephemeral frames: a peer that pings and never reads must not fill memory.
                 self._hub.fanout.send(client.outbox, frame_pong(event.payload), False)
             elif type(event) is Close or type(event) is Failure:

@@ -113,6 +113,13 @@ EXAMPLES = settings(
 )
 
 
+def test_nothing_follows_the_close_frame(hub: HubProcess) -> None:
+    with open_upgraded(hub.port) as connection:
+        frames = list(parse(exchange(connection, text_frame("{") + frame(0x9, b"ping"), 1)))
+    assert [received.opcode for received in frames] == [0x8]
+    assert frames[0].close_code == 3501
+
+
 @EXAMPLES
 @given(data=mutated(SESSION), pieces=st.integers(1, 9))
 def test_mutated_frames_hurt_nobody_else(
