@@ -106,7 +106,7 @@ async def test_devices_of_another_app_are_parked_until_they_register_again(town:
     for who in (phone, other):
         ((name, device),) = who.devices.items()
         assert await room.why(who, offset, "address_dead") == f"{DEAD} ({said[name]})"
-        assert (await who.registered())[name]["parked"] == said[name]
+        assert await who.parked(name) == said[name]
         again, offset_again = await town.say_to(who)
         # Nobody is asked any more.
         assert await again.why(who, offset_again, "address_dead") == f"{DEAD} ({said[name]})"

@@ -22,7 +22,7 @@ _LISTENING: Final = re.compile(
 )
 _POLL_S: Final = 0.01
 _START_S: Final = 20.0
-_STOP_S: Final = 15.0
+_STOP_S: Final = 40.0
 
 # What no log of a healthy hub contains (targets.md, G).
 _COMPLAINTS: Final = re.compile(

@@ -67,6 +67,18 @@ class Person:
         """What the hub keeps of the devices, by name."""
         return {each["device"]: each for each in (await self.call("push.devices"))["devices"]}
 
+    async def parked(self, name: str) -> str:
+        """Why one device is not told any more: written a moment after why nobody was told."""
+        found = ""
+
+        async def is_told() -> bool:
+            nonlocal found
+            found = (await self.registered())[name].get("parked", "")
+            return found != ""
+
+        await eventually(is_told, WAIT_S)
+        return found
+
     async def hears(self, count: int = 1, *, within_s: float = WAIT_S) -> None:
         """Wait until every device has been sent to that often. Fails where one is not."""
         for name, device in self.devices.items():

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pytest
 from redis.crc import key_slot
 
@@ -22,7 +23,7 @@ from tests.support.redis_servers import (
     redis_sentinel,
     redis_server,
 )
-from tests.unit.brokers.redis.redis_node import RedisNode, redis_node
+from tests.unit.brokers.redis.redis_node import QUICK, WITHIN_S, RedisNode, redis_node
 
 CHANNELS: Final = [f"chat:{number}" for number in range(60)]
 LONG_S: Final = 25.0
@@ -246,7 +247,9 @@ async def test_tls_is_checked(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
             async with redis_node(trusting, "one") as one, redis_node(trusting, "two") as two:
                 await two.subscribe("a")
                 await two.hears_from(one)
-            async with redis_node(url, is_well=False) as node:
+            # Given up while it shakes hands, uvloop would complain of what nobody awaits any more.
+            patient = msgspec.structs.replace(QUICK, connect_s=WITHIN_S)
+            async with redis_node(url, is_well=False, limits=patient) as node:
                 await node.until(lambda: "certificate" in caplog.text.lower())
                 assert node.broker.state == "degraded"
     except RedisFailed as error:
