@@ -73,7 +73,7 @@ class Person:
 
         async def is_told() -> bool:
             nonlocal found
-            found = (await self.registered())[name].get("parked", "")
+            found = str((await self.registered())[name].get("parked", ""))
             return found != ""
 
         await eventually(is_told, WAIT_S)
