@@ -30,7 +30,7 @@ CHANNELS: Final = tuple(f"private:room{number}" for number in range(10))
 SUBSCRIBERS: Final = 4
 SDK_PUBLISHERS: Final = 12
 API_PUBLISHERS: Final = 2
-RATE_PER_S: Final = 200
+RATE_PER_S: Final = 100
 UP_S: Final = 1.5
 """How long both hubs serve before the next one is stopped."""
 
