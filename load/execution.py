@@ -90,7 +90,7 @@ async def _execute(
     stage = ordeal.over(fleet) if ordeal is not None else fleet
     async with _sampled(plan) as sampler, fleet:
         with _interrupting(fleet):
-            await _play(plan, scenario, fleet, stage, played, progress)
+            failure = await _play(plan, scenario, fleet, stage, played, progress)
     channels = scenario.leaves(run)
     if channels and key:
         # Few runs need it, and it takes as long to load as all the rest.
@@ -99,8 +99,10 @@ async def _execute(
         problem = await remove_history(plan.urls[0], key, channels, ca_file=plan.ca_file)
         if problem:
             played.notes.append(f"history of the run's channels is not removed: {problem}")
-    elif channels:
+    elif channels and played.phases:
         progress.say(LEFT.format(count=len(channels), first=channels[0]))
+    if failure is not None and not played.phases:
+        raise failure
     samples = [(one.t_s, one.rss_kb, one.cpu_s) for one in sampler.samples] if sampler else []
     hub = HubSeries(samples=samples) if samples else None
     return Result(
@@ -124,7 +126,9 @@ async def _execute(
 
 async def _play(
     plan: Plan, scenario: Scenario, fleet: Fleet, stage: Stage, played: Played, progress: Progress
-) -> None:
+) -> FleetFailed | None:
+    """Play, and clean up; gives why the run did not come to its end, if it did not."""
+    failure = None
     processes = "process" if plan.processes == 1 else "processes"
     progress.say(f"{scenario.name}: {plan.processes} {processes}, {plan.format}")
     try:
@@ -133,11 +137,19 @@ async def _play(
             await play(plan, scenario, stage, played, progress.done)
     except Interrupted:
         played.verdict = "interrupted"
+    except FleetFailed as error:
+        failure = error
+        # The hub that a load has felled, say: what it did before is what one wants to know.
+        played.verdict = "failed"
+        played.notes.append(f"it could not go on: {error}")
+        if plan.until is None:
+            played.checks = scenario.checks(played.phases)
     try:
         await fleet.cleanup()
     except FleetFailed as error:
         # What was measured before is no less true.
         played.notes.append(f"not all of the run is taken away: {error}")
+    return failure
 
 
 @contextlib.contextmanager

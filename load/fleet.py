@@ -118,8 +118,7 @@ class Fleet:
     def interrupt(self) -> None:
         """End the step that runs, soon. For a signal handler of the loop."""
         self.interrupted = True
-        for process in self._crew:
-            self._tell(process, line(Order(do="stop")))
+        self._stop()
 
     def pids(self) -> list[int]:
         """The processes' ids, in the order of the shares."""
@@ -139,10 +138,14 @@ class Fleet:
         except* FleetFailed as failures:
             # One is enough to know: the others often failed for the same reason.
             raise failures.exceptions[0] from None
-        return [task.result() for task in tasks]
+        words = [task.result() for task in tasks]
+        if failed := next((word.failed for word in words if word.failed), ""):
+            raise FleetFailed(failed)
+        return words
 
     async def _hear(self, number: int, process: asyncio.subprocess.Process, live: "_Live") -> Word:
-        """Listen to a process until its step has ended."""
+        """Listen to a process until its step has ended. When it failed, the others need not go on
+        with it, and all of them can still clean up."""
         assert process.stdout is not None  # a pipe
         measured: Measured | None = None
         while True:
@@ -161,12 +164,18 @@ class Fleet:
             except msgspec.DecodeError as error:
                 raise FleetFailed(f"process {number} is of another version: {error}") from None
             if word.failed:
-                raise FleetFailed(f"process {number}: {word.failed}")
+                self._stop(others_than=process)
+                return Word(failed=f"process {number}: {word.failed}")
             measured = word.measured or measured
             if word.sample is not None:
                 live.add(word.sample)
             if word.done:
                 return Word(done=True, measured=measured)
+
+    def _stop(self, others_than: asyncio.subprocess.Process | None = None) -> None:
+        for process in self._crew:
+            if process is not others_than:
+                self._tell(process, line(Order(do="stop")))
 
     def _tell(self, process: asyncio.subprocess.Process, text: bytes) -> None:
         assert process.stdin is not None  # a pipe

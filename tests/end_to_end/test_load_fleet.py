@@ -105,8 +105,11 @@ async def test_what_is_no_fault_of_the_code_is_told_without_a_traceback(
 ) -> None:
     async with Fleet(shares(hub.websocket_url, channel, "Barred")) as fleet:
         await fleet.setup()
-        with pytest.raises(FleetFailed, match=r"process \d: the hub is closed today"):
+        with pytest.raises(FleetFailed, match=r"process 1: the hub is closed today"):
             await fleet.phase(Steady())
+        # The other was stopped, and both can still do something else.
+        await fleet.cleanup()
+        assert not fleet.interrupted
     assert "Traceback" not in capfd.readouterr().err
 
 

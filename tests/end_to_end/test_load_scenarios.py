@@ -275,6 +275,20 @@ def test_a_hub_that_dies_under_the_load_has_failed_and_there_is_a_report(tmp_pat
             assert DIED[scenario] in failures(own.result()), said
 
 
+def test_what_was_measured_before_the_hub_died_is_told(tmp_path: Path) -> None:
+    with loads(tmp_path) as found:
+        words = ("slow", *SCENARIOS["slow"], "--processes", "2", *COULD_BE_SLOW)
+        run = found.start(*words)
+        assert run.stderr is not None
+        next(line for line in run.stderr if line.startswith("all read: ") and "in all" in line)
+        found.hub.kill9()
+        code, said = found.end(run)
+        assert code in {1, 3} and "Traceback" not in said, said
+        result = found.result()
+    assert result.phases[0].phase == "all read"
+    assert result.verdict in {"failed", "invalid"}
+
+
 def test_a_load_that_is_too_slow_itself_says_nothing_of_the_hub(sound: Loads) -> None:
     """Ten thousand messages are to leave within ten milliseconds, from one process."""
     words = ("rooms", *SHORT, "--clients", "10", "--rate", "1000000", "--seconds", "0.01")
