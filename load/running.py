@@ -76,7 +76,8 @@ async def _played(plan: Plan, scenario: Scenario, stage: Stage, phase: Phase) ->
 async def _search(
     until: Threshold, plan: Plan, scenario: Scenario, stage: Stage, played: Played, done: Done
 ) -> None:
-    """Raise the load until the threshold breaks, or a check fails: no knee is worth lost messages.
+    """Raise the load until the threshold breaks, or a check fails, or too much is refused: no knee
+    is worth lost messages, and of a hub that refuses most of them the waits say nothing.
 
     It passes when it has found a load that holds and one that breaks. The outcome of the threshold
     is that of the knee, once there is one.
@@ -97,8 +98,8 @@ async def _search(
             played.notes.append(f"{step.name}: the load itself was what was slow: {why}")
             search.give_up()
             break
-        broken = [check for check in scenario.checks([measured]) if not check.passed]
-        played.notes += [f"{step.name}: {check.name}: {check.detail}" for check in broken]
+        broken = _broken(plan, scenario, measured)
+        played.notes += [f"{step.name}: {what}" for what in broken]
         holds = outcome.passed and not broken
         search.tell(holds)
         if holds or search.held is None:
@@ -108,6 +109,23 @@ async def _search(
     found = search.held is not None and search.broke is not None
     saturated = any(measured.saturation.saturated for measured in played.phases)
     played.verdict = "invalid" if saturated else "passed" if found else "failed"
+
+
+def _broken(plan: Plan, scenario: Scenario, measured: Measured) -> list[str]:
+    """What does not hold in a step of a search, beside what it is for: checks, and the profile's
+    thresholds of errors, where the search is not by errors itself."""
+    found = [
+        f"{check.name}: {check.detail}" for check in scenario.checks([measured]) if not check.passed
+    ]
+    if plan.until is not None and plan.until.figure != "errors":
+        figures = PhaseFigures(measured, scenario.subject)
+        found += [
+            f"{threshold.text}: measured {threshold.shown(value)}"
+            for threshold in plan.thresholds
+            if threshold.figure == "errors"
+            and not threshold.holds(value := threshold.value(figures))
+        ]
+    return found
 
 
 def _step(phase: Phase, raised: str, load: float) -> Phase:

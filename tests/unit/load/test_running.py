@@ -123,6 +123,28 @@ async def test_a_search_ends_where_the_load_itself_is_slow() -> None:
     assert played.notes[-1] == "no knee: the load itself was slow at the first rate"
 
 
+@pytest.mark.parametrize(
+    ("thresholds", "until", "verdict"),
+    [
+        (["p99<1us", "errors<0.1%"], "p99<50ms", "failed"),
+        (["errors<20%"], "p99<50ms", "passed"),
+        # Whoever searches by errors says how many are too many.
+        (["errors<0.1%"], "errors<20%", "failed"),
+    ],
+)
+async def test_a_search_does_not_take_refusals_for_a_load_that_holds(
+    thresholds: list[str], until: str, verdict: str
+) -> None:
+    """What a hub refuses is answered soon: the waits of the rest say nothing."""
+    hub = Hub(knee=930, errors={"publish: 111 too many requests": 2})
+    played = await run(plan(*thresholds, until=until), hub)
+    assert played.verdict == verdict
+    held = played.notes[-1].startswith(("the knee: ", "no knee: errors<20% held up to"))
+    assert held is not ("errors<0.1%" in thresholds and until == "p99<50ms"), played.notes
+    if not held:
+        assert played.notes[0] == "steady at rate 100: errors<0.1%: measured 16.67%"
+
+
 async def test_a_search_tells_large_loads_in_digits() -> None:
     played = await run(plan(until="p99<50ms"), Hub(knee=93_000))
     assert played.notes == [
