@@ -18,6 +18,7 @@ from load.plan import PlanError
 from load.progress import Progress
 from load.push_settings import add_push_settings, show_push_settings
 from load.report import compare, files, merge, text
+from load.report.words import printable
 from load.scenarios.soak import faults_of, soak_parameters
 from load.scenarios.table import SCENARIOS
 
@@ -40,7 +41,9 @@ def main(words: Sequence[str] | None = None) -> int:
             return show_push_settings(arguments)
         return _run(arguments)
     except (PlanError, LimitError, FleetFailed, files.UnreadableResult, OSError) as error:
-        sys.stderr.write(f"load: {error}\n")
+        # What a hub, or a hub's log, has said may be in it.
+        said = "\n".join(map(printable, str(error).splitlines()))
+        sys.stderr.write(f"load: {said}\n")
         return COULD_NOT_RUN
 
 

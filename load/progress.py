@@ -7,6 +7,7 @@ logs of a nightly run stay short.
 from typing import Final, TextIO
 
 from load.measured import Measured, Sample
+from load.report.words import printable
 from load.scenarios.base import Subject, count_of
 
 PLAIN_EVERY: Final = 10
@@ -49,16 +50,19 @@ class Progress:
         )
         self.say(f"{measured.phase}: {measured.seconds:.1f} s in all, {self._figures(total)}")
         for kind, count in sorted(measured.errors.items(), key=lambda item: -item[1])[:5]:
-            self.say(f"  {count:,} × {kind}")
+            self.say(f"  {count:,} × {printable(kind)}")
 
     def _figures(self, sample: Sample) -> str:
         count = count_of(sample, self._subject.counter)
         rate = count / sample.seconds if sample.seconds > 0 else 0.0
         words = [f"{rate:,.0f} {self._subject.noun}/s", f"{sample.errors:,} errors"]
-        histogram = sample.histograms.get(self._subject.histogram)
-        if histogram is not None and histogram.count:
+        waited = [name for name, histogram in sample.histograms.items() if histogram.count]
+        if waited:
+            # A storm, say, has waits of its own.
+            name = self._subject.histogram if self._subject.histogram in waited else waited[0]
+            histogram = sample.histograms[name]
             p50, p99 = (histogram.percentile(percent) / 1_000 for percent in (50, 99))
-            words.append(f"{self._subject.histogram} p50 {p50:,.1f} ms, p99 {p99:,.1f} ms")
+            words.append(f"{name} p50 {p50:,.1f} ms, p99 {p99:,.1f} ms")
         return ", ".join(words)
 
     def _write(self, text: str) -> None:

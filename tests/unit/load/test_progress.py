@@ -2,6 +2,9 @@
 
 import io
 
+import pytest
+
+from load.__main__ import main
 from load.histogram import Histogram
 from load.measured import Measured, Sample
 from load.progress import PLAIN_EVERY, Progress
@@ -35,6 +38,22 @@ def test_a_terminal_has_one_line_that_is_rewritten() -> None:
     assert stream.getvalue().split("\r\x1b[K")[-1] == (
         "steady: 3 s, 3 deliveries/s, 2 errors, delivery p50 1.0 ms, p99 8.0 ms"
     )
+
+
+def test_a_phase_that_waits_for_something_else_tells_of_that() -> None:
+    stream = io.StringIO()
+    waits = {"ack": Histogram(), "back": Histogram([28_000])}
+    Progress(stream, SUBJECT).done(Measured(phase="storm", seconds=1.0, histograms=waits))
+    assert stream.getvalue().endswith("0 errors, back p50 28.0 ms, p99 28.0 ms\n")
+
+
+def test_what_a_hub_says_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    stream = io.StringIO()
+    errors = {"connection: 3000 \x1b[2Jgone\r\n": 1}
+    Progress(stream, SUBJECT).done(Measured(phase="steady", seconds=1.0, errors=errors))
+    assert "\x1b" not in stream.getvalue() and "\r" not in stream.getvalue()
+    assert main(["merge", "no\x1b[2J such file"]) == 2
+    assert capsys.readouterr().err == "load: no\ufffd[2J such file: No such file or directory\n"
 
 
 def test_a_log_has_few_lines_and_nothing_that_rewrites() -> None:
