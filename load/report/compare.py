@@ -48,8 +48,14 @@ def summary(before: Result, after: Result) -> str:
     better, worse = (
         [change for change in changes if change.is_better is wanted] for wanted in (True, False)
     )
+    unclear = sum(change.verdict == "unclear" for change in changes)
     if not changes:
         text = "The runs have no phase in common: there is nothing to compare."
+    elif unclear and not better and not worse:
+        text = (
+            f"{unclear} of {len(changes)} figures cannot be compared: too few samples."
+            " Nothing else is better or worse by more than the spread of the runs."
+        )
     elif not better and not worse:
         text = "Nothing is better or worse by more than the spread of the runs."
     else:

@@ -1,5 +1,7 @@
 """Two runs beside each other: what changed, and whether it is more than chance."""
 
+import re
+
 import msgspec
 import pytest
 
@@ -57,6 +59,8 @@ def test_a_short_run_leaves_it_open() -> None:
     changes = _changes(result(measured(seconds=3)), result(measured(seconds=3, median_us=9_000)))
     assert changes["delivery p50"].verdict == "unclear"
     assert changes["delivery p50"].spread is None
+    said = summary(result(measured(seconds=3)), result(measured(seconds=3, median_us=9_000)))
+    assert re.match(r"\d+ of \d+ figures cannot be compared: too few samples\. Nothing else", said)
 
 
 def test_memory_and_cpu_of_the_hub_are_compared_while_it_is_busy() -> None:
