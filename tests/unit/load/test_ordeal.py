@@ -15,7 +15,7 @@ from load.measured import Measured
 from load.ordeal import Ordeal, open_ordeal
 from load.plan import Credentials, Plan, PlanError
 from load.scenarios.base import Phase
-from load.scenarios.soak import SoakParameters
+from load.scenarios.soak import EXAMPLES_MAX, SoakParameters
 from tests.support.polling import eventually
 
 SERVER = """
@@ -139,6 +139,18 @@ async def test_a_log_that_complains_is_a_finding(tmp_path: Path) -> None:
         measured = await play(ordeal, lambda: asyncio.sleep(0))
     assert measured.counts["broken_g"] == 1
     assert measured.notes[0] == "G: one: Task exception was never retrieved … KeyError: 1"
+
+
+async def test_many_findings_of_one_kind_leave_room_for_others(tmp_path: Path) -> None:
+    says = "".join(
+        f"\nTask exception was never retrieved\n{kind}Error: 1\n"
+        for kind in map(chr, range(65, 85))
+    )
+    short = plan(tmp_path, says=says, seconds=0.5)
+    async with open_ordeal(short, lambda text: None) as ordeal:
+        measured = await play(ordeal, lambda: asyncio.sleep(0))
+    assert measured.counts["broken_g"] > EXAMPLES_MAX
+    assert len(measured.notes) == EXAMPLES_MAX + 1 and measured.notes[-1] == "A: before"
 
 
 async def test_a_secret_that_is_named_is_not_replaced(tmp_path: Path) -> None:
