@@ -29,8 +29,7 @@ from load.share import Share
 from load.tokens import TokensError, read_secret, read_tokens
 
 LEFT: Final = (
-    "what the hub keeps of {count:,} channels ({first}, …) stays there;"
-    " --api-key-file takes it away"
+    "what the hub keeps of {channels}, if anything, stays there; --api-key-file takes it away"
 )
 
 
@@ -100,7 +99,8 @@ async def _execute(
         if problem:
             played.notes.append(f"history of the run's channels is not removed: {problem}")
     elif channels and played.phases:
-        progress.say(LEFT.format(count=len(channels), first=channels[0]))
+        several = f"{len(channels):,} channels ({channels[0]}, …)"
+        progress.say(LEFT.format(channels=several if len(channels) > 1 else channels[0]))
     if failure is not None and not played.phases:
         raise failure
     samples = [(one.t_s, one.rss_kb, one.cpu_s) for one in sampler.samples] if sampler else []
