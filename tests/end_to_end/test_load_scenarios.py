@@ -262,8 +262,10 @@ def test_a_hub_that_dies_under_the_load_has_failed_and_there_is_a_report(tmp_pat
         for scenario in DIED:
             (tmp_path / scenario).mkdir()
             own = Loads(found.hub, tmp_path / scenario)
-            words = (scenario, *SCENARIOS[scenario], "--seconds", "2", "--drain-s", "0.5")
-            runs[scenario] = own, own.start(*words, *COULD_BE_SLOW)
+            words = (scenario, *SCENARIOS[scenario], "--seconds", "5", "--drain-s", "0.5")
+            # One cut is enough: who is away tries for long to come back.
+            once = ("--cut-every-s", "5") if scenario == "recovery" else ()
+            runs[scenario] = own, own.start(*words, *once, *COULD_BE_SLOW)
         for _, run in runs.values():
             assert run.stderr is not None
             # The line of the first second of the phase.
@@ -275,6 +277,7 @@ def test_a_hub_that_dies_under_the_load_has_failed_and_there_is_a_report(tmp_pat
             assert DIED[scenario] in failures(own.result()), said
 
 
+@pytest.mark.thorough
 def test_what_was_measured_before_the_hub_died_is_told(tmp_path: Path) -> None:
     with loads(tmp_path) as found:
         words = ("slow", *SCENARIOS["slow"], "--processes", "2", *COULD_BE_SLOW)
