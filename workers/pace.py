@@ -21,8 +21,12 @@ BESIDE_TICK_S: Final = 0.002
 """Between two times that one is begun while small channels are told too, in seconds: a timer is up
 to a millisecond late, so these are some 400 a second, and no turn of the loop is long."""
 
-FLOW_S: Final = 1.0
+FLOW_S: Final = 10.0
 """How long after small channels were told more of them are expected, in seconds."""
+
+REST_S: Final = 0.003
+"""How long others have after each slice while that is so, in seconds: about two thirds of the time
+when there is nothing urgent yet."""
 
 LATE_S: Final = 0.004
 """How late a time comes, in seconds, when the loop has too much to do: then one is begun."""
@@ -69,12 +73,13 @@ class Pace:
         self._told_at = asyncio.get_running_loop().time()
 
     async def calm(self) -> None:
-        """Give others a turn, and wait while something urgent is under way; CALM_MAX_S at most."""
-        if self._calm.is_set():
-            await asyncio.sleep(0)
-            return
+        """Give others a turn, or a little time while small channels are told too, and wait while
+        something urgent is under way; CALM_MAX_S at most."""
         now = asyncio.get_running_loop().time
         began = now()
+        if self._calm.is_set():
+            await asyncio.sleep(REST_S if self._flows(began) else 0)
+            return
         if began < self._hasty_until:
             await asyncio.sleep(0)
             return

@@ -151,3 +151,15 @@ async def test_work_in_slices_has_half_of_the_time_whatever_is_urgent(
             assert await is_done_at_once(pace.calm(), tasks)
             await asyncio.sleep(0.35)
             assert not await is_done_at_once(pace.calm(), tasks)
+
+
+async def test_work_in_slices_leaves_time_to_others_after_small_channels_were_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pace_module, "REST_S", 60)
+    pace = Pace()
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        pace.told()
+        assert not await is_done_at_once(pace.calm(), tasks)
+        monkeypatch.setattr(pace_module, "FLOW_S", 0)
+        assert await is_done_at_once(pace.calm(), tasks)
