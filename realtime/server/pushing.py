@@ -17,7 +17,6 @@ from realtime.server.process import Process
 from realtime.settings.schema import ChannelOptions, Settings
 from realtime.stores.base import RevocationStore
 
-
 SWITCH_S: Final = 0.001
 """How long a thread may keep the interpreter from the event loop, in seconds; Python's own is 5 ms.
 
