@@ -48,8 +48,11 @@ SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "namespaces": {
         "fast": {"subscribe": ["user"], "publish": ["user"]},
         "log": {"history_size": -1, "subscribe": ["user"], "publish": ["user"]},
-        "room": ROOM_SETTINGS,
     },
+}
+CHAT_SETTINGS: Final[dict[str, dict[str, Any]]] = {
+    **SETTINGS,
+    "namespaces": {"room": ROOM_SETTINGS},
     # As much as each user of the row with rooms sends, at once.
     "chat": {"sends_per_s": 30, "sends_burst": 200},
 }
@@ -70,10 +73,14 @@ Found = Generator[tuple[str, Reading], None, None]
 
 
 @contextlib.contextmanager
-def hub(bench: Bench, program: Sequence[str] = ("realtime",)) -> Iterator[HubProcess]:
+def hub(
+    bench: Bench,
+    program: Sequence[str] = ("realtime",),
+    settings: dict[str, dict[str, Any]] = SETTINGS,
+) -> Iterator[HubProcess]:
     """A hub on the servers' core with an empty SQLite, for as long as the block lasts."""
     with tempfile.TemporaryDirectory() as folder:
-        process = HubProcess(Path(folder), SETTINGS)
+        process = HubProcess(Path(folder), settings)
         process.program = program
         try:
             with bench.cores.use(bench.cores.server):
@@ -131,7 +138,7 @@ def fanouts(bench: Bench, effort: Effort, numbers: Sequence[int]) -> Found:
 
 def _in_chat_rooms(bench: Bench, effort: Effort) -> Reading:
     yardstick = bench.limit(LIMIT_1000.scaled(effort.scale))
-    with hub(bench) as process:
+    with hub(bench, settings=CHAT_SETTINGS) as process:
         made_rooms(process, IN_ROOMS)
         tokens = tokens_of_members(process.directory, IN_ROOMS)
         # %K: each connection is another member.
