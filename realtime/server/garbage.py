@@ -10,6 +10,7 @@ import asyncio
 import gc
 import logging
 import resource
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -83,8 +84,10 @@ async def collect(client_count: Callable[[], int]) -> None:
 
 
 def resident_bytes() -> int:
-    """The memory that the process has, or has had at most where the system tells no more."""
+    """The memory that the process has, in bytes; where there is no /proc, the most it has had."""
     try:
         return int(Path("/proc/self/statm").read_bytes().split()[1]) * resource.getpagesize()
     except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        # In bytes on macOS, in KiB elsewhere (getrusage(2)).
+        return peak if sys.platform == "darwin" else peak * 1024

@@ -70,11 +70,15 @@ async def run_both(process: Process, pushing: PushWork | None) -> None:
     if pushing is None:
         await process.run()
         return
+    usual_s = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_S)
-    async with asyncio.TaskGroup() as tasks:
-        working = tasks.create_task(pushing.run(), name="push")
-        await process.run()
-        working.cancel()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            working = tasks.create_task(pushing.run(), name="push")
+            await process.run()
+            working.cancel()
+    finally:
+        sys.setswitchinterval(usual_s)
 
 
 def both(*sources: Callable[[], Iterable[Metric]]) -> Callable[[], Iterable[Metric]]:

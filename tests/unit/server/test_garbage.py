@@ -2,6 +2,9 @@
 
 import itertools
 import logging
+import resource
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -88,3 +91,16 @@ async def test_the_time_between_looks_is_counted_from_the_last(
     with pytest.raises(Enough):
         await garbage.collect(lambda: MANY)
     assert looks == [RARELY_S, 2 * RARELY_S]
+
+
+@pytest.mark.parametrize(("platform", "unit_bytes"), [("darwin", 1), ("freebsd14", 1024)])
+def test_without_proc_the_most_there_was_is_told(
+    monkeypatch: pytest.MonkeyPatch, platform: str, unit_bytes: int
+) -> None:
+    def absent(path: Path) -> bytes:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(Path, "read_bytes", absent)
+    monkeypatch.setattr(sys, "platform", platform)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert garbage.resident_bytes() == pytest.approx(peak * unit_bytes, rel=0.1)
