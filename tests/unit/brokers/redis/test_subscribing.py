@@ -189,7 +189,12 @@ async def test_a_channel_in_force_costs_little_memory(server: RedisServer) -> No
             await node.subscribe(*(f"warm-up:{number}" for number in range(MANY)))
             before, _ = tracemalloc.get_traced_memory()
             await node.subscribe(*(f"chat:{number}" for number in range(MANY)))
-            after, _ = tracemalloc.get_traced_memory()
+
+            def is_little() -> bool:
+                after, _ = tracemalloc.get_traced_memory()
+                return (after - before) / MANY < CHANNEL_BYTES_MAX
+
+            # What asking took is let go of in a moment, or after a connection that was too slow.
+            await node.until(is_little)
         finally:
             tracemalloc.stop()
-        assert (after - before) / MANY < CHANNEL_BYTES_MAX
