@@ -3,10 +3,9 @@
 import re
 from pathlib import Path
 
-from tests.measure import rivals
-from tests.measure.rivals import COLUMNS, Cell, markdown, shown
-from tests.measure.rivals_systems import FOLDER, NATS, NCHAN, PAYLOAD, RIVALS, SOCKETIO, filled
-from tests.measure.rows_workloads import IN_ROOMS, ONE_TO_1000
+from tests.measure.rivals.__main__ import COLUMNS, OURS, Cell, markdown, shown
+from tests.measure.rivals.systems import FOLDER, NATS, NCHAN, PAYLOAD, RIVALS, SOCKETIO, filled
+from tests.measure.rows.workloads import IN_ROOMS, ONE_TO_1000
 
 
 def test_a_cell_has_the_median_and_each_round() -> None:
@@ -63,5 +62,5 @@ def test_settings_have_no_place_left_open(tmp_path: Path) -> None:
 
 
 def test_ours_and_each_of_the_others_has_a_name_of_its_own() -> None:
-    names = [rivals.OURS, *(system.name for system in RIVALS)]
+    names = [OURS, *(system.name for system in RIVALS)]
     assert len(set(names)) == len(names) == 5

@@ -1,16 +1,21 @@
 """The table of the targets: what is read of the programs that measure, and how it is judged."""
 
 import gc
+import os
+import platform
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.measure import rows, rows_bench, rows_pauses, rows_single
-from tests.measure.rows_bench import BenchFailed, Cores, played, with_tokens
-from tests.measure.rows_room import member, members
-from tests.measure.rows_table import Reading, Row, Target, line, markdown, number
-from tests.measure.rows_workloads import IN_ROOMS, ONE_TO_100, YARDSTICK, Workload, wire
+from tests.measure.rows import __main__ as rows
+from tests.measure.rows import pauses
+from tests.measure.rows.bench import Bench, BenchFailed, Cores, build, played, with_tokens
+from tests.measure.rows.command import Start
+from tests.measure.rows.room import member, members
+from tests.measure.rows.single import Effort, Found
+from tests.measure.rows.table import Reading, Row, Target, line, markdown, number, said_shortly
+from tests.measure.rows.workloads import IN_ROOMS, ONE_TO_100, YARDSTICK, Workload, wire
 
 AT_LEAST = Row("4", "rooms", Target(0.30, "× limit"))
 AT_MOST = Row("9 p99", "two nodes", Target(25, "ms", at_least=False))
@@ -60,6 +65,14 @@ def test_a_row_that_was_not_measured_says_why_and_has_no_verdict() -> None:
     assert "met" not in table.replace("not measured", "")
 
 
+@pytest.mark.parametrize("scale", [1.0, 0.1])
+def test_the_last_line_names_the_machine(scale: float) -> None:
+    *before, last = Start.now().ending(3, scale).splitlines()
+    for said in (f"{os.cpu_count()} cores", platform.python_version(), platform.release()):
+        assert said in last
+    assert len(before) == (scale != 1)
+
+
 def test_a_row_belongs_to_the_number_that_its_key_begins_with() -> None:
     assert (AT_LEAST.number, AT_MOST.number) == (4, 9)
 
@@ -72,8 +85,8 @@ def test_every_row_is_measured_by_one_part() -> None:
 
 def test_a_long_error_is_said_by_its_first_and_last_line() -> None:
     error = BenchFailed("exit 1 at start:\nTraceback\n  in f\nNameError: a | b\n")
-    assert rows.said_shortly(error) == "exit 1 at start: … NameError: a / b"
-    assert rows.said_shortly(AssertionError()) == "AssertionError"
+    assert said_shortly(error) == "exit 1 at start: … NameError: a / b"
+    assert said_shortly(AssertionError()) == "AssertionError"
 
 
 def test_what_the_load_printed_is_read() -> None:
@@ -144,16 +157,20 @@ def test_a_member_is_in_the_room_that_its_connection_publishes_to() -> None:
 
 def test_the_longest_pause_is_found_with_its_cpu_time() -> None:
     noted = "2 90.000 80.000\n0 1.500 1.400\n1 7.250 3.000\n0 2"
-    assert rows_pauses.longest(noted) == (3, 90.0, 80.0)
-    assert rows_pauses.longest(noted, noted.index("\n") + 1) == (2, 7.25, 3.0)
-    assert rows_pauses.longest("") == (0, 0.0, 0.0)
+    assert pauses.longest(noted) == (3, 90.0, 80.0)
+    assert pauses.longest(noted, noted.index("\n") + 1) == (2, 7.25, 3.0)
+    assert pauses.longest("") == (0, 0.0, 0.0)
+
+
+def test_the_hub_that_notes_pauses_is_started_by_its_module_s_name() -> None:
+    assert pauses.MODULE == pauses.__name__
 
 
 @pytest.fixture
 def notes(tmp_path: Path) -> Iterator[Path]:
     """Where it is noted when the collector of this process runs."""
     path = tmp_path / "pauses"
-    noting = rows_pauses.Noting(str(path))
+    noting = pauses.Noting(str(path))
     gc.callbacks.append(noting)
     yield path
     gc.callbacks.remove(noting)
@@ -165,12 +182,12 @@ def test_each_run_of_the_collector_is_noted(notes: Path) -> None:
     gc.collect()
     said = notes.read_text()[before:].splitlines()
     assert any(line.startswith("2 ") for line in said)
-    assert rows_pauses.longest("\n".join(said) + "\n").longest_ms > 0
+    assert pauses.longest("\n".join(said) + "\n").longest_ms > 0
 
 
 def test_a_bench_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(BenchFailed, match=r"wsload\.c is not there|apt install gcc"):
-        rows_bench.build(tmp_path, tmp_path)
+        build(tmp_path, tmp_path)
 
 
 def test_what_was_measured_stays_when_the_time_is_up(
@@ -178,7 +195,7 @@ def test_what_was_measured_stays_when_the_time_is_up(
 ) -> None:
     ended = []
 
-    def measure(*_: object) -> rows_single.Found:
+    def measure(*_: object) -> Found:
         try:
             for _round in range(3):
                 yield "5", Reading(0.25, {})
@@ -187,6 +204,6 @@ def test_what_was_measured_stays_when_the_time_is_up(
 
     monkeypatch.setattr(rows, "parts", lambda _: [rows.Part((5,), measure)])
     times = iter([0.0, 0.0, rows.RUN_MAX_S, rows.RUN_MAX_S + 1])
-    bench, effort = rows_bench.Bench(tmp_path), rows_single.Effort(3)
+    bench, effort = Bench(tmp_path), Effort(3)
     found, reasons = rows.measured(bench, effort, [5], clock=lambda: next(times))
     assert len(found["5"]) == 2 and "time is up" in reasons["5"] and ended

@@ -1,6 +1,7 @@
 """What users would pick instead, each as it is installed by name: how it is started, and addressed.
 
-Their settings and the one small server are in `rivals/`. Each has one process; none keeps history.
+Their settings and the one small server lie beside this file. Each has one process; none keeps
+history.
 """
 
 import json
@@ -11,11 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tests.measure.rows_bench import free_port
-from tests.measure.rows_workloads import CHANNEL, Dialect, wire
+from tests.measure.rows.bench import free_port
+from tests.measure.rows.workloads import CHANNEL, Dialect, wire
 from tests.support.configuration import HMAC_SECRET
 
-FOLDER: Final = Path(__file__).with_name("rivals")
+FOLDER: Final = Path(__file__).parent
 NCHAN_PLACES: Final = (
     "/usr/lib/nginx/modules",
     "/usr/share/nginx/modules",

@@ -9,9 +9,7 @@ is begun after `RUN_MAX_S`.
 The hub and Centrifugo check an HS256 token of each connection; the others let everybody in.
 """
 
-import argparse
 import contextlib
-import os
 import statistics
 import sys
 import tempfile
@@ -20,12 +18,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tests.measure.rivals_systems import RIVALS, System
-from tests.measure.rows import BENCH, positive, said_shortly
-from tests.measure.rows_bench import Bench, BenchFailed, Played, build, free_port
-from tests.measure.rows_single import Effort, hub
-from tests.measure.rows_table import number
-from tests.measure.rows_workloads import (
+from tests.measure.rivals.systems import RIVALS, System
+from tests.measure.rows.bench import Bench, BenchFailed, Played, build, free_port
+from tests.measure.rows.command import Start, options_parser
+from tests.measure.rows.single import Effort, hub
+from tests.measure.rows.table import number, said_shortly
+from tests.measure.rows.workloads import (
     CONNECTING,
     IN_ROOMS,
     LIMIT_100,
@@ -145,14 +143,9 @@ def _cell(bench: Bench, system: System | None, workload: Workload, limit: float)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and print the table; 1 if something installed could not be measured."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--bench", type=Path, default=BENCH, help="folder of wsload.c, fanlimit.c")
-    parser.add_argument("--rounds", type=positive, default=3)
-    parser.add_argument(
-        "--scale", type=float, default=1.0, help="share of the load, to try the command out"
-    )
+    parser = options_parser("tests.measure.rivals", __doc__.split("\n", 1)[0])
     options = parser.parse_args(arguments)
-    began, load = time.monotonic(), os.getloadavg()[0]
+    start = Start.now()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
@@ -166,12 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for system in RIVALS:
         if system not in systems:
             sys.stdout.write(f"Left out, for it is not installed: {system.name} ({system.hint}).\n")
-    sys.stdout.write(
-        f"{options.rounds} rounds in {time.monotonic() - began:.0f} s, load of the machine "
-        f"{load:.1f} before and {os.getloadavg()[0]:.1f} after, of {os.cpu_count()} cores.\n"
-    )
-    if options.scale != 1:
-        sys.stdout.write(f"At {options.scale:g} of the load these figures say nothing.\n")
+    sys.stdout.write(start.ending(options.rounds, options.scale))
     return int(any(cell.reason for found in cells.values() for cell in found))
 
 

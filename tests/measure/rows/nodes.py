@@ -12,9 +12,9 @@ import pytest
 import uvloop
 
 from tests.measure import two_nodes, unchecked_hub
-from tests.measure.rows_bench import Bench, BenchFailed
-from tests.measure.rows_single import Effort, Found
-from tests.measure.rows_table import Reading
+from tests.measure.rows.bench import Bench, BenchFailed
+from tests.measure.rows.single import Effort, Found
+from tests.measure.rows.table import Reading
 from tests.support.hub_cluster import HubCluster, hub_cluster
 
 SECONDS: Final = 6.0

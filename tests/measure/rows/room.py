@@ -5,7 +5,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any, Final
 
-from tests.measure.rows_workloads import Workload
+from tests.measure.rows.workloads import Workload
 from tests.support.configuration import API_KEY
 from tests.support.processes import HubProcess
 from tests.support.tokens import connection_token

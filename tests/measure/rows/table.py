@@ -60,6 +60,12 @@ def number(value: float) -> str:
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
+def said_shortly(error: BaseException) -> str:
+    """An error for a cell of the table: its first line, and where there is a log its last."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return " … ".join(dict.fromkeys((lines[0], lines[-1]))).replace("|", "/")[:200]
+
+
 def median_figures(readings: Sequence[Reading]) -> str:
     """The median of each absolute figure, one after the other."""
     names = readings[0].figures

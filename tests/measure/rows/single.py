@@ -13,12 +13,13 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from tests.measure import rows_pauses
 from tests.measure.load_clients import hub_cpu_s
-from tests.measure.rows_bench import Bench, BenchFailed, Held, Played
-from tests.measure.rows_room import ROOM_SETTINGS, made_rooms, tokens_of_members
-from tests.measure.rows_table import Reading
-from tests.measure.rows_workloads import (
+from tests.measure.rows.bench import Bench, BenchFailed, Held, Played
+from tests.measure.rows.pauses import MODULE as PAUSES_MODULE
+from tests.measure.rows.pauses import Pauses, longest
+from tests.measure.rows.room import ROOM_SETTINGS, made_rooms, tokens_of_members
+from tests.measure.rows.table import Reading
+from tests.measure.rows.workloads import (
     CONNECTING,
     IN_ROOMS,
     LIMIT_100,
@@ -197,7 +198,7 @@ def pauses(bench: Bench, effort: Effort) -> Found:
     for _ in range(effort.rounds):
         with tempfile.TemporaryDirectory() as folder:
             notes = Path(folder, "pauses")
-            program = (rows_pauses.MODULE, str(notes))
+            program = (PAUSES_MODULE, str(notes))
             with hub(bench, program) as process:
                 before = len(notes.read_text())
                 with _held(bench, process, crowd):
@@ -205,10 +206,10 @@ def pauses(bench: Bench, effort: Effort) -> Found:
                         scaled = workload.scaled(effort.scale)
                         bench.play(process.port, wire(namespace), scaled)
                     all_are_there(process, crowd)
-                    yield "11", _pause(rows_pauses.longest(notes.read_text(), before))
+                    yield "11", _pause(longest(notes.read_text(), before))
 
 
-def _pause(noted: rows_pauses.Pauses) -> Reading:
+def _pause(noted: Pauses) -> Reading:
     # What the machine did in between is in the pause, not in the CPU time.
     figures = {"{} ms of it CPU time": noted.its_cpu_ms, "one of {}": float(noted.runs)}
     return Reading(noted.longest_ms, figures)

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from realtime.cli import main
 
-MODULE: Final = "tests.measure.rows_pauses"
+MODULE: Final = "tests.measure.rows.pauses"
 
 
 class Pauses(NamedTuple):

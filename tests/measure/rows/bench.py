@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from tests.measure.rows_workloads import YARDSTICK, Dialect, Workload
+from tests.measure.rows.workloads import YARDSTICK, Dialect, Workload
 
 BUILD_MAX_S: Final = 60.0
 LOAD_MAX_S: Final = 60

@@ -6,9 +6,7 @@ the first core, the load to the second. About ten minutes with three rounds on a
 is not measured by `RUN_MAX_S` is left out.
 """
 
-import argparse
 import contextlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -18,16 +16,15 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tests.measure import rows_nodes, rows_single
-from tests.measure.rows_bench import Bench, BenchFailed, build
-from tests.measure.rows_single import Effort, Found
-from tests.measure.rows_table import Reading, Row, Target, markdown, number
+from tests.measure.rows import nodes, single
+from tests.measure.rows.bench import Bench, BenchFailed, build
+from tests.measure.rows.command import Start, options_parser
+from tests.measure.rows.single import Effort, Found
+from tests.measure.rows.table import Reading, Row, Target, markdown, number, said_shortly
 from tests.support.processes import HubFailed
 
 RUN_MAX_S: Final = 840.0
 """Since the start."""
-
-BENCH: Final = Path(__file__).resolve().parents[3] / "shared" / "bench"
 
 OF_LIMIT: Final = "× limit"
 ROWS: Final = (
@@ -60,7 +57,7 @@ ROWS: Final = (
     Row("9 p99", "the same", Target(25, "ms", at_least=False)),
     *(
         row
-        for window in rows_nodes.WINDOWS
+        for window in nodes.WINDOWS
         for row in (
             Row(
                 f"10 rate, {window}",
@@ -85,18 +82,18 @@ class Part(NamedTuple):
 def parts(numbers: Sequence[int]) -> Iterator[Part]:
     """What there is to measure for these rows."""
     several: Sequence[tuple[Sequence[int], Callable[..., Found]]] = (
-        ((1, 2, 3, 4), rows_single.fanouts),
-        ((9, 10), rows_nodes.nodes),
+        ((1, 2, 3, 4), single.fanouts),
+        ((9, 10), nodes.nodes),
     )
-    single = (
-        Part((5,), rows_single.connects),
-        Part((6, 7), rows_single.idle),
-        Part((8,), rows_single.crowded),
-        Part((11,), rows_single.pauses),
+    alone = (
+        Part((5,), single.connects),
+        Part((6, 7), single.idle),
+        Part((8,), single.crowded),
+        Part((11,), single.pauses),
     )
     everything = [
         *(Part(own, partial(measure, numbers=numbers)) for own, measure in several),
-        *single,
+        *alone,
     ]
     yield from sorted(
         (part for part in everything if set(part.numbers) & set(numbers)),
@@ -133,30 +130,12 @@ def measured(
     return found, {row.key: reasons.get(row.number, "") for row in ROWS}
 
 
-def said_shortly(error: BaseException) -> str:
-    """An error for a cell of the table: its first line, and where there is a log its last."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return " … ".join(dict.fromkeys((lines[0], lines[-1]))).replace("|", "/")[:200]
-
-
-def positive(text: str) -> int:
-    """A number of rounds."""
-    if (value := int(text)) < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return value
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and print the table; 1 if a row could not be measured, whatever was met."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--bench", type=Path, default=BENCH, help="folder of wsload.c, fanlimit.c")
+    parser = options_parser("tests.measure.rows", __doc__.split("\n", 1)[0])
     parser.add_argument("--row", type=int, nargs="+", choices=NUMBERS, default=NUMBERS)
-    parser.add_argument("--rounds", type=positive, default=3)
-    parser.add_argument(
-        "--scale", type=float, default=1.0, help="share of the load, to try the command out"
-    )
     options = parser.parse_args(arguments)
-    began, load = time.monotonic(), os.getloadavg()[0]
+    start = Start.now()
     with tempfile.TemporaryDirectory() as folder:
         try:
             bench = build(options.bench, Path(folder))
@@ -167,12 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found, reasons = measured(bench, effort, options.row)
     wanted = [row for row in ROWS if row.number in options.row]
     sys.stdout.write(markdown(wanted, found, reasons))
-    sys.stdout.write(
-        f"\n{options.rounds} rounds in {time.monotonic() - began:.0f} s, load of the machine "
-        f"{load:.1f} before and {os.getloadavg()[0]:.1f} after, of {os.cpu_count()} cores.\n"
-    )
-    if options.scale != 1:
-        sys.stdout.write(f"At {options.scale:g} of the load these figures say nothing.\n")
+    sys.stdout.write("\n" + start.ending(options.rounds, options.scale))
     return 0 if all(row.key in found for row in wanted) else 1
 
 
