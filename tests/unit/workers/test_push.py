@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import workers.pace as pace_module
 import workers.push as push_module
 import workers.results as results_module
 import workers.sending as sending_module
@@ -56,7 +57,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 class At:
     """A worker over a store."""
 
-    def __init__(self, store: Any) -> None:
+    def __init__(self, store: Any, settings: PushSettings) -> None:
         self.store = store
         self.failing = Failing(store)
         self.clock = ManualClock()
@@ -67,7 +68,7 @@ class At:
             {"fcm": gate},
             options=options,
             whereabouts=Nobody(),
-            settings=PushSettings(),
+            settings=settings,
             clock=self.clock,
         )
 
@@ -87,11 +88,11 @@ class At:
 
 
 @contextlib.asynccontextmanager
-async def at() -> AsyncIterator[At]:
+async def at(settings: PushSettings | None = None) -> AsyncIterator[At]:
     async with opened() as store:
         await make_room(store, "room:a", "bob")
         await add_device(store, "bob", "phone")
-        yield At(store)
+        yield At(store, settings or PushSettings())
 
 
 async def test_a_message_is_told_of_when_the_worker_is_woken_and_cleared_when_it_is_read() -> None:
@@ -127,6 +128,28 @@ async def test_what_comes_while_the_last_one_is_told_of_need_not_wait_for_a_look
             await until(lambda: cleared(here))
         told = [notice.data["offset"] for _, notice in here.phones.sent]
         assert told == [str(first), str(second)]
+
+
+async def test_large_channels_and_results_wait_for_what_is_urgent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pace_module, "CALM_MAX_S", 60)
+    async with at(PushSettings(small_max=1)) as here:
+        await make_room(here.store, "room:large", "ann", "eve")
+        async with here.running():
+            with here.worker.sender.pace.urgently():
+                await say(here.store, "room:large")
+                await say(here.store, "room:a")
+                here.worker.wake()
+                await here.phones.came.wait()
+                for _ in range(50):  # what had not waited would have been written by now
+                    jobs = await jobs_of(here.store)
+                assert {key: job.state for key, job in jobs.items()} == {("bob", "room:a"): "due"}
+            await until(lambda: are_done(here, 3))
+
+
+async def are_done(here: At, count: int) -> bool:
+    return len(await jobs_of(here.store)) == count and await here.is_done()
 
 
 async def test_how_long_the_first_message_waits_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:

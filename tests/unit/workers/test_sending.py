@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+import workers.pace as pace_module
 import workers.results as results_module
 import workers.sending as sending
 from realtime.push.jobs import LARGE, SMALL
@@ -298,6 +299,41 @@ async def test_small_channels_do_not_wait_for_large_ones() -> None:
             at.phones.hold.set()
             await until(lambda: all_done(at))
         assert len(at.phones.sent) == 21
+
+
+async def test_large_channels_are_prepared_when_nothing_urgent_is_under_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pace_module, "CALM_MAX_S", 60)
+    async with desk() as at:
+        await at.room("room:large", "bob")
+        await at.room("room:small", "eve")
+        async with at.working():
+            with at.sender.pace.urgently():
+                await at.due("room:large", "bob", lane=LARGE)
+                await at.due("room:small", "eve")
+                at.sender.wake()
+                await until(lambda: sends(at, 1))
+                for _ in range(50):  # what had not waited would have been claimed by now
+                    states = await at.states()
+                assert states["bob"] == "due"
+            await until(lambda: all_done(at))
+        assert at.phones.addresses() == ["bob-phone", "eve-phone"]
+
+
+async def test_more_of_small_channels_is_expected_after_they_were_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pace_module, "REST_S", 60)
+    async with desk() as at:
+        await at.room("room:small", "eve")
+        await at.sender.pace.calm()
+        await at.due("room:small", "eve")
+        async with at.working():
+            await until(lambda: all_done(at))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await at.sender.pace.calm()
 
 
 async def test_large_channels_are_left_while_they_are_filled_until_it_is_said_that_there_are_many(

@@ -289,18 +289,26 @@ async def test_opening_that_is_given_up_lets_go_of_the_database(path: Path) -> N
     await again.close()
 
 
+@pytest.mark.parametrize("appends", [False, True])
 async def test_a_long_write_leaves_the_writer_to_short_ones_that_follow_each_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, appends: bool
 ) -> None:
     monkeypatch.setattr(opened, "HOLD_S", 0.2)
     store = SQLiteStore(str(tmp_path / "store.db"))
     await store.open()
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
-        await store.write([Write(USERS, ("ann",), set={"name": "Ann"})])
+
+        async def write_one(number: int) -> None:
+            if appends:
+                await store.append([new_entry("chat:a", client_id=f"short {number}")])
+            else:
+                await store.write([Write(USERS, (f"short {number}",))])
+
+        await write_one(0)
         many = [Write(USERS, (f"{number:03}",)) for number in range(2 * TOGETHER_MAX)]
         long = tasks.create_task(store.write(many))
-        for number in range(5):
-            await store.write([Write(USERS, (f"short {number}",))])
+        for number in range(1, 6):
+            await write_one(number)
             assert not await store.get(USERS, [("000",)])
         await long
     assert len(await store.get(USERS, [write.key for write in many])) == len(many)
