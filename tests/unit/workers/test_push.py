@@ -135,7 +135,7 @@ async def test_large_channels_and_results_wait_for_what_is_urgent(
 ) -> None:
     monkeypatch.setattr(pace_module, "CALM_MAX_S", 60)
     async with at(PushSettings(small_max=1)) as here:
-        await make_room(here.store, "room:large", "ann", "eve")
+        await make_room(here.store, "room:large", "dan", "eve")
         async with here.running():
             with here.worker.sender.pace.urgently():
                 await say(here.store, "room:large")
