@@ -170,10 +170,12 @@ async def at_rate(
         raise errors.exceptions[0] from None
 
 
-async def drained(come: Callable[[], int], expected: int, within_s: float) -> bool:
+async def drained(
+    come: Callable[[], int], expected: int, within_s: float, *, quiet_s: float = QUIET_S
+) -> bool:
     """Wait until as many have come as are expected; False when they do not.
 
-    Gives up after `within_s`, or when nothing at all has come for `QUIET_S`.
+    Gives up after `within_s`, or when nothing at all has come for `quiet_s`.
     """
     loop = asyncio.get_running_loop()
     now = loop.time()
@@ -183,7 +185,7 @@ async def drained(come: Callable[[], int], expected: int, within_s: float) -> bo
         now, count = loop.time(), come()
         if count != last:
             heard, last = now, count
-        elif now - heard > QUIET_S or now > deadline:
+        elif now - heard > quiet_s or now > deadline:
             return False
         if now > deadline:
             return count >= expected

@@ -21,7 +21,7 @@ from load.scenarios.base import (
     Subject,
     part,
 )
-from load.scenarios.outcomes import none_of
+from load.scenarios.outcomes import none_of, not_slowed, total
 from load.scenarios.push_rooms import Layout
 
 SMALL: Final = "small rooms"
@@ -140,23 +140,20 @@ class Push:
         return found
 
     def _not_held_up(self, small: Measured, beside: Measured) -> CheckOutcome:
-        p99s = [
-            phase.histograms["told"].percentile(99) if "told" in phase.histograms else 0.0
-            for phase in (small, beside)
-        ]
-        limit = max(p99s[0] * self.parameters.slower_max, p99s[0] + GRACE_US)
-        return CheckOutcome(
-            name="a large channel does not hold up small rooms",
-            passed=0 < p99s[1] <= limit,
-            detail=f"p99 {p99s[0] / 1_000:.1f} ms alone, {p99s[1] / 1_000:.1f} ms beside it",
+        return not_slowed(
+            "a large channel does not hold up small rooms",
+            "told",
+            (small, beside),
+            ("alone", "beside it"),
+            factor_max=self.parameters.slower_max,
+            grace_us=GRACE_US,
         )
 
 
 def _all_told(measured: Sequence[Measured]) -> CheckOutcome:
     """Every message that was acked was told to all who were away; of others it is not known."""
     due, excused, notified, late = (
-        sum(phase.counts.get(name, 0) for phase in measured)
-        for name in ("due", "excused", "notified", "late")
+        total(measured, name) for name in ("due", "excused", "notified", "late")
     )
     came = notified + late
     return CheckOutcome(

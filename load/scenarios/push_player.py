@@ -13,7 +13,7 @@ from load.pacing import count_lateness, paced
 from load.push_ledger import LARGE, PROBE, Ledger, text_of
 from load.push_service import PushService
 from load.recording import Recorder
-from load.scenarios.crowd import Crowd, words_of
+from load.scenarios.crowd import Crowd, drained, words_of
 from load.scenarios.publishing import LEAD_S
 from load.scenarios.push import BESIDE, SILENCE, PushParameters, layout_of, rooms_for
 from load.scenarios.push_seeding import Seeding
@@ -29,8 +29,6 @@ PROBE_S: Final = 30.0
 
 DRAINS_MAX: Final = 6
 """How many times `drain_s` is waited at most, where notifications come, but slowly."""
-
-_POLL_S: Final = 0.02
 
 
 class PushListener(Listener):
@@ -150,7 +148,7 @@ class PushPlayer:
         await self.seeding.make(channel, owner, [probed])
         data = {"text": text_of(time.monotonic_ns(), PROBE, LARGE)}
         await self.seeding.ask(owner, "chat.send", channel=channel, client_id="probe", data=data)
-        if not await come(lambda: int(self.ledger.probed), 1, quiet_s=PROBE_S, within_s=PROBE_S):
+        if not await drained(lambda: int(self.ledger.probed), 1, PROBE_S, quiet_s=PROBE_S):
             raise NothingCame(self.parameters.service)
 
     async def _make_large(self) -> None:
@@ -226,11 +224,11 @@ class PushPlayer:
 
     async def _all_told(self, due: int, drain_s: float, recorder: Recorder) -> None:
         """Wait for what other processes have sent, too: they may have begun a bit later."""
-        await come(
+        await drained(
             lambda: recorder.total("notified") + recorder.total("excused"),
             due,
+            drain_s * DRAINS_MAX,
             quiet_s=drain_s,
-            within_s=drain_s * DRAINS_MAX,
         )
         took_s = self.ledger.crowd_ns / 1e9
         if took_s > 0:
@@ -247,20 +245,6 @@ class PushPlayer:
             self.crowd.close()
             if self.service is not None:
                 await self.service.close()
-
-
-async def come(count: Callable[[], int], expected: int, *, quiet_s: float, within_s: float) -> bool:
-    """Whether so many come; waits `within_s` at most, and `quiet_s` where none come at all."""
-    now = heard = time.monotonic()
-    deadline, last = now + within_s, count()
-    while last < expected:
-        await asyncio.sleep(_POLL_S)
-        now, newest = time.monotonic(), count()
-        if newest != last:
-            heard, last = now, newest
-        if now - heard > quiet_s or now > deadline:
-            return last >= expected
-    return True
 
 
 class NothingCame(Unplayable):

@@ -21,6 +21,7 @@ from load.scenarios.base import (
     part,
 )
 from load.scenarios.crowd import Crowd, drained
+from load.scenarios.outcomes import not_slowed, total
 from load.scenarios.publishing import (
     DELIVERIES,
     PublishingParameters,
@@ -99,24 +100,18 @@ class Slow:
         return found
 
     def _not_slowed(self, before: Measured, after: Measured) -> CheckOutcome:
-        p99s = [
-            phase.histograms[DELIVERIES.histogram].percentile(99)
-            if DELIVERIES.histogram in phase.histograms
-            else 0
-            for phase in (before, after)
-        ]
-        limit = max(p99s[0] * self.parameters.slower_max, p99s[0] + GRACE_US)
-        return CheckOutcome(
-            name="the others were not slowed",
-            passed=0 < p99s[1] <= limit,
-            detail=f"p99 {p99s[0] / 1_000:.1f} ms before, {p99s[1] / 1_000:.1f} ms beside them",
+        return not_slowed(
+            "the others were not slowed",
+            DELIVERIES.histogram,
+            (before, after),
+            ("before", "beside them"),
+            factor_max=self.parameters.slower_max,
+            grace_us=GRACE_US,
         )
 
 
 def _let_go(phases: Sequence[Measured]) -> CheckOutcome:
-    stopped, closed = (
-        sum(phase.counts.get(name, 0) for phase in phases) for name in ("stopped", "let_go")
-    )
+    stopped, closed = (total(phases, name) for name in ("stopped", "let_go"))
     return CheckOutcome(
         name="the hub let go of those who stopped",
         passed=stopped == closed,

@@ -22,7 +22,7 @@ from load.scenarios.base import (
     Subject,
 )
 from load.scenarios.housing import room_names, whole_rooms_members
-from load.scenarios.outcomes import none_of
+from load.scenarios.outcomes import none_of, presence_was_right, total
 from load.watching import GROWTH, LONGEST_GROWTH, LONGEST_S
 
 PROMISES: Final[Mapping[str, str]] = {
@@ -127,9 +127,9 @@ class Soak(OnePhase[SoakParameters]):
     def checks(self, measured: Sequence[Measured]) -> list[CheckOutcome]:
         """See base. F and G are there where hubs, or their logs, were looked at."""
         found = [_kept(letter, promise, measured) for letter, promise in PROMISES.items()]
-        if _total(measured, "hubs_watched"):
+        if total(measured, "hubs_watched"):
             found.append(_flat(measured))
-        if _total(measured, "logs_read"):
+        if total(measured, "logs_read"):
             found.append(_kept("G", "no log complains", measured))
         found += [
             _something_was_checked(measured),
@@ -138,25 +138,17 @@ class Soak(OnePhase[SoakParameters]):
                 measured,
                 {"away": "members away", "thrown_out": "thrown out for good"},
             ),
-            none_of(
-                "in the end the hub knew who was there",
-                measured,
-                {"absent": "members not listed", "ghosts": "listed who had gone"},
-            ),
+            presence_was_right(measured),
         ]
-        if _total(measured, "faults"):
+        if total(measured, "faults"):
             failed = _kept("N", "hubs and what they share did what they were told", measured)
             found.append(failed)
         return found
 
 
-def _total(measured: Sequence[Measured], counter: str) -> int:
-    return sum(phase.counts.get(counter, 0) for phase in measured)
-
-
 def _kept(letter: str, promise: str, measured: Sequence[Measured]) -> CheckOutcome:
     """Passed if no breach was counted; tells the first ones."""
-    count = _total(measured, counter_of(letter))
+    count = total(measured, counter_of(letter))
     told = [note for phase in measured for note in phase.notes if note.startswith(f"{letter}: ")]
     shown = "; ".join(note[3:] for note in told[:_SHOWN])
     detail = f"{count:,} times: {shown}" if count else ""
@@ -183,11 +175,11 @@ def _flat(measured: Sequence[Measured]) -> CheckOutcome:
 def _something_was_checked(measured: Sequence[Measured]) -> CheckOutcome:
     names = ("sent", "ack", "stored", "delivery")
     figures = [
-        _total(measured, name)
+        total(measured, name)
         + sum(phase.histograms[name].count for phase in measured if name in phase.histograms)
         for name in names
     ]
-    given_up = _total(measured, "given_up")
+    given_up = total(measured, "given_up")
     told = ", ".join(f"{figure:,} {name}" for figure, name in zip(figures, names, strict=True))
     why = "too many at once, or kept for too short a time, to be checked"
     unchecked = f"; {given_up:,} were {why}" * bool(given_up)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from load.scenarios.push_player import PushPlayer, come
+from load.scenarios.push_player import PushPlayer
 from load.share import Share, Unplayable
 
 
@@ -41,11 +41,3 @@ async def test_a_port_that_is_taken_is_named() -> None:
         service = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(Unplayable, match=service):
             await player(secret="s", parameters={"service": service}).setup()
-
-
-async def test_waiting_ends_when_all_have_come_or_nothing_comes() -> None:
-    numbers = iter(range(100))
-    assert await come(lambda: next(numbers), 3, quiet_s=5, within_s=5)
-    assert not await come(lambda: 1, 3, quiet_s=0.05, within_s=5)
-    numbers = iter(range(100))
-    assert not await come(lambda: next(numbers), 99, quiet_s=5, within_s=0.1)
