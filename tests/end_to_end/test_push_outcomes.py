@@ -150,7 +150,7 @@ async def test_endpoints_that_are_not_push_services_are_never_called(town: Town)
         room, offset = await town.say_to(*people)
         for who, why in zip(people, endpoints.values(), strict=True):
             assert await room.why(who, offset, "address_dead") == f"{DEAD} ({why})"
-            assert (await who.registered())["webpush"]["parked"] == why
+            assert await who.parked("webpush") == why
     assert called == 0
     town.stays_silent(*people)
 
