@@ -16,10 +16,13 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
 from realtime.errors import StoreError
+from realtime.stores.mongo.giving_up import let_callers_give_up
 from realtime.stores.mongo.pace import Pace
 
 DATABASE: Final = "realtime"
 """The name of the database where the URL has none."""
+
+let_callers_give_up()
 
 Document = dict[str, Any]
 Collection = AsyncCollection[Document]
