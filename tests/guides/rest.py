@@ -49,9 +49,9 @@ class Person:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310
             return str(response.read().decode())
 
-    def wait_until(self, holds: Callable[[], bool]) -> None:
+    def wait_until(self, holds: Callable[[], bool], within_s: float = _UNTIL_S) -> None:
         """Wait until what is asked by calls is so."""
-        deadline = time.monotonic() + _UNTIL_S
+        deadline = time.monotonic() + within_s
         while not holds():
             assert time.monotonic() < deadline
             time.sleep(_POLL_S)

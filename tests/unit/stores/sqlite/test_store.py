@@ -104,7 +104,8 @@ async def test_a_failed_open_leaves_no_thread_and_no_lock(path: Path) -> None:
     for _ in range(3):
         with pytest.raises(StoreCorrupt, match="it is not an SQLite database"):
             await SQLiteStore(str(path)).open()
-    assert threading.active_count() == before
+    # Threads of other tests' stores may have ended meanwhile.
+    assert threading.active_count() <= before
     os.remove(path)
     store = SQLiteStore(str(path))
     await store.open()
