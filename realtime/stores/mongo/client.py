@@ -16,13 +16,11 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
 from realtime.errors import StoreError
-from realtime.stores.mongo.giving_up import let_callers_give_up
+from realtime.stores.mongo.cancellation import make_cancellation_safe
 from realtime.stores.mongo.pace import Pace
 
 DATABASE: Final = "realtime"
 """The name of the database where the URL has none."""
-
-let_callers_give_up()
 
 Document = dict[str, Any]
 Collection = AsyncCollection[Document]
@@ -57,6 +55,7 @@ class Database:
 
     def __init__(self, url: str, timeouts: Timeouts, *, pool_max: int) -> None:
         """Connects with the first call. Raises StoreError for a URL that is none."""
+        make_cancellation_safe()
         # The library's own words may quote parts of the URL.
         invalid = StoreError("the store's URL is not one that MongoDB's drivers understand")
         try:

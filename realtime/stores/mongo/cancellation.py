@@ -1,11 +1,11 @@
-"""Who gives up waiting for a server must not leave the driver's locks to nobody.
+"""Calls of the driver that may be cancelled without harm to those that come after.
 
 PyMongo waits for a server to be found with `asyncio.wait_for` around a condition that takes its
 lock again when it is cancelled. Before Python 3.12, `wait_for` leaves that behind in a task of its
-own when its caller is cancelled just then: the lock is taken by a task that has ended, and the
-client can never again use the server, or has its lock let go by somebody else
-(https://github.com/python/cpython/issues/86296). Callers of ours do give up, all of them within
-the same seconds where the server is away.
+own when its caller is cancelled just then (https://github.com/python/cpython/issues/86296): the
+client's lock is taken by a task that has ended, or let go by one that does not have it, and the
+client never finds a server again. Our callers do cancel, all of them within the same seconds where
+the server is away.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ async def wait_for(awaited: Awaitable[_T], timeout_s: float | None) -> _T:
         return await awaited
 
 
-def let_callers_give_up() -> None:
-    """Have PyMongo wait in its callers' tasks. For the whole process; again does nothing more."""
+def make_cancellation_safe() -> None:
+    """Have PyMongo wait in its callers' tasks; of this process, for good. Idempotent."""
     if sys.version_info < (3, 12):
         vars(pymongo.lock)["wait_for"] = wait_for

@@ -1,4 +1,4 @@
-"""Callers that give up while no server is there leave the client usable.
+"""Calls that are cancelled while no server is there leave the client usable.
 
 They are in a process of their own: a lock that nobody has lets no loop end.
 """
@@ -16,19 +16,19 @@ from realtime.stores.mongo.client import Database, Timeouts
 NOBODY: Final = "mongodb://127.0.0.1:1/"
 SELECT_S: Final = 1.2
 WAKES_S: Final = 0.5
-"""The client looks around at least as often while it waits: when nobody should give up."""
+"""The client looks around at least as often while it waits: when nobody should be cancelled."""
 ASKED: Final = 300
 
 
-def test_who_gives_up_takes_no_lock_along() -> None:
+def test_a_call_that_is_cancelled_takes_no_lock_along() -> None:
     ended = subprocess.run(
         [sys.executable, "-m", __name__], check=True, capture_output=True, text=True, timeout=30
     )
     assert ended.stdout.split() == [str(ASKED)] * 2
 
 
-async def _give_up() -> None:
-    """Prints how many gave up, and how many were told that there is no server."""
+async def _cancel_many() -> None:
+    """Prints how many were cancelled, and how many were told that there is no server."""
     database = Database(NOBODY, Timeouts(select_s=SELECT_S), pool_max=10)
     ends: Counter[type[Exception]] = Counter()
 
@@ -47,4 +47,4 @@ async def _give_up() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_give_up())
+    asyncio.run(_cancel_many())
