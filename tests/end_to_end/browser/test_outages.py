@@ -15,6 +15,14 @@ from tests.support.proxy import open_proxy
 pytestmark = pytest.mark.timeout(180)
 
 LOBBY = "chat:lobby"
+REFUSED = '#messages .message[data-state="failed"]'
+
+
+def _empty(hub: DevHub) -> None:
+    """Have a dead hub begin with another database, but take the tokens that it has made."""
+    for file in hub.directory.glob("hub.db*"):
+        if file.suffix != ".secret":
+            file.unlink()
 
 
 async def test_two_windows_talk_while_the_hub_is_killed_and_nothing_is_lost_or_repeated(
@@ -150,10 +158,9 @@ async def test_a_window_whose_room_is_gone_with_the_database_says_so_and_starts_
     await alice.enter_lobby()
     await alice.say("This will be gone")
     await alice.shows_messages("This will be gone")
+    await alice.has_sent_all()
     await asyncio.to_thread(dev_hub.kill9)
-    for file in dev_hub.directory.glob("hub.db*"):
-        if file.suffix != ".secret":
-            file.unlink()
+    _empty(dev_hub)
     await alice.connection("waiting")
     await asyncio.to_thread(dev_hub.start)
     await alice.connection("connected")
@@ -165,6 +172,27 @@ async def test_a_window_whose_room_is_gone_with_the_database_says_so_and_starts_
     await alice.shows_messages("A new start")
 
 
+async def test_what_was_written_to_a_room_that_is_gone_can_be_sent_to_the_new_one_or_dropped(
+    dev_hub: DevHub, alice: Window, tmp_path: Path
+) -> None:
+    await alice.enter_lobby()
+    await asyncio.to_thread(dev_hub.kill9)
+    _empty(dev_hub)
+    await alice.connection("waiting")
+    await alice.say("For whoever comes", "For those who are gone")
+    await asyncio.to_thread(dev_hub.start)
+    await alice.connection("connected")
+    await alice.shows("#room-empty h2", "Come in?")
+    await alice.enter_lobby()
+    await alice.shows(f"{REFUSED} .bubble", "For whoever comes", "For those who are gone")
+    await alice.screenshot(tmp_path / "refused.png")
+    await alice.click(f'{REFUSED}:has-text("whoever") [data-action="retry"]')
+    await alice.shows_messages("For whoever comes")
+    await alice.click(f'{REFUSED} [data-action="drop"]')
+    await alice.shows("#messages .bubble", "For whoever comes")
+    await alice.has_sent_all()
+
+
 async def test_a_window_shows_nothing_of_a_room_that_was_made_anew_in_another_database(
     dev_hub: DevHub, windows: Windows
 ) -> None:
@@ -173,12 +201,11 @@ async def test_a_window_shows_nothing_of_a_room_that_was_made_anew_in_another_da
         await alice.enter_lobby()
         await alice.say("This", "will", "be gone")
         await alice.shows_messages("This", "will", "be gone")
+        await alice.has_sent_all()
         proxy.stall()
         proxy.cut()
         await asyncio.to_thread(dev_hub.kill9)
-        for file in dev_hub.directory.glob("hub.db*"):
-            if file.suffix != ".secret":
-                file.unlink()
+        _empty(dev_hub)
         await asyncio.to_thread(dev_hub.start)
         lobby = {"namespace": "chat", "id": "lobby", "title": "Lobby"}
         members = [{"user": "alice"}]

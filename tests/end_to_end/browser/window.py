@@ -184,6 +184,10 @@ class Window:
         """Wait until these are the messages of the room that the hub has, as far as is loaded."""
         await self.shows(f"{STORED} .bubble", *texts)
 
+    async def has_sent_all(self) -> None:
+        """Wait until every write was answered; a message may be shown as stored before that."""
+        await self._await("outbox", 0)
+
     async def shows_channels(self, *lines: str) -> None:
         """Wait until this is the list: "Lobby | bob: hello | @ | 2", the newest first."""
         await self._await("channels", list(lines))

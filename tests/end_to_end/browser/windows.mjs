@@ -168,6 +168,15 @@ const calls = {
     return until(() => element.getAttribute(name), (value) => wanted === null || value === wanted);
   },
 
+  /** Waits until this many writes are in the page's outbox. */
+  async outbox({ window, wanted }) {
+    const look = () =>
+      windows.get(window).page.evaluate(
+        () => Object.keys(localStorage).filter((key) => key.startsWith("outbox/")).length,
+      );
+    return until(look, (count) => count === wanted);
+  },
+
   /** Pretends that the user looks at another tab, or comes back. */
   async look({ window, visible }) {
     await windows.get(window).page.evaluate((state) => {
