@@ -126,8 +126,9 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     marks: list[Mark] = []
     """What was done to the hubs, by time; at most `MARKS_MAX`."""
     mark_sums: dict[str, int] = {}
-    """Of what was `due` and of what was `received`, the time marks added up, modulo
-    `MARK_SUMS_END`: as many that are not the same ones differ in it."""
+    """Of what was `due` and of what was `received`, the time marks added up, each times a weight of
+    its room, modulo `MARK_SUMS_END`: as many that are not the same ones differ in it, and so do
+    the same ones in another room."""
     began_at: str = ""
     """When it began, warm-up left out: ISO 8601, UTC, to the millisecond; merged, the earliest."""
 

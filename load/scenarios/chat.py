@@ -23,13 +23,16 @@ from load.scenarios.base import (
 from load.scenarios.crowd import FAILURES, Crowd, drained, words_of
 from load.scenarios.housing import room_count, room_names, whole_rooms, whole_rooms_members
 from load.scenarios.outcomes import none_of
-from load.scenarios.publishing import LEAD_S, everything_arrived, payload
+from load.scenarios.publishing import LEAD_S, everything_arrived, payload, weight_of
 from load.share import Share, Unplayable
 from load.wire.client import Refused
 from load.wire.codec import push_of
 from load.wire.connection import Connection
 from load.wire.listener import Deliveries
 from load.wire.messages import Error, SubscribeRequest
+
+PERSONAL: Final = "#"
+"""How the name of a user's own channel starts."""
 
 TOO_MANY: Final = 111
 """The error of who asks more often than it may."""
@@ -97,18 +100,19 @@ class Chat(OnePhase[ChatParameters]):
 class Room:
     """A room: its members, and the offset of the newest message that any of them has heard."""
 
-    def __init__(self, channel: str, members: list[int]) -> None:
+    def __init__(self, channel: str, members: list[int], weight: int) -> None:
         self.channel = channel
         self.members = members
+        self.weight = weight
         self.newest = 0
 
 
 class ChatListener(Deliveries):
-    """Hears messages for every client of the process, and the answers to all calls."""
+    """Hears messages for the members of a room, and the answers to their calls."""
 
-    def __init__(self, recorder: Recorder, rooms: Mapping[str, Room]) -> None:
-        super().__init__(recorder)
-        self.rooms = rooms
+    def __init__(self, recorder: Recorder, room: Room) -> None:
+        super().__init__(recorder, room.weight)
+        self.room = room
         self.calls: dict[int, tuple[str, int]] = {}
         """By when a call was due: its method, and how many hear of it."""
 
@@ -118,14 +122,13 @@ class ChatListener(Deliveries):
     def pushed(self, client: Connection, document: bytes) -> None:
         """See base."""
         push = push_of(client.codec, document)
-        room = self.rooms.get(push.channel)
-        if room is None:
-            # A hint on a personal channel may have the message in it, and is no delivery.
+        if push.channel.startswith(PERSONAL):
+            # A hint may have the message in it, and is no delivery.
             self.recorder.counts["unmarked"] += 1
             return
         super().pushed(client, document)
         if push.pub is not None and "ref" not in push.pub.tags:
-            room.newest = max(room.newest, push.pub.offset)
+            self.room.newest = max(self.room.newest, push.pub.offset)
 
     def answered(self, client: Connection, due_ns: int, error: Error | None) -> None:
         """See base."""
@@ -145,26 +148,34 @@ class ChatPlayer:
         self.share = share
         self.parameters = msgspec.convert(share.parameters, ChatParameters)
         self.count = room_count(self.parameters)
-        self.rooms = [Room(*room) for room in whole_rooms(self.parameters, share).items()]
-        self.channels = {number: room.channel for room in self.rooms for number in room.members}
-        self.listener = ChatListener(
-            Recorder("before"), {room.channel: room for room in self.rooms}
-        )
+        before = Recorder("before")
+        self.listeners = [
+            ChatListener(before, Room(channel, members, weight_of(place)))
+            for place, (channel, members) in enumerate(whole_rooms(self.parameters, share).items())
+        ]
+        self.hears = {
+            number: listener for listener in self.listeners for number in listener.room.members
+        }
         self.crowd = Crowd(
-            share, listener=lambda _: self.listener, subscriptions=self._subscriptions
+            share, listener=self.hears.__getitem__, subscriptions=self._subscriptions
         )
         self.random = share.random("conversation")
         self.calls = 0
         self.members = False
 
+    @property
+    def rooms(self) -> list[Room]:
+        """Those of this process."""
+        return [listener.room for listener in self.listeners]
+
     def _subscriptions(self, number: int) -> list[SubscribeRequest]:
         # Not before they are members.
-        return [SubscribeRequest(self.channels[number])] if self.members else []
+        return [SubscribeRequest(self.hears[number].room.channel)] if self.members else []
 
     async def setup(self) -> None:
         """Connect all, make the rooms, and have their members join."""
         rate = self.parameters.open_rate / self.share.processes
-        await self.crowd.fill(self.channels, rate)
+        await self.crowd.fill(self.hears, rate)
         for room in self.rooms:
             owner, *others = room.members
             own = room.channel.rpartition(":")[2]
@@ -179,15 +190,16 @@ class ChatPlayer:
     async def phase(self, name: str, changes: Mapping[str, Any], recorder: Recorder) -> None:
         """See Player."""
         parameters = msgspec.structs.replace(self.parameters, **changes)
-        await self.crowd.fill(self.channels, parameters.open_rate / self.share.processes)
-        self.listener.use(recorder)
+        await self.crowd.fill(self.hears, parameters.open_rate / self.share.processes)
+        for listener in self.listeners:
+            listener.use(recorder)
         await asyncio.sleep(LEAD_S)
         recorder.restart()
         if not self.rooms:
             return
         due = await self._converse(parameters, recorder)
         await drained(lambda: recorder.total("received"), due, parameters.drain_s)
-        await self.crowd.answers(self.channels, parameters.drain_s)
+        await self.crowd.answers(self.hears, parameters.drain_s)
         await self._read_all(recorder)
 
     async def cleanup(self) -> None:
@@ -212,14 +224,15 @@ class ChatPlayer:
         names, weights = list(kinds), list(kinds.values())
         async for due_ns in paced(recorder, rate=rate, count=round(rate * parameters.seconds)):
             (kind,) = self.random.choices(names, weights)
-            room = self.random.choice(self.rooms)
+            listener = self.random.choice(self.listeners)
+            room = listener.room
             if kind == "react" and not room.newest:
                 kind = "typing"
             audience = len(room.members) if kind == "send" else 0
             due += audience
             recorder.counts["due"] += audience
-            recorder.mark_sums["due"] += due_ns * audience
-            self.listener.calls[due_ns] = (kind, audience)
+            recorder.mark_sums["due"] += due_ns * audience * room.weight
+            listener.calls[due_ns] = (kind, audience)
             client = self.crowd.clients[self.random.choice(room.members)]
             client.send_rpc(f"chat.{kind}", self._call(kind, room, due_ns, parameters), due_ns)
         return due

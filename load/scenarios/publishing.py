@@ -72,7 +72,8 @@ def everything_arrived(measured: Sequence[Measured]) -> list[CheckOutcome]:
         if not due - excused <= came <= due:
             wrong.append(f"{came:,} of {due:,} ({phase.phase})")
         elif not excused and phase.mark_sums.get("received") != phase.mark_sums.get("due"):
-            # One that is missing and one that came twice are as many as were due.
+            # One that is missing and one that came twice are as many as were due; so are those
+            # that came to another room of the same size.
             wrong.append(f"{came:,} of {due:,}, but not those that were due ({phase.phase})")
     if not total and not wrong:
         wrong.append("none came at all")
@@ -132,8 +133,8 @@ class Acks(Listener):
 class RoomListener(Deliveries):
     """Counts, too, whom a publication that was not acked may not have reached."""
 
-    def __init__(self, recorder: Recorder, audience: int) -> None:
-        super().__init__(recorder)
+    def __init__(self, recorder: Recorder, room: int, audience: int) -> None:
+        super().__init__(recorder, weight_of(room))
         self.audience = audience
         """How many hear a publication."""
 
@@ -144,6 +145,11 @@ class RoomListener(Deliveries):
             self.recorder.counts["excused"] += self.audience
 
 
+def weight_of(room: int) -> int:
+    """What the time marks of a room are multiplied with: see `Measured.mark_sums`."""
+    return room + 1
+
+
 class PublishingPlayer(Generic[_P]):
     """Clients in `rooms`; the first `publishers` of them publish in turn, each in its own room."""
 
@@ -152,11 +158,14 @@ class PublishingPlayer(Generic[_P]):
         self.share = share
         self.rooms = rooms
         self.publishers = publishers
-        audience = -(-parameters.clients // rooms)
-        self.listener = RoomListener(Recorder("before"), audience)
+        before = Recorder("before")
+        self.listeners = [
+            RoomListener(before, room, members(room, parameters.clients, rooms))
+            for room in range(rooms)
+        ]
         self.crowd = Crowd(
             share,
-            listener=lambda _: self.listener,
+            listener=lambda number: self.listeners[number % rooms],
             subscriptions=lambda number: [SubscribeRequest(self.channel(number))],
         )
 
@@ -177,7 +186,8 @@ class PublishingPlayer(Generic[_P]):
         """See Player."""
         parameters = msgspec.structs.replace(self.parameters, **changes)
         await self.fill()
-        self.listener.use(recorder)
+        for listener in self.listeners:
+            listener.use(recorder)
         await asyncio.sleep(LEAD_S)
         recorder.restart()
         await self.publish(parameters, recorder)
@@ -213,8 +223,9 @@ class PublishingPlayer(Generic[_P]):
         ):
             sender = schedule.sender(index, number)
             data = payload(due_ns, parameters.payload_bytes)
-            audience = members(sender % self.rooms, parameters.clients, self.rooms)
-            recorder.mark_sums["due"] += due_ns * audience
+            room = sender % self.rooms
+            audience = members(room, parameters.clients, self.rooms)
+            recorder.mark_sums["due"] += due_ns * audience * weight_of(room)
             self.crowd.clients[sender].send_publish(self.channel(sender), data, due_ns)
             number += 1
 

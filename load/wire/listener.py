@@ -47,12 +47,14 @@ class Deliveries(Listener):
 
     Counts `received`, `published` and `unmarked` (what has no mark: joins, messages of others);
     waits `delivery` and `ack`; errors are `publish: …` and `connection: …`. Adds up the time marks
-    of what is `received`. `use` begins a phase.
+    of what is `received`, each times `weight`: clients that are to hear different messages have
+    listeners of different weights, so that who hears another's is found out. `use` begins a phase.
     """
 
     counts_alike = True
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, weight: int = 1) -> None:
+        self.weight = weight
         self.use(recorder)
 
     def use(self, recorder: Recorder) -> None:
@@ -83,7 +85,7 @@ class Deliveries(Listener):
         counts = self.recorder.counts
         if marked:
             counts["received"] += marked * clients
-            self.recorder.mark_sums["received"] += marks * clients
+            self.recorder.mark_sums["received"] += marks * clients * self.weight
         if marked < len(documents):
             counts["unmarked"] += (len(documents) - marked) * clients
 

@@ -77,6 +77,20 @@ def late_rooms() -> None:
     LiveChannel.publish = publish_in_time_mostly  # type: ignore[method-assign]
 
 
+def wrong_rooms() -> None:
+    """Every fiftieth message is handed out in another room, of as many members."""
+    publish = LiveChannel.publish
+    numbers = itertools.count(1)
+    others: dict[LiveChannel, None] = {}
+
+    def publish_in_the_right_room_mostly(self: LiveChannel, entry: Entry, fanout: Fanout) -> None:
+        others[self] = None
+        room = self if next(numbers) % 50 else next(room for room in others if room is not self)
+        publish(room, entry, fanout)
+
+    LiveChannel.publish = publish_in_the_right_room_mostly  # type: ignore[method-assign]
+
+
 def overwhelmed() -> None:
     """More than so many messages in a second are too many: the rest is late."""
     publish = LiveChannel.publish
@@ -161,6 +175,7 @@ SABOTAGES: Final[Mapping[str, Callable[[], None]]] = {
     "lost-deliveries": lost_deliveries,
     "other-deliveries": other_deliveries,
     "late-rooms": late_rooms,
+    "wrong-rooms": wrong_rooms,
     "overwhelmed": overwhelmed,
     "forgetful-recovery": forgetful_recovery,
     "refused-connects": refused_connects,

@@ -184,6 +184,7 @@ BROKEN: Final = {
     "lost-deliveries": ("fanout", "everything arrived once"),
     "other-deliveries": ("fanout", "everything arrived once"),
     "late-rooms": ("rooms", "p99<450ms"),
+    "wrong-rooms": ("rooms", "everything arrived once"),
     "forgetful-recovery": ("recovery", "nothing was lost"),
     "refused-connects": ("connect", "every client got in"),
     "untold-leaves": ("presence", "all were told who came and went"),
