@@ -14,7 +14,7 @@ What is kept is the present truth: edits and deletes change it as they come (`st
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from realtime.model import Entry, Retention
@@ -134,6 +134,36 @@ class Cursor:
                 break
             ready += self.offer(entry)
         return ready
+
+    def recall(self, entries: Sequence[Entry], head: int) -> None:
+        """Keep what the store has shown of what is before the tail, as much as there is room for.
+
+        So whoever asks next need not read it again. `entries` are the newest ones of the log when
+        it ended at `head`, in order. Nothing happens where they do not reach up to the tail, or
+        where one of them is missing or a stub: what follows that is kept.
+        """
+        held = tuple((self._held or {}).values())
+        tail = self._tail if self._tail is not None else deque[Entry]()
+        kept, before = self._kept_bytes, len(tail)
+        expected = self.position - before
+        for entry in reversed(entries):
+            if entry.offset > expected:
+                continue
+            weight = len(entry.data) + ENTRY_BYTES
+            is_full = len(tail) == TAIL_ENTRIES_MAX or kept + weight > TAIL_BYTES_MAX
+            if entry.offset < expected or entry.stub or is_full:
+                break
+            tail.appendleft(entry)
+            kept += weight
+            expected -= 1
+        if len(tail) == before:
+            return
+        if self._tail is None:
+            self._tail = tail
+            self._budget.add(self)
+        self._account(kept)
+        # What came since the store was read may have changed what it showed.
+        self._amend_by([entry for entry in (*tail, *held) if entry.offset > head])
 
     def heard(self, offset: int) -> None:
         """An entry with this offset exists, though it has not come."""

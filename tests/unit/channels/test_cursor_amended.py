@@ -92,6 +92,21 @@ def test_what_the_store_fills_a_gap_with_changes_what_is_kept() -> None:
     assert kept(cursor) == [b"{}", b"{}"]
 
 
+def test_what_came_since_the_store_was_read_changes_what_it_showed() -> None:
+    cursor = Cursor(2, TailBudget(1 << 30))
+    cursor.offer(event(3, "edit", 1))
+    cursor.offer(event(5, "delete", 2))
+    cursor.recall([message(1), message(2)], 2)
+    assert kept(cursor) == [b'"better"', b"{}", b'"better"']
+
+
+def test_what_the_store_showed_with_its_changes_stays_as_it_was_shown() -> None:
+    cursor = Cursor(3, TailBudget(1 << 30))
+    shown = cursor_with(message(1), event(2, "edit", 1), event(3, "delete", 1))
+    cursor.recall(shown.since(0, FOR_EVER, now_ms=0) or [], 3)
+    assert kept(cursor) == [b"{}", b"{}", b"{}"]
+
+
 def test_the_weight_of_what_is_kept_follows_its_size() -> None:
     budget = TailBudget(1 << 30)
     cursor = Cursor(0, budget)

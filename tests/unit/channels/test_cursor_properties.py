@@ -97,6 +97,13 @@ class LossyBus(RuleBasedStateMachine):
         page = self.logs[channel][max(0, cursor.position - behind) :]
         self.delivered[channel] += cursor.fill(page)
 
+    @rule(channel=st.integers(0, 1), late=st.integers(0, 4), size=st.integers(0, 9))
+    def what_the_store_showed_is_kept(self, channel: int, late: int, size: int) -> None:
+        """The read may have begun some entries ago."""
+        log = self.logs[channel]
+        head = max(0, len(log) - late)
+        self.cursors[channel].recall(log[max(0, head - size) : head], head)
+
     @rule(channel=st.integers(0, 1))
     def history_is_removed(self, channel: int) -> None:
         self.cursors[channel].forget_tail()
