@@ -88,6 +88,16 @@ async def test_one_group_is_in_flight_while_the_next_one_fills() -> None:
         assert (running.statistics.commits, running.statistics.committed_entries) == (2, 4)
 
 
+async def test_what_comes_in_the_same_pass_of_the_loop_goes_along() -> None:
+    async with Running() as running:
+        running.add("a")
+        asyncio.get_running_loop().call_soon(running.add, "b")
+        await settled()
+        await running.commits.flushed()
+        assert running.offsets == [("a", 1), ("b", 2)]
+        assert running.store.calls["append"] == 1
+
+
 async def test_a_group_is_no_larger_than_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commits_module, "GROUP_MAX", 3)
     async with Running() as running:
