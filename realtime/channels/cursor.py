@@ -162,8 +162,12 @@ class Cursor:
             self._tail = tail
             self._budget.add(self)
         self._account(kept)
-        # What came since the store was read may have changed what it showed.
-        self._amend_by([entry for entry in (*tail, *held) if entry.offset > head])
+        # What came since the store was read may have changed what it showed; and what a delete has
+        # taken back may be in an edit that came after it, of which the tail knew only the edit.
+        events = [
+            entry for entry in (*tail, *held) if entry.offset > head or entry.kind == "delete"
+        ]
+        self._amend_by(events)
 
     def heard(self, offset: int) -> None:
         """An entry with this offset exists, though it has not come."""

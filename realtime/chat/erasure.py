@@ -78,8 +78,9 @@ class ErasureReport(msgspec.Struct):
 class Erasing(msgspec.Struct):
     """An erasure under way, or done: then `user` is "" and the report is complete.
 
-    `shown_in` is the channel whose messages are being disowned, which phones may show until that is
-    done. `sending_until`: when (ms) the last one is over with sending to the user.
+    `shown_in` is the channel whose entries are being disowned, which nodes may have in memory, and
+    phones may show, until that is done. `sending_until`: when (ms) the last one is over with
+    sending to the user.
     """
 
     user: str
@@ -144,21 +145,23 @@ class Eraser:
         sender = f"u:{erasing.user}"
         if erasing.shown_in:
             # Whoever died may have left nothing there by which it is found again.
-            await self._push.take_back(erasing.shown_in)
+            await self._hide(erasing.shown_in)
         async for channel in channels_with(self._store, sender, after=erasing.after):
-            is_shown = self._push.pushes(channel)
-            if is_shown:
-                erasing.shown_in = channel
-                await save()
+            erasing.shown_in = channel
+            await save()
             # Stubs have nothing left of what was said, but who said it.
             async for page in sent_by(self._store, channel, sender, stubs=True):
                 await self._disown(channel, page, erasing.report)
-            await self._forget(channel)
-            if is_shown:
-                await self._push.take_back(channel)
+            await self._hide(channel)
             erasing.report.channels += 1
             erasing.shown_in, erasing.after = "", channel
             await save()
+
+    async def _hide(self, channel: str) -> None:
+        """Have nodes and phones forget what was disowned."""
+        await self._forget(channel)
+        if self._push.pushes(channel):
+            await self._push.take_back(channel)
 
     async def _disown(self, channel: str, page: Sequence[Entry], report: ErasureReport) -> None:
         # What counted is not unread any more, for anybody: said before it is true, so that an

@@ -54,13 +54,6 @@ class CatchingUp:
         self._recovery_max = recovery_max
         self._recovery_max_bytes = recovery_max_bytes
 
-    def read_with_head(self, since: Position | None) -> int | None:
-        """The offset after which entries are wanted with the head of a channel that is opened for
-        a client; None where none are, or not these."""
-        if since is None or (since.epoch and since.epoch != self.epoch):
-            return None
-        return since.offset
-
     def at_once(self, live: LiveChannel, since: Position | None) -> CaughtUp | None:
         """The answer from memory; None if the store must be asked. The channel must be open."""
         return self._from_memory(live, since, self._retaining.known(live.name, live.rules))

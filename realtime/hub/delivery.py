@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from typing import Final, Protocol
 
 from realtime.brokers.base import BUS_VERSION, Broker, BusMessage
-from realtime.channels.cursor import TAIL_ENTRIES_MAX, Cursor, TailBudget
+from realtime.channels.cursor import Cursor, TailBudget
 from realtime.channels.fanout import Fanout
 from realtime.channels.live import LiveChannel, Subscription
 from realtime.channels.rules import Channel
@@ -22,9 +22,9 @@ from realtime.hub.holding import Holding
 from realtime.hub.positions import Positions
 from realtime.hub.proof import Proofs
 from realtime.hub.statistics import Statistics
-from realtime.model import EVERYTHING, NOTHING, Entry
+from realtime.model import NOTHING, Entry
 from realtime.protocol.replies import Info, Join, Leave
-from realtime.stores.base import HeadHints, LogStore, Page
+from realtime.stores.base import HeadHints, LogStore
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,6 @@ class Delivery:
     `heads`, where several nodes write to the store, is told of the others' entries. While the bus
     is well, gaps get `repair_grace_s` to close by themselves. `spawn` hosts a coroutine in a task
     that has a parent. `insufficient` is called for each subscription whose continuity is lost.
-    `recovery_max` is how many entries a client may recover.
     """
 
     def __init__(
@@ -89,7 +88,6 @@ class Delivery:
         now_ms: Callable[[], int],
         heads: HeadHints | None = None,
         repair_grace_s: float = REPAIR_GRACE_S,
-        recovery_max: int,
         spawn: Callable[[Coroutine[object, object, None]], object],
         insufficient: Callable[[Subscription], None],
     ) -> None:
@@ -101,7 +99,6 @@ class Delivery:
         self._now_ms = now_ms
         self._heads = heads
         self._repair_grace_s = repair_grace_s
-        self._read_max = min(recovery_max, TAIL_ENTRIES_MAX)
         self._spawn = spawn
         self._insufficient = insufficient
         self._channels: dict[str, LiveChannel] = {}
@@ -130,14 +127,11 @@ class Delivery:
 
     # Joining and leaving.
 
-    def attach(
-        self, channel: Channel, after: int | None = None
-    ) -> tuple[LiveChannel, Awaitable[None] | None]:
+    def attach(self, channel: Channel) -> tuple[LiveChannel, Awaitable[None] | None]:
         """Hold the channel open for a subscribe; every `attach` needs one `detach`.
 
         Answers the channel, and what to wait for before it may be joined: nothing where it is
-        already open. Waiting may raise StoreError or TimeoutError. Where it is opened for it, what
-        is after the offset `after` is read with the head, and kept as far as there is room.
+        already open. Waiting may raise StoreError or TimeoutError.
         """
         live = self._channels.get(channel.name)
         if live is None:
@@ -149,7 +143,7 @@ class Delivery:
                 return live, None
             opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._opening[live] = opened
-            self._spawn(self._open(live, after, subscribed, opened))
+            self._spawn(self._open(live, subscribed, opened))
             return live, asyncio.shield(opened)
         live.joiners += 1
         opening = self._opening.get(live)
@@ -179,7 +173,6 @@ class Delivery:
     async def _open(
         self,
         live: LiveChannel,
-        after: int | None,
         subscribed: Awaitable[None] | None,
         opened: "asyncio.Future[None]",
     ) -> None:
@@ -191,11 +184,10 @@ class Delivery:
                     self._heard[live] = 0
                     doubts = self._doubts_now()
                     # Read after the bus is in force: what is committed from now on is heard of.
-                    forgotten = live.forgotten
-                    page = await self._read_end(live.name, after)
+                    page = await self._store.read(
+                        live.name, limit=0, retention=NOTHING, now_ms=self._now_ms()
+                    )
                     live.cursor = Cursor(page.head, self._budget)
-                    if live.forgotten == forgotten:
-                        live.cursor.recall(page.entries[::-1], page.head)
                     live.cursor.heard(self._heard[live])
                     if self.members is not None:
                         self.members.opened(live)
@@ -220,18 +212,6 @@ class Delivery:
         finally:
             self._opening.pop(live, None)
             self._heard.pop(live, None)
-
-    async def _read_end(self, name: str, after: int | None) -> Page:
-        """The head of a log, and what is after an offset, newest first; all that is still there:
-        what of it may be seen is looked at when somebody asks for it."""
-        return await self._store.read(
-            name,
-            after=after or 0,
-            limit=0 if after is None else self._read_max,
-            newest_first=True,
-            retention=NOTHING if after is None else EVERYTHING,
-            now_ms=self._now_ms(),
-        )
 
     def _not_opened(
         self, live: LiveChannel, opened: "asyncio.Future[None]", error: Exception

@@ -96,7 +96,7 @@ class Joining:
         ConnectionRefused.
         """
         check_format(client, channel.rules)
-        live, opening = self._delivery.attach(channel, self._catching_up.read_with_head(since))
+        live, opening = self._delivery.attach(channel)
         subscription = Subscription(
             client,
             live,

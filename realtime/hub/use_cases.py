@@ -191,7 +191,6 @@ class UseCases:
             heads=around.heads,
             now_ms=around.clock.wall_ms,
             repair_grace_s=around.repair_grace_s,
-            recovery_max=around.settings.client.recovery_max,
             spawn=around.spawn,
             insufficient=around.insufficient,
         )

@@ -100,6 +100,15 @@ def test_what_came_since_the_store_was_read_changes_what_it_showed() -> None:
     assert kept(cursor) == [b'"better"', b"{}", b'"better"']
 
 
+def test_a_delete_that_the_store_shows_takes_back_what_a_later_edit_says() -> None:
+    """The tail began between them, and did not know of it."""
+    cursor = Cursor(2, TailBudget(1 << 30))
+    cursor.offer(event(3, "edit", 1))
+    shown = cursor_with(message(1), event(2, "delete", 1), event(3, "edit", 1))
+    cursor.recall(shown.since(0, FOR_EVER, now_ms=0) or [], 3)
+    assert kept(cursor) == [b"{}", b"{}", b"{}"]
+
+
 def test_what_the_store_showed_with_its_changes_stays_as_it_was_shown() -> None:
     cursor = Cursor(3, TailBudget(1 << 30))
     shown = cursor_with(message(1), event(2, "edit", 1), event(3, "delete", 1))
