@@ -101,7 +101,9 @@ class Crowd:
                     if not left:
                         raise CannotOpen(number, words_of(error)) from error
 
-        await at_rate(missing, rate, insist)
+        # The first one by itself: what is wrong for all of them is found out, and said, once.
+        await at_rate(missing[:1], rate, insist)
+        await at_rate(missing[1:], rate, insist)
         return opened
 
     def is_open(self, number: int) -> bool:
