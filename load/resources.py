@@ -21,8 +21,9 @@ GROWTH_SHARE_MAX: Final = 0.1
 GROWTH_KB_MAX: Final = 16 * 1024
 """By how much memory may grow from the first quarter to the last one, the larger of both."""
 
-DESCRIPTORS_SLACK: Final = 32
-"""More descriptors than before that are no leak: pools and keep-alives stay."""
+DESCRIPTORS_SLACK: Final = 80
+"""More descriptors than before that are no leak: keep-alives stay, and pools, of which a hub's to
+MongoDB alone may have 64 connections (`MongoStore`)."""
 
 SAMPLES_MAX: Final = 4_000
 """Of one process; when there are more, every other one is dropped, again and again."""

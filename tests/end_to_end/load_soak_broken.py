@@ -101,13 +101,14 @@ def stored_twice() -> None:
 
 
 def hoards() -> None:
-    """Each connection leaves a descriptor behind."""
+    """Each connection leaves descriptors behind."""
     identify = Connecting._identify
 
     def identify_and_keep(
         self: Connecting, client: Client, id: int, request: ConnectRequest
     ) -> Coroutine[object, object, None] | None:
-        os.dup(0)
+        for _ in range(5):
+            os.dup(0)
         return identify(self, client, id, request)
 
     Connecting._identify = identify_and_keep  # type: ignore[method-assign]
