@@ -127,6 +127,8 @@ class ChatListener(Deliveries):
             self.recorder.counts["unmarked"] += 1
             return
         super().pushed(client, document)
+        if push.channel != self.room.channel:
+            return  # its weight tells that it came to the wrong room
         if push.pub is not None and "ref" not in push.pub.tags:
             self.room.newest = max(self.room.newest, push.pub.offset)
 

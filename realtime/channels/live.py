@@ -111,8 +111,8 @@ class LiveChannel:
 
     `cursor` is None for an ephemeral channel, and until the channel's head has been read. `held` is
     what passed it and nobody was given yet, None where nothing ever waited: `hold`, `release`.
-    `joiners` counts subscribes under way, so that the channel is not closed under them. `forgotten`
-    counts how often its history was removed: what was read before may not be kept.
+    `joiners` counts subscribes under way, so that the channel is not closed under them.
+    `truncations` counts how often its history was removed: what was read before may not be kept.
     """
 
     __slots__ = (
@@ -120,11 +120,11 @@ class LiveChannel:
         "_lagging",
         "_watching",
         "cursor",
-        "forgotten",
         "held",
         "joiners",
         "name",
         "rules",
+        "truncations",
     )
 
     def __init__(self, name: str, rules: ChannelRules) -> None:
@@ -133,7 +133,7 @@ class LiveChannel:
         self.cursor: Cursor | None = None
         self.held: Held | None = None
         self.joiners = 0
-        self.forgotten = 0
+        self.truncations = 0
         self._audiences: list[tuple[Wire, Audience]] = []
         # Subscribers whose reply already told what nobody here was given yet: the cursor has not
         # come to it, or it is held.

@@ -87,14 +87,14 @@ class CatchingUp:
             caught_up = self._from_memory(live, since, retention)
             if caught_up is not None:
                 break
-            forgotten = live.forgotten
+            truncations = live.truncations
             page = await self._reader.newest(
                 live.name,
                 after=since.offset,
                 limit=self._recovery_max,
                 retention=retention,
             )
-            if live.cursor is not None and live.forgotten == forgotten:
+            if live.cursor is not None and live.truncations == truncations:
                 live.cursor.recall(page.entries, page.head)
             caught_up = self._judge(live, since, page, retention)
             if caught_up is not None:

@@ -269,7 +269,7 @@ class Delivery:
         """The channel's history was removed: it must not be shown from memory either."""
         live = self._channels.get(name)
         if live is not None:
-            live.forgotten += 1
+            live.truncations += 1
             if live.cursor is not None:
                 live.release(self._fanout)
                 live.cursor.forget_tail()

@@ -63,7 +63,7 @@ class Positions:
         At most MISSED_CHANNELS_MAX channels. Raises StoreError.
         """
         while positions:
-            forgotten = {name: self._forgotten(name) for name in positions}
+            truncations = {name: self._truncations(name) for name in positions}
             entries = await self._store.missed(positions, limit=MISSED_MAX)
             by_channel: dict[str, list[Entry]] = {}
             for entry in entries:
@@ -71,7 +71,7 @@ class Positions:
             for name, missed in by_channel.items():
                 self._fill(name, missed)
                 live = self._channels.get(name)
-                if live is not None and live.cursor and live.forgotten != forgotten[name]:
+                if live is not None and live.cursor and live.truncations != truncations[name]:
                     # Read before the history was removed: it is delivered, and not kept.
                     live.cursor.forget_tail()
             if len(entries) < MISSED_MAX:
@@ -81,11 +81,11 @@ class Positions:
             positions = {name: at for name, at in positions.items() if name >= last.channel}
             positions[last.channel] = last.offset
 
-    def _forgotten(self, name: str) -> int:
+    def _truncations(self, name: str) -> int:
         """How often an open channel's history was removed; of others that is no matter: what was
         read before they are opened is not above their position."""
         live = self._channels.get(name)
-        return 0 if live is None else live.forgotten
+        return 0 if live is None else live.truncations
 
     async def compare_one(self, live: LiveChannel) -> None:
         """Compare one channel that is still open; a failure is left to the next comparison."""

@@ -31,3 +31,4 @@ async def test_a_message_of_another_room_is_not_what_was_due() -> None:
     assert recorder.counts["received"] == 1
     # As due for a room of weight 1 it would have added up to 1,000.
     assert recorder.mark_sums["received"] == 2_000
+    assert listener.room.newest == 0
