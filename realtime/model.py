@@ -52,7 +52,8 @@ class NewEntry(msgspec.Struct, frozen=True, gc=False):
     `(channel, sender, client_id)` is unique for as long as the entry is kept, at least for the
     store's `dedupe_ttl`. `sender` is a user id behind a prefix that keeps users, guests and API
     keys apart (`realtime.hub.publishing` makes it). `digest` is of the command as first made: the
-    same key with another digest is a conflict, not a retry; b"" compares like any other value.
+    same key with another digest is a conflict, not a retry. b"": the key was made for this entry
+    alone, so that nobody else can give it and nobody will again, and no store need look for it.
     `data` is kept byte for byte. `at` is in milliseconds since 1970.
     `ref` is the offset of the entry that this one changes or replies to, 0 for none.
 

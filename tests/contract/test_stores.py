@@ -130,14 +130,32 @@ async def test_a_retry_gets_the_first_offset_and_time_flagged_as_a_duplicate(sto
 async def test_the_same_key_with_another_digest_is_a_conflict(store: Store) -> None:
     await store.append([new_entry("a", "1", digest=b"x")])
     assert await store.append([new_entry("a", "1", digest=b"y")]) == [Conflict(1)]
-    assert await store.append([new_entry("a", "1", digest=b"")]) == [Conflict(1)]
     assert await head(store, "a") == 1
 
 
-async def test_an_empty_digest_compares_like_any_other(store: Store) -> None:
-    await store.append([new_entry("a", "1", digest=b"")])
-    answers = await store.append([new_entry("a", "1", digest=b""), new_entry("a", "1")])
-    assert answers == [Appended(1, NOW, duplicate=True), Conflict(1)]
+async def test_entries_without_a_digest_are_kept_beside_retries_and_conflicts(store: Store) -> None:
+    tags = {"a": "b"}
+    await store.append([new_entry("a", "own 1", digest=b"", tags=tags), new_entry("a", "1")])
+    answers = await store.append(
+        [
+            new_entry("a", "own 2", digest=b""),
+            new_entry("a", "1"),
+            new_entry("a", "own 3", digest=b"", tags=tags),
+            new_entry("a", "1", digest=b"other"),
+        ]
+    )
+    assert answers == [
+        Appended(3, NOW),
+        Appended(2, NOW, duplicate=True),
+        Appended(4, NOW),
+        Conflict(2),
+    ]
+    assert [(entry.client_id, entry.digest, entry.tags) for entry in await shown(store, "a")] == [
+        ("own 1", b"", tags),
+        ("1", b"digest", None),
+        ("own 2", b"", None),
+        ("own 3", b"", tags),
+    ]
 
 
 async def test_duplicates_and_conflicts_inside_one_batch_are_of_the_first(store: Store) -> None:

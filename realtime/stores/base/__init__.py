@@ -2,7 +2,8 @@
 
 **The store is the sequencer.** An entry is inserted at `head + 1` of its channel, under a unique
 key on (channel, offset). An offset exists only if its entry did: there is no counter to lose and
-no hole. (channel, sender, client_id) is unique too, so a retry is the same entry.
+no hole. (channel, sender, client_id) is unique too among entries with a digest, so a retry is the
+same entry; what comes without one is no retry.
 
 **An answer means durable.** When `append` answers, every entry it calls appended survives the
 death of the process and of the machine. When it raises, nothing it was given was acknowledged and

@@ -28,7 +28,7 @@ class ChangeStore(Protocol):
         ...
 
     async def find_sent(self, channel: str, sender: str, client_id: str) -> Entry | None:
-        """The entry that has this key, a stub too; None where there is none."""
+        """The entry with a digest that has this key, a stub too; None where there is none."""
         ...
 
     async def sent_by(

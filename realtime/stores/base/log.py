@@ -96,8 +96,9 @@ class LogStore(Protocol):
         """Append the batch and answer entry by entry, in the batch's order, once durable.
 
         Entries of one channel get rising offsets in the batch's order. A conflict of one entry
-        does not hold up the others. Two entries of the batch with the same key: the second is a
-        duplicate (or a conflict) of the first. Raises StoreError for the batch as a whole.
+        does not hold up the others. Two entries of the batch with the same key and a digest: the
+        second is a duplicate (or a conflict) of the first. Raises StoreError for the batch as a
+        whole.
 
         A driver whose store may be away tries again by itself, for a time that its class names:
         only it can tell an entry that it has stored itself, whose answer was lost, from one that

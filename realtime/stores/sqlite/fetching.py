@@ -18,8 +18,9 @@ _CHANNEL: Final = "SELECT 0 AS place, id FROM channels WHERE name = :channel"
 
 _SELECT_SENT: Final = f"""
     SELECT {PACKED}, {waiting(_CHANNEL)} FROM (
-        SELECT 0 AS place, {BLANKED} FROM channels c CROSS JOIN entries e
-        WHERE c.name = :channel
+        SELECT 0 AS place, {BLANKED} FROM channels c
+        CROSS JOIN entries e INDEXED BY entries_by_client_id
+        WHERE c.name = :channel AND e.digest != x''
         AND e.channel_id = c.id AND e.sender = :sender AND e.client_id = :client_id
     )
 """  # noqa: S608 - made of this package's constants only

@@ -158,7 +158,7 @@ async def test_a_retry_is_acknowledged_and_told_to_nobody_again() -> None:
     async with chat_node() as chat:
         await chat.join("alice")
         alice = await chat.node.subscribed("room:1")
-        chat.chat.entry = {"client_id": "mine"}
+        chat.chat.entry = {"client_id": "mine", "digest": b"digest"}
         for _ in range(2):
             await alice.publish("room:1", 1)
         await settled()

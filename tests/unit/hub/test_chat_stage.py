@@ -23,7 +23,7 @@ SETTINGS: Final = chat_settings({"open": OPEN})
 NEWS: Final = b'{"type": "channel", "channel": "open:1"}'
 
 
-def entry(client_id: str, data: bytes = b'"hi"', digest: bytes = b"") -> NewEntry:
+def entry(client_id: str, data: bytes = b'"hi"', digest: bytes = b"digest") -> NewEntry:
     return NewEntry("open:1", "u:alice", client_id, data, 1, digest=digest, counts=True)
 
 

@@ -73,8 +73,9 @@ class Log:
     head: int = 0
 
     def append(self, entry: NewEntry) -> Appended | Conflict:
-        for row in self.rows:
-            if (row.entry.sender, row.entry.client_id) == (entry.sender, entry.client_id):
+        for row in self.rows if entry.digest else ():
+            key = (row.entry.sender, row.entry.client_id)
+            if row.entry.digest and key == (entry.sender, entry.client_id):
                 if row.entry.digest != entry.digest:
                     return Conflict(row.offset)
                 return Appended(row.offset, row.entry.at, duplicate=True)

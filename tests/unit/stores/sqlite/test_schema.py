@@ -110,6 +110,28 @@ def test_a_database_of_the_third_version_keeps_its_entries_of_which_nobody_is_to
     assert list(fetching.notifiable(connection, after_ms=0, before_ms=0, limit=9)) == [second]
 
 
+def test_a_database_of_the_fourth_version_recognises_what_has_a_digest(
+    connection: sqlite3.Connection,
+) -> None:
+    schema.upgrade(connection, 0, schema.MIGRATIONS[:4])
+    for sql, values in Appender(connection).plan([new_entry("a", "1")], careful=False).statements:
+        connection.execute(sql, values)
+    schema.upgrade(connection, 4)
+    plan = Appender(connection).plan([new_entry("a", "1"), new_entry("a", "2")], careful=True)
+    assert plan.results == [Appended(1, NOW, duplicate=True), Appended(2, NOW)]
+    found = fetching.find_sent(connection, "a", "user:ann", "1")
+    assert found is not None and found.offset == 1
+
+
+def test_only_what_has_a_digest_is_in_the_index_of_keys(connection: sqlite3.Connection) -> None:
+    """Or each message would cost a page of it."""
+    schema.upgrade(connection, 0)
+    every = "SELECT * FROM entries INDEXED BY entries_by_client_id WHERE channel_id = 1"
+    connection.execute(f"{every} AND digest != x''")
+    with pytest.raises(sqlite3.OperationalError, match="no query solution"):
+        connection.execute(every)
+
+
 def test_a_newer_database_is_refused_with_both_numbers(connection: sqlite3.Connection) -> None:
     schema.upgrade(connection, 0, NEXT)
     with pytest.raises(StoreTooNew) as raised:
@@ -168,7 +190,8 @@ def test_a_missing_epoch_is_damage(connection: sqlite3.Connection) -> None:
             "entries_by_offset",
         ),
         (
-            "SELECT at FROM entries WHERE channel_id = 1 AND sender = 'a' AND client_id = 'b'",
+            "SELECT at FROM entries WHERE channel_id = 1 AND sender = 'a' AND client_id = 'b'"
+            " AND digest != x''",
             "entries_by_client_id",
         ),
         ("SELECT seq FROM revocations WHERE until BETWEEN 1 AND 2 LIMIT 1", "by_until"),
