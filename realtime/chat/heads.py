@@ -199,9 +199,9 @@ class Heads:
             # Who answers on one device has read what the others show.
             writes += [
                 clear(user, channel, offset, now_ms)
+                for clear in (clear_due, clear_early)
                 for (channel, user), (offset, _) in page
                 if self._pushes(channel)
-                for clear in (clear_due, clear_early)
             ]
             await self._write(writes)
             for key, place in page:
@@ -217,7 +217,7 @@ class Heads:
     async def _write_heads(self, notes: dict[str, _Note]) -> None:
         now_ms = self._clock.wall_ms()
         for page in _pages(list(notes.items())):
-            await self._write([write for item in page for write in _head_writes(*item, now_ms)])
+            await self._write(_head_writes(page, now_ms))
             for channel, _ in page:
                 del notes[channel]
 
@@ -260,8 +260,24 @@ async def _put_last(store: ChatStore, channel: str, offset: int, last: bytes, by
         )
 
 
-def _head_writes(channel: str, note: _Note, now_ms: int) -> list[Write]:
-    writes = [
+def _head_writes(notes: Sequence[tuple[str, _Note]], now_ms: int) -> list[Write]:
+    """Previews first, for whoever reads rows in between reads the log from the head on. Those of
+    one form stand together, for a store does them together."""
+    lasts = [
+        Write(
+            CHANNELS,
+            (channel,),
+            set={
+                "last": previews.written(note.last),
+                "last_offset": note.last.offset,
+                "last_by": note.last.offset,
+            },
+            below=("last_offset", note.last.offset),
+        )
+        for channel, note in notes
+        if note.last is not None
+    ]
+    heads = [
         Write(
             CHANNELS,
             (channel,),
@@ -269,18 +285,9 @@ def _head_writes(channel: str, note: _Note, now_ms: int) -> list[Write]:
             highest={"changed_at": now_ms},
             below=("head", note.head),
         )
+        for channel, note in notes
     ]
-    if note.last is not None:
-        offset = note.last.offset
-        writes.append(
-            Write(
-                CHANNELS,
-                (channel,),
-                set={"last": previews.written(note.last), "last_offset": offset, "last_by": offset},
-                below=("last_offset", offset),
-            )
-        )
-    return writes
+    return lasts + heads
 
 
 def _pages(items: list[_Item]) -> Iterable[list[_Item]]:

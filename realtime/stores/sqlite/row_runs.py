@@ -83,8 +83,10 @@ def _may_go_with_others(form: Form, write: AnyWrite) -> bool:
         return True
     # What a new row gets is what is known of a write where there is a row already.
     defaults = layout.of(form.table).defaults
+    # Nor is what a field has to be below, but that it becomes this.
+    is_raised = write.below is None or write.set.get(form.below) == write.below[1]
     return (
-        not form.below
+        is_raised
         and not any(defaults[field] for field in form.add)
         and all(value >= defaults[field] for field, value in write.highest.items())
     )
@@ -95,12 +97,12 @@ def carry_out(connection: sqlite3.Connection, form: Form, run: Sequence[AnyWrite
     0 where there are too few."""
     size = next((size for size in SIZES if size <= len(run)), 0)
     if size:
-        values = [value for write in run[:size] for value in _values(write)]
+        values = [value for write in run[:size] for value in _values(form, write)]
         connection.execute(statement(form, size), values)
     return size
 
 
-def _values(write: AnyWrite) -> list[Value]:
+def _values(form: Form, write: AnyWrite) -> list[Value]:
     if isinstance(write, Removal):
         return [*write.key, *write.equals.values()]
     return [
@@ -109,7 +111,7 @@ def _values(write: AnyWrite) -> list[Value]:
         *write.initial.values(),
         *write.highest.values(),
         *write.add.values(),
-        *([write.below[1]] if write.below else ()),
+        *([write.below[1]] if write.below and form.is_update else ()),
         *write.equals.values(),
     ]
 
@@ -127,6 +129,8 @@ def _insert(form: Form, rows: int) -> str:
     fields = [*made.key, *form.set, *form.initial, *form.highest, *form.add]
     sets = [] if form.absent else _sets(form, "excluded.", ("", "", ""))
     then = f"UPDATE SET {', '.join(sets)}" if sets else "NOTHING"
+    if sets and form.below:
+        then += f" WHERE {made.name}.{quoted(form.below)} < excluded.{quoted(form.below)}"
     return f"""
         INSERT INTO {made.name} ({", ".join(map(quoted, fields))})
         VALUES {_places(len(fields), rows)}

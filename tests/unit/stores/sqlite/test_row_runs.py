@@ -88,11 +88,14 @@ def runs(draw: st.DrawFn) -> list[Write | Removal]:
         for name, kind in kinds.items():
             if kind in ("set", "initial") or (kind and value(name) is numbers):
                 fields[kind][name] = draw(value(name))
+        below = ("sum", draw(numbers)) if is_below else None
+        if below and "sum" in fields["set"] and draw(st.booleans()):
+            fields["set"]["sum"] = below[1]
         return Write(
             TABLE,
             key,
             **fields,
-            below=("sum", draw(numbers)) if is_below else None,
+            below=below,
             equals={} if presence == "absent" else equals,
             absent=presence == "absent",
             present=presence == "present",
@@ -127,6 +130,7 @@ def test_together_they_do_what_each_does_by_itself(writes: list[list[Write | Rem
         {"set": {"text": "x"}, "equals": {"text": "it's"}},
         {"highest": {"number": 5}, "present": True},
         {"set": {"text": "x"}, "below": ("number", 5), "present": True},
+        {"set": {"text": "x", "sum": 5}, "highest": {"number": 5}, "below": ("sum", 5)},
         {"set": {"text": "x"}, "absent": True},
         {},
     ],
@@ -148,6 +152,24 @@ def test_what_a_statement_cannot_tell_of_many_is_done_one_by_one(
     added = [Write(TABLE, ("a", n), add={"other": 1}) for n in range(4)]
     for writes in (below, lower, added):
         assert len(statements(connection, writes)) == 4
+
+
+def test_fields_that_are_raised_to_a_value_are_in_rows_that_are_below_it(
+    connection: sqlite3.Connection,
+) -> None:
+    for number in (3, 4, 5):
+        row_writing.carry_out(connection, Write(TABLE, ("a", number), set={"sum": number}))
+    raised = [
+        Write(TABLE, ("a", number), set={"sum": 4, "text": "x"}, below=("sum", 4))
+        for number in (2, 3, 4, 5)
+    ]
+    assert len(statements(connection, raised)) == 1
+    assert [(order, total, text) for _, order, text, _, total, *_ in rows(connection)] == [
+        (2, 4, "x"),
+        (3, 4, "x"),
+        (4, 4, "it's"),
+        (5, 5, "it's"),
+    ]
 
 
 def test_writes_for_one_row_keep_their_order(connection: sqlite3.Connection) -> None:
