@@ -26,7 +26,10 @@ class MemoryBus:
 
     def carry(self, source: MemoryBroker, message: BusMessage) -> None:
         """Hand the message to every other broker that asked for its channel."""
-        for broker in tuple(self.topics.get(message.entry.channel, ())):
+        those = self.topics.get(message.entry.channel)
+        if not those or (len(those) == 1 and source in those):
+            return  # a node on its own, as a rule
+        for broker in tuple(those):
             if broker is not source:
                 broker.deliver(message)
 

@@ -77,8 +77,8 @@ class Sending:
         self._blocks = blocks
         self._contents = contents
         self._slow_mode = SlowMode(around.store, around.clock)
-        # Who was let through, as what, and in which room.
-        self._verdicts: dict[tuple[str, str], tuple[Standing, Room]] = {}
+        # Who was let through, as what, in which room, and whether others are told of what they say.
+        self._verdicts: dict[tuple[str, str], tuple[Standing, Room, bool]] = {}
         self._prefix = secrets.token_hex(8)
         self._made = 0
 
@@ -91,33 +91,24 @@ class Sending:
         from the digest. The namespace's `publish` is not looked at. Raises, at once or when
         awaited, CommandRefused: 100, 102, 103, 107, 111, 404, 422, 423.
         """
-        self._allowances.spend(caller.user, "sends")
+        user = caller.user
+        self._allowances.spend(user, "sends")
         client_id = given_client_id(data)
-        options = self._doorkeeper.options(channel, "room")
-        entry = NewEntry(
-            channel,
-            caller.sender,
-            client_id or self._fresh_id(),
-            data,
-            self._clock.wall_ms(),
-            digest=digest("message", 0, data) if client_id else b"",
-            info=caller.info,
-            counts=True,
-            notify=options.push != "",
-        )
-        standing = self._memberships.known(channel, caller.user)
+        standing = self._memberships.known(channel, user)
         room = self._rooms.known(channel)
         # What a member may in a room that is as it was needs no second thought, but for what is
         # in neither: bans by the app, and how large the room has become.
-        verdict = self._verdicts.get((caller.user, channel))
+        verdict = self._verdicts.get((user, channel))
         if (
             verdict is not None
             and verdict[0] is standing
             and verdict[1] is room
-            and not self._stage.banned(caller.user, channel)
+            and not self._stage.banned(user, channel)
             and (room.slow_mode_s is not None or not self._usual_slow_mode_s(channel))
         ):
-            return entry
+            return self._entry(caller, channel, client_id, data, notify=verdict[2])
+        options = self._doorkeeper.options(channel, "room")
+        entry = self._entry(caller, channel, client_id, data, notify=options.push != "")
         if (
             standing is None
             or room is None
@@ -133,8 +124,23 @@ class Sending:
         if not standing.muted_until and not caller.is_admin:
             if len(self._verdicts) >= VERDICTS_MAX:
                 self._verdicts.clear()
-            self._verdicts[caller.user, channel] = standing, room
+            self._verdicts[user, channel] = standing, room, entry.notify
         return entry
+
+    def _entry(
+        self, caller: Caller, channel: str, client_id: str, data: bytes, *, notify: bool
+    ) -> NewEntry:
+        return NewEntry(
+            channel,
+            caller.sender,
+            client_id or self._fresh_id(),
+            data,
+            self._clock.wall_ms(),
+            digest=digest("message", 0, data) if client_id else b"",
+            info=caller.info,
+            counts=True,
+            notify=notify,
+        )
 
     async def check(self, caller: Caller, channel: str, options: ChannelOptions) -> Room:
         """Whether the caller may write to a room now, slow mode aside; the room if so.

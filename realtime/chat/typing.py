@@ -84,7 +84,7 @@ class Typing:
 
     def committed(self, entry: Entry) -> None:
         """A message of this user is stored: they do not type any more. Never waits."""
-        if entry.kind == "message" and entry.info is not None:
+        if self._told and entry.kind == "message" and entry.info is not None:
             self._end(entry.channel, entry.info.user)
 
     def _begin(self, channel: str, user: str) -> None:

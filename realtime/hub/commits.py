@@ -12,7 +12,9 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from realtime.errors import INTERNAL, CommandRefused, StoreError, StoreUnavailable
 from realtime.hub.statistics import Statistics
@@ -61,7 +63,7 @@ class _Generation:
         self.done = asyncio.Event()
 
 
-class _Item(NamedTuple):
+class _Item(msgspec.Struct, frozen=True, gc=False):
     """An entry that waits, who is to be told, and what `flushed` counts it under.
 
     `since` is when it was given, by the loop's clock.
@@ -76,12 +78,16 @@ class _Item(NamedTuple):
 class Commits:
     """The queue before `LogStore.append`. `run` must be running for anything to be answered.
 
+    Made on the loop that it is used on.
+
     `late` is called with what became of an entry whose publisher was told to try again before.
     """
 
     def __init__(
         self, store: LogStore, statistics: Statistics, *, late: Settle = _nothing_late
     ) -> None:
+        # To ask for it costs a system call with each message (CPython before 3.12).
+        self._loop = asyncio.get_running_loop()
         self._store = store
         self._statistics = statistics
         self._late = late
@@ -123,10 +129,9 @@ class Commits:
         generation.left += 1
         self._pending += 1
         self._pending_bytes += len(entry.data)
-        loop = asyncio.get_running_loop()
-        item = _Item(entry, settle, generation, loop.time())
+        item = _Item(entry, settle, generation, self._loop.time())
         if self._telling is None:
-            self._telling = loop.call_later(ANSWER_S, self._tell_overdue)
+            self._telling = self._loop.call_later(ANSWER_S, self._tell_overdue)
         channel = entry.channel
         waiting = self._waiting.get(channel)
         if waiting is None:
@@ -251,7 +256,7 @@ class Commits:
         Whoever is answered here is not told of the outcome any more, but `late` is.
         """
         self._telling = None
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         due = loop.time() - ANSWER_S
         overdue: list[_Item] = []
         oldest = math.inf
@@ -261,7 +266,7 @@ class Commits:
                     oldest = min(oldest, item.since)
                 elif item.settle is not self._late:
                     overdue.append(item)
-                    items[place] = item._replace(settle=self._late)
+                    items[place] = msgspec.structs.replace(item, settle=self._late)
         if oldest < math.inf:
             next_look = max(oldest + ANSWER_S, loop.time() + TELL_EVERY_S)
             self._telling = loop.call_at(next_look, self._tell_overdue)

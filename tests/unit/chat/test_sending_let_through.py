@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 
 from realtime.chat.channel_events import ChannelSettings
+from realtime.model import NewEntry
+from realtime.settings.schema import ChannelOptions
+from tests.support.chat import caller
 from tests.support.chat_messages import ROOM, MessageParts, message_parts, refused
 
 
@@ -66,3 +69,14 @@ async def test_who_was_let_through_has_to_wait_once_the_channel_is_large(
     chat.messages.sending._usual_slow_mode_s = lambda channel: 10
     await chat.publish("bob")  # the time starts
     assert (await refused(chat.publish("bob"))).why == "slow_mode"
+
+
+@pytest.mark.parametrize("push", ["", "mentions"])
+async def test_of_what_they_say_people_are_told_as_before(push: Any) -> None:
+    options = ChannelOptions(history_size=-1, chat="room", push=push)
+    async with message_parts(room=options) as made:
+        made.parts.memberships.opened(ROOM)
+        for _ in range(4):  # looked up, judged, and let through as before
+            prepared = made.messages.sending.prepare(caller("bob"), ROOM, b"1")
+            entry = prepared if isinstance(prepared, NewEntry) else await prepared
+            assert entry.notify == (push != "")
