@@ -123,6 +123,7 @@ async def test_what_was_stored_but_not_answered_is_sent_again_and_stored_once(
             await window.enter_lobby()
         await alice.say("hello")
         await bob.shows_messages("hello")
+        await alice.has_sent_all()  # or the answer is stalled, and what follows waits for it
         proxy.stall()
         await alice.say("once")
         await bob.shows_messages("hello", "once")
