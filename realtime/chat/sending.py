@@ -6,7 +6,7 @@ for and no task is started.
 
 import secrets
 from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -51,6 +51,14 @@ class _Given(msgspec.Struct, gc=False):
 _read_given = msgspec.json.Decoder(_Given).decode
 
 
+class _Verdict(NamedTuple):
+    """Somebody was let through: as what, in which room, and whether others are told of it."""
+
+    standing: Standing
+    room: Room
+    notify: bool
+
+
 class Sending:
     """Decides about messages to rooms. `contents` says what may be in them.
 
@@ -77,8 +85,7 @@ class Sending:
         self._blocks = blocks
         self._contents = contents
         self._slow_mode = SlowMode(around.store, around.clock)
-        # Who was let through, as what, in which room, and whether others are told of what they say.
-        self._verdicts: dict[tuple[str, str], tuple[Standing, Room, bool]] = {}
+        self._verdicts: dict[tuple[str, str], _Verdict] = {}
         self._prefix = secrets.token_hex(8)
         self._made = 0
 
@@ -101,12 +108,12 @@ class Sending:
         verdict = self._verdicts.get((user, channel))
         if (
             verdict is not None
-            and verdict[0] is standing
-            and verdict[1] is room
+            and verdict.standing is standing
+            and verdict.room is room
             and not self._stage.banned(user, channel)
             and (room.slow_mode_s is not None or not self._usual_slow_mode_s(channel))
         ):
-            return self._entry(caller, channel, client_id, data, notify=verdict[2])
+            return self._entry(caller, channel, client_id, data, notify=verdict.notify)
         options = self._doorkeeper.options(channel, "room")
         entry = self._entry(caller, channel, client_id, data, notify=options.push != "")
         if (
@@ -124,7 +131,7 @@ class Sending:
         if not standing.muted_until and not caller.is_admin:
             if len(self._verdicts) >= VERDICTS_MAX:
                 self._verdicts.clear()
-            self._verdicts[user, channel] = standing, room, entry.notify
+            self._verdicts[user, channel] = _Verdict(standing, room, entry.notify)
         return entry
 
     def _entry(

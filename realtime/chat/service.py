@@ -148,7 +148,7 @@ class ChatService:
         if others is not None:
             allowances.join(others)
             self._presence.join(others)
-        self._stage, self._sending, self._pushes = stage, messages.sending, _pushes(namespaces)
+        self._stage, self._sending = stage, messages.sending
         rest = (
             *_rest(around, rooms, blocks),
             Channels(around, rooms, tier=self._tiers.of),
@@ -174,7 +174,11 @@ class ChatService:
         self.inbox.committed(entry)
         self._typing.committed(entry)
         # The log of a room is told of by its namespace: what was appended does not say it any more.
-        if self._pushes and entry.kind == "message" and self._stage.options(entry.channel).push:
+        if (
+            self._waking.is_open
+            and entry.kind == "message"
+            and self._stage.options(entry.channel).push
+        ):
             self._waking.called()
 
     def shows_who(self, channel: str) -> bool:
@@ -331,11 +335,6 @@ def _push(around: Around, push: PushSettings, server_key: str) -> tuple[_Perform
         Wishes(around),
         PushReview(around, push),
     )
-
-
-def _pushes(namespaces: Mapping[str, ChannelOptions]) -> bool:
-    """Whether people are told of messages in any of them."""
-    return any(options.push for options in namespaces.values())
 
 
 def _with(chat: Chat, namespaces: Mapping[str, ChannelOptions]) -> tuple[str, ...]:

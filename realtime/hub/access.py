@@ -155,7 +155,7 @@ class Access:
         The service decides by what the user is there; so it is not looked up here.
         """
         identity = client.identity
-        if identity is None or self.bars(identity.user, channel.name):
+        if identity is None or self.banned(client, channel.name):
             return False
         member = identity.user != "" and identity.role != "guest"
         return self._is_listed(client, identity, "publish", channel, member=member)

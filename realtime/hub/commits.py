@@ -120,8 +120,8 @@ class Commits:
         """Queue an entry; `settle` is called, once, with what became of it.
 
         StoreError as the outcome means that it was not acknowledged: it is absent or there once, or
-        will be, and the same entry may be given again. Raises CommandRefused (100) when too much
-        waits.
+        will be, and the same entry may be given again if it has a digest. Raises CommandRefused
+        (100) when too much waits.
         """
         if self._pending >= PENDING_MAX or self._pending_bytes >= PENDING_MAX_BYTES:
             raise CommandRefused(INTERNAL)

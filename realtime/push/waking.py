@@ -63,6 +63,12 @@ class Waking:
         self._resting: asyncio.TimerHandle | None = None
         self._is_called = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a call would change anything: there is somebody to wake, who is not sure to be
+        woken soon."""
+        return bool(self._wakes) and not self._is_called
+
     def called(self) -> None:
         """There is something to do: now, or as soon as the interval is over. Never waits."""
         if self._resting is not None:

@@ -97,12 +97,18 @@ async def test_the_entry_with_a_key_is_found(store: ChangingStore) -> None:
             new_entry("a", "1", digest=b"first", counts=True),
             new_entry("a", "1", sender="user:bob"),
             new_entry("b", "1"),
+            new_entry("a", "nobody's to give", digest=b""),
         ]
     )
     found = await store.find_sent("a", "user:ann", "1")
     assert found is not None
     assert (found.offset, found.digest, found.n) == (1, b"first", 1)
-    for key in (("a", "user:ann", "2"), ("a", "user:an", "1"), ("c", "user:ann", "1")):
+    for key in (
+        ("a", "user:ann", "2"),
+        ("a", "user:an", "1"),
+        ("c", "user:ann", "1"),
+        ("a", "user:ann", "nobody's to give"),
+    ):
         assert await store.find_sent(*key) is None
 
 

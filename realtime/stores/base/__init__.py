@@ -7,7 +7,8 @@ same entry; what comes without one is no retry.
 
 **An answer means durable.** When `append` answers, every entry it calls appended survives the
 death of the process and of the machine. When it raises, nothing it was given was acknowledged and
-each entry is absent or there once; the caller may make the same call again.
+each entry is absent or there once; the caller may make the same call again, but for entries without
+a digest, which may then be there twice.
 
 **Reads see only committed entries**, and the entries and the head of a `Page` belong together: no
 entry is above the head, and no visible entry at or below it is left out of what was asked for,

@@ -27,6 +27,9 @@ HEADS_CACHED_MAX: Final = 65_536
 _WIDTH: Final = 8
 """Values of each row in every statement; some have more, behind all rows' (`_Form`)."""
 
+_MIXED_WIDTH: Final = 5
+"""What of a row is bound in a mixed statement only."""
+
 _LOOKUP_SHAPES: Final = (1, 8, CHUNK_ROWS)
 
 Statement = tuple[str, list[Any]]
@@ -56,8 +59,8 @@ class _First(NamedTuple):
 class _Form(NamedTuple):
     """What the rows of a chunk have in common, which is said in the statement's text.
 
-    `mixed`: nothing. Else all are messages that nothing follows from, and alike in what counts and
-    what people are told of. `keyed`, `tagged`: some of them have a digest, tags.
+    `mixed`: nothing, and all else is bound. Else all are messages that nothing follows from, and
+    alike in what counts and what people are told of. `keyed`, `tagged`: some have a digest, tags.
     """
 
     mixed: bool = False
@@ -107,7 +110,7 @@ class _Chunk:
                 keyed = True
             if entry.tags is not None:
                 tagged = True
-        return _Form(False, keyed, tagged, counts, notify)
+        return _Form(keyed=keyed, tagged=tagged, counts=counts, notify=notify)
 
 
 class Plan(NamedTuple):
@@ -274,7 +277,7 @@ def _insert(rows: int, form: _Form) -> str:
         columns.append(f"?{next(behind)}" if form.keyed else "x''")
         columns.append(f"?{next(behind)}" if form.tagged else "NULL")
         if form.mixed:
-            columns += [f"?{next(behind)}" for _ in range(5)]
+            columns += [f"?{next(behind)}" for _ in range(_MIXED_WIDTH)]
         else:
             columns += ["'message'", "0", str(int(form.counts)), "0", str(int(form.notify))]
         made.append(f"({', '.join(columns)})")

@@ -14,7 +14,8 @@ from realtime.stores.sqlite.lock import DatabaseLock
 MEMORY: Final = ":memory:"
 
 _STATEMENTS_CACHED: Final = 512
-"""The appender alone has 3 x 64 shapes of its insert (9 MB when all are in use)."""
+"""The appender alone has its insert in 64 sizes for each form in use: published messages, those of
+`chat.send` and mixed ones are 3 x 64 (9 MB when all are in use)."""
 
 _CHECKPOINT_PAGES: Final = 4000
 """The log is written back after 16 MB instead of SQLite's 4: fewer pauses, a little less work."""

@@ -83,10 +83,10 @@ def _may_go_with_others(form: Form, write: AnyWrite) -> bool:
         return True
     # What a new row gets is what is known of a write where there is a row already.
     defaults = layout.of(form.table).defaults
-    # Nor is what a field has to be below, but that it becomes this.
-    is_raised = write.below is None or write.set.get(form.below) == write.below[1]
+    # What a field has to be below is known where the field is set to just that.
+    is_below_known = write.below is None or write.set.get(form.below) == write.below[1]
     return (
-        is_raised
+        is_below_known
         and not any(defaults[field] for field in form.add)
         and all(value >= defaults[field] for field, value in write.highest.items())
     )

@@ -97,8 +97,8 @@ _NOTIFICATIONS: Final = (
     "CREATE INDEX entries_notifiable ON entries (at) WHERE notify = 1",
 )
 
-# Most messages come without an id of the sender's, and so without a digest: nobody gives theirs
-# again. Each one would make another page of the index be written, which is half of what it costs.
+# What is published without an id has no digest, and a key that nobody gives again. In the index it
+# would make another page be written with each message: half of what SQLite has to do for one.
 _KEYS: Final = (
     "DROP INDEX entries_by_client_id",
     """CREATE UNIQUE INDEX entries_by_client_id ON entries (channel_id, sender, client_id)

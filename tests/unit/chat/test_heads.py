@@ -2,15 +2,16 @@
 
 import itertools
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
 
 from realtime.chat import previews
 from realtime.chat.heads import NOTED_MAX, revise, write_preview
 from realtime.chat.ports import ChatStore
-from realtime.rows import CHANNELS, ChannelRow
-from realtime.stores.sqlite import SQLiteStore
+from realtime.rows import CHANNELS, MEMBERS, ChannelRow
+from realtime.stores.base import Removal, Write
+from realtime.stores.sqlite import SQLiteStore, row_runs
 from tests.support.chat import ManualClock
 from tests.support.inboxes import ChatNode, chat_node, connected, created, event, message
 
@@ -190,3 +191,21 @@ async def test_nothing_is_shown_of_a_log_that_was_emptied(
     offset = await nodes[0].write(message("ann", A, clock.now_ms, "anew"))
     await nodes[0].settle()
     assert await shown(nodes[0]) == (offset, "anew")
+
+
+async def test_many_channels_are_written_in_runs_of_one_form_previews_first(
+    nodes: list[ChatNode], clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or each waits for the interpreter's lock by itself, with messages behind it."""
+    node = nodes[0]
+    written: list[Write | Removal] = []
+
+    async def write(writes: Sequence[Write | Removal]) -> None:
+        written.extend(writes)
+
+    for number in range(40):
+        await node.write(message("ann", f"room:{number}", clock.now_ms, "hello"))
+    monkeypatch.setattr(node.around.store, "write", write)
+    await node.settle()
+    forms = [(form.table, form.below, len(run)) for form, run in row_runs.in_runs(written)]
+    assert forms == [(MEMBERS, "", 40), (CHANNELS, "last_offset", 40), (CHANNELS, "head", 40)]

@@ -107,3 +107,15 @@ def test_a_process_without_clients_hears_the_word_and_no_other() -> None:
     ):
         ear.receive(other)
     assert len(heard) == 1
+
+
+async def test_a_call_is_wanted_where_it_would_change_something() -> None:
+    called = Calls()
+    made = Waking(called)
+    wanted = [made.is_open]
+    for _ in range(2):
+        made.called()
+        wanted.append(made.is_open)
+    await called.another()
+    assert [*wanted, made.is_open] == [True, True, False, True]
+    assert not Waking().is_open
