@@ -26,19 +26,34 @@ Value = TypeVar("Value")
 class _Live:
     """One time of a channel being live here. Values that were kept in an earlier one are void."""
 
-    __slots__ = ()
+    __slots__ = ("is_over",)
+
+    def __init__(self) -> None:
+        self.is_over = False
 
 
-class _Kept(Generic[Value]):
-    """`doubt`: an entry that may change the value, and has not passed; 0 where there is none."""
+class Copy(Generic[Value]):
+    """A value as it is kept. Whoever holds on to it is told by it whether it still is so.
+
+    `doubt`: an entry that may change the value, and has not passed; 0 where there is none.
+    `until`: when its time is up, in seconds of the clock; it is past where nothing keeps it more.
+    """
 
     __slots__ = ("doubt", "live", "until", "value")
 
-    def __init__(self, value: Value, live: _Live | None, until: float) -> None:
-        self.doubt = 0
-        self.value = value
-        self.live = live
+    def __init__(self, value: Value, live: _Live | None, until: float, doubt: int = 0) -> None:
+        self.value: Final = value
+        self.live: Final = live
         self.until = until
+        self.doubt = doubt
+
+    def holds(self, now: float) -> bool:
+        """Whether `Kept.get` would answer this, for hot paths: it costs no look-up.
+
+        It does not count as a use of it. Where the channel is not live, it never holds.
+        """
+        live = self.live
+        return live is not None and not live.is_over and not self.doubt and now < self.until
 
 
 class _Flight(Generic[Value]):
@@ -62,7 +77,7 @@ class Kept(Generic[Value]):
         self._kept_max = kept_max
         self._live_s = live_s
         self._live: dict[str, _Live] = {}
-        self._kept: OrderedDict[tuple[str, str], _Kept[Value]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], Copy[Value]] = OrderedDict()
         self._flights: dict[tuple[str, str], _Flight[Value]] = {}
 
     def __len__(self) -> int:
@@ -70,16 +85,24 @@ class Kept(Generic[Value]):
 
     def opened(self, channel: str) -> None:
         """From the next entry on, all that are appended to the channel pass by here."""
+        self.closed(channel)
         self._live[channel] = _Live()
 
     def closed(self, channel: str) -> None:
         """Entries of the channel do not pass by here any more."""
-        self._live.pop(channel, None)
+        live = self._live.pop(channel, None)
+        if live is not None:
+            live.is_over = True
 
     def get(self, channel: str, key: str) -> Value | None:
         """The value, if it is kept and good, and not in doubt."""
+        copy = self.copy(channel, key)
+        return None if copy is None else copy.value
+
+    def copy(self, channel: str, key: str) -> Copy[Value] | None:
+        """The same, with what tells how long it is so."""
         kept = self._good((channel, key))
-        return kept.value if kept is not None and not kept.doubt else None
+        return None if kept is None or kept.doubt else kept
 
     def passing(self, channel: str, key: str) -> Value | None:
         """The value as of the entries that have passed, where they do: the next one changes it."""
@@ -88,25 +111,25 @@ class Kept(Generic[Value]):
 
     def put(self, channel: str, key: str, value: Value, *, offset: int) -> None:
         """Change a value that is kept to what the entry at this offset has made of it."""
-        kept = self._kept.get((channel, key))
+        place = (channel, key)
+        kept = self._kept.get(place)
         if kept is not None:
-            kept.value = value
-            if kept.doubt <= offset:
-                kept.doubt = 0
+            doubt = 0 if kept.doubt <= offset else kept.doubt
+            self._keep(place, Copy(value, kept.live, kept.until, doubt))
 
     def forget(self, channel: str, key: str) -> None:
         """Keep the value no longer, nor what is being read right now."""
-        self._kept.pop((channel, key), None)
+        self._drop((channel, key))
         self._outdate((channel, key))
 
     def forget_all(self, channel: str) -> None:
         """The same for all values of the channel."""
         if channel in self._live:
-            self._live[channel] = _Live()
+            self.opened(channel)
         else:
             # Asked of channels that are followed, as a rule; of others little is kept, and briefly.
             for place in [place for place in self._kept if place[0] == channel]:
-                del self._kept[place]
+                self._drop(place)
         for place, flight in self._flights.items():
             if place[0] == channel:
                 flight.stale = True
@@ -155,21 +178,21 @@ class Kept(Generic[Value]):
             if flight.stale or self._live.get(channel) is not live:
                 value = None
             else:
-                self._keep(place, _Kept(value, live, until))
+                self._keep(place, Copy(value, live, until))
             return value
         finally:
             # Whoever waits tries for itself where this one failed or was cancelled.
             del self._flights[place]
             flight.done.set_result(value)
 
-    def _good(self, place: tuple[str, str]) -> _Kept[Value] | None:
+    def _good(self, place: tuple[str, str]) -> Copy[Value] | None:
         kept = self._kept.get(place)
         if kept is None:
             return None
         if kept.live is not self._live.get(place[0]) or (
             kept.until != inf and kept.until <= self._clock.monotonic()
         ):
-            del self._kept[place]
+            self._drop(place)
             return None
         if len(self._kept) * 2 > self._kept_max:  # else none will have to go soon
             self._kept.move_to_end(place)
@@ -181,8 +204,13 @@ class Kept(Generic[Value]):
         if flight is not None:
             flight.stale = True
 
-    def _keep(self, place: tuple[str, str], kept: _Kept[Value]) -> None:
-        self._kept[place] = kept
-        self._kept.move_to_end(place)
+    def _keep(self, place: tuple[str, str], copy: Copy[Value]) -> None:
+        self._drop(place)
+        self._kept[place] = copy
         while len(self._kept) > self._kept_max:
-            self._kept.popitem(last=False)
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, place: tuple[str, str]) -> None:
+        dropped = self._kept.pop(place, None)
+        if dropped is not None:
+            dropped.until = -inf  # whoever holds on to it must see

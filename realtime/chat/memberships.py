@@ -3,7 +3,7 @@
 from typing import Final
 
 from realtime.chat import channel_events, member_events
-from realtime.chat.kept import Kept
+from realtime.chat.kept import Copy, Kept
 from realtime.chat.own_retention import OwnRetentions
 from realtime.chat.ports import ChatStore, Clock
 from realtime.chat.rooms import Rooms
@@ -55,6 +55,10 @@ class KeptMemberships:
     def known(self, channel: str, user: str) -> Standing | None:
         """See `ports.Memberships`."""
         return self._standings.get(channel, user)
+
+    def copy(self, channel: str, user: str) -> Copy[Standing] | None:
+        """See `ports.Memberships`."""
+        return self._standings.copy(channel, user)
 
     async def look_up(self, channel: str, user: str) -> Standing:
         """See `ports.Memberships`. Identical look-ups at the same time are one.

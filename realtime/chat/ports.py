@@ -1,12 +1,14 @@
 """What chat asks of the hub that it runs in, or of whatever stands for one (an import, a test)."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from realtime.chat.standing import Standing
 from realtime.model import Entry, NewEntry, Retention
 from realtime.settings.schema import ChannelOptions
 from realtime.stores.base import Appended, ChangeStore, Conflict, LogStore, TableStore
+
+Value = TypeVar("Value", covariant=True)
 
 
 class ChatStore(LogStore, ChangeStore, TableStore, Protocol):
@@ -81,6 +83,19 @@ class Stage(Rules, Protocol):
         ...
 
 
+class Copy(Protocol[Value]):
+    """What is known at the moment, for whoever asks again and again."""
+
+    @property
+    def value(self) -> Value:
+        """What it is."""
+        ...
+
+    def holds(self, now: float) -> bool:
+        """Whether it still is so for sure, at `now` of the clock. Never waits."""
+        ...
+
+
 class Memberships(Protocol):
     """What users are in channels, kept per node while a room has subscribers there.
 
@@ -92,6 +107,10 @@ class Memberships(Protocol):
 
     def known(self, channel: str, user: str) -> Standing | None:
         """The user's standing if it is at hand; never waits."""
+        ...
+
+    def copy(self, channel: str, user: str) -> Copy[Standing] | None:
+        """The same, with what tells how long it is so."""
         ...
 
     async def look_up(self, channel: str, user: str) -> Standing:

@@ -6,7 +6,7 @@ for and no task is started.
 
 import secrets
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
@@ -16,6 +16,7 @@ from realtime.chat.caller import Caller
 from realtime.chat.contents import Contents
 from realtime.chat.hooks import Question
 from realtime.chat.ledger import digest
+from realtime.chat.ports import Copy
 from realtime.chat.refusals import denied, invalid
 from realtime.chat.restrictions import (
     refuse_archived,
@@ -30,7 +31,7 @@ from realtime.errors import INTERNAL, CommandRefused, StoreError
 from realtime.model import NewEntry
 from realtime.settings.schema import ChannelOptions
 
-VERDICTS_MAX: Final = 50_000
+LET_THROUGH_MAX: Final = 50_000
 """Users in rooms who were let through and are remembered."""
 
 CLIENT_ID_MAX: Final = 64
@@ -51,12 +52,19 @@ class _Given(msgspec.Struct, gc=False):
 _read_given = msgspec.json.Decoder(_Given).decode
 
 
-class _Verdict(NamedTuple):
-    """Somebody was let through: as what, in which room, and whether others are told of it."""
+class _LetThrough:
+    """Who was let through in a room as it is, and as what. `notify`: whether others are told of it.
 
-    standing: Standing
-    room: Room
-    notify: bool
+    `usual`: the room leaves it to its size how fast members may write.
+    """
+
+    __slots__ = ("notify", "room", "users", "usual")
+
+    def __init__(self, room: Copy[Room], *, notify: bool) -> None:
+        self.room = room
+        self.notify = notify
+        self.users: dict[str, Copy[Standing]] = {}
+        self.usual = room.value.slow_mode_s is None
 
 
 class Sending:
@@ -85,7 +93,8 @@ class Sending:
         self._blocks = blocks
         self._contents = contents
         self._slow_mode = SlowMode(around.store, around.clock)
-        self._verdicts: dict[tuple[str, str], _Verdict] = {}
+        self._let_through: dict[str, _LetThrough] = {}
+        self._remembered = 0
         self._prefix = secrets.token_hex(8)
         self._made = 0
 
@@ -101,19 +110,22 @@ class Sending:
         user = caller.user
         self._allowances.spend(user, "sends")
         client_id = given_client_id(data)
-        standing = self._memberships.known(channel, user)
-        room = self._rooms.known(channel)
         # What a member may in a room that is as it was needs no second thought, but for what is
         # in neither: bans by the app, and how large the room has become.
-        verdict = self._verdicts.get((user, channel))
-        if (
-            verdict is not None
-            and verdict.standing is standing
-            and verdict.room is room
-            and not self._stage.banned(user, channel)
-            and (room.slow_mode_s is not None or not self._usual_slow_mode_s(channel))
-        ):
-            return self._entry(caller, channel, client_id, data, notify=verdict.notify)
+        before = self._let_through.get(channel)
+        if before is not None:
+            now = self._clock.monotonic()
+            as_what = before.users.get(user)
+            if (
+                as_what is not None
+                and as_what.holds(now)
+                and before.room.holds(now)
+                and not self._stage.banned(user, channel)
+                and not (before.usual and self._usual_slow_mode_s(channel))
+            ):
+                return self._entry(caller, channel, client_id, data, notify=before.notify)
+        standing = self._memberships.known(channel, user)
+        room = self._rooms.known(channel)
         options = self._doorkeeper.options(channel, "room")
         entry = self._entry(caller, channel, client_id, data, notify=options.push != "")
         if (
@@ -128,11 +140,25 @@ class Sending:
             self._judge(caller, channel, options, standing, room)
         except CommandRefused:
             return self._prepared(caller, entry, options)
-        if not standing.muted_until and not caller.is_admin:
-            if len(self._verdicts) >= VERDICTS_MAX:
-                self._verdicts.clear()
-            self._verdicts[user, channel] = _Verdict(standing, room, entry.notify)
+        if not caller.is_admin:  # who may do more than the user themselves
+            self._remember(channel, user, notify=entry.notify)
         return entry
+
+    def _remember(self, channel: str, user: str, *, notify: bool) -> None:
+        """The user was let through just now, by what is known of them and of the room."""
+        room, standing = self._rooms.copy(channel), self._memberships.copy(channel, user)
+        now = self._clock.monotonic()
+        if room is None or standing is None or not (room.holds(now) and standing.holds(now)):
+            return  # the channel is not live here: what is known of it is nearly over
+        if self._remembered >= LET_THROUGH_MAX:
+            self._let_through.clear()
+            self._remembered = 0
+        before = self._let_through.get(channel)
+        if before is None or before.room is not room:
+            self._remembered -= len(before.users) if before is not None else 0
+            before = self._let_through[channel] = _LetThrough(room, notify=notify)
+        self._remembered += user not in before.users
+        before.users[user] = standing
 
     def _entry(
         self, caller: Caller, channel: str, client_id: str, data: bytes, *, notify: bool

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Final
 
 from realtime.channels.rules import Channel, RuleBook
@@ -112,10 +113,7 @@ class Publishing:
         self._store(client, id, await preparing)
 
     def _store(self, client: Client, id: int, entry: NewEntry) -> None:
-        def settle(entry: NewEntry, outcome: Outcome) -> None:
-            self._settle(client, id, entry, outcome)
-
-        self._commits.add(entry, settle)
+        self._commits.add(entry, partial(self._settle, client, id))
         # One connection must not fill the queue that all share.
         client.unanswered += 1
         if client.unanswered == UNANSWERED_MAX:

@@ -58,6 +58,30 @@ async def test_who_was_let_through_is_not_once_the_room_is_another(
     assert (await refused(chat.publish("bob"))).why == why
 
 
+@pytest.mark.parametrize(
+    ("row", "why"), [({"muted_until": -1}, "muted"), ({"role": "reader"}, "role")]
+)
+async def test_what_an_admin_may_the_same_user_may_not_without_being_one(
+    chat: MessageParts, row: dict[str, Any], why: str
+) -> None:
+    memberships = chat.parts.memberships
+    await chat.member("bob", **row)
+    memberships.forget(ROOM, "bob")
+    for _ in range(3):
+        await chat.publish(caller("bob", "admin"))
+    assert (await refused(chat.publish("bob"))).why == why
+
+
+async def test_a_member_is_let_through_at_once_again_in_a_room_that_was_read_anew(
+    chat: MessageParts,
+) -> None:
+    sending = chat.messages.sending
+    chat.parts.memberships.rooms.forget(ROOM)
+    for _ in range(2):  # looked up, and judged
+        await chat.publish("bob")
+    assert sending._let_through[ROOM].room.holds(chat.parts.clock.monotonic())
+
+
 async def test_who_was_let_through_is_not_once_the_app_bans_them(chat: MessageParts) -> None:
     chat.parts.stage.bans.add(("bob", ROOM))
     assert (await refused(chat.publish("bob"))).why == "banned"
@@ -80,3 +104,19 @@ async def test_of_what_they_say_people_are_told_as_before(push: Any) -> None:
             prepared = made.messages.sending.prepare(caller("bob"), ROOM, b"1")
             entry = prepared if isinstance(prepared, NewEntry) else await prepared
             assert entry.notify == (push != "")
+
+
+async def test_how_many_are_remembered_is_bounded(
+    chat: MessageParts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sending = chat.messages.sending
+    monkeypatch.setattr("realtime.chat.sending.LET_THROUGH_MAX", 3)
+    names = [f"member-{number}" for number in range(5)]
+    for name in names:
+        await chat.member(name)
+    remembered = set()
+    for name in (*names, *names, *names):
+        await chat.publish(name)
+        remembered.add(sum(len(room.users) for room in sending._let_through.values()))
+        assert sending._remembered in remembered
+    assert max(remembered) == 3
