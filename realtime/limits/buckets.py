@@ -138,16 +138,6 @@ class KeyedBuckets(Generic[K]):
         latest = max(tat, now + (rate.ahead_max_s - _SLACK_S) * debt_max)
         tats[key] = min(tat + cost * rate.interval_s, latest)
 
-    def sweep(self, now: float, limit: int) -> int:
-        """Drop at most `limit` full buckets, those that asked least recently; return how many.
-
-        If that is fewer, all that are left asked within the time an empty bucket takes to fill.
-        """
-        swept = 0
-        while swept < limit and self._drop_if_full(now):
-            swept += 1
-        return swept
-
     def __len__(self) -> int:
         return len(self._tats)
 

@@ -214,18 +214,6 @@ def test_the_map_shrinks_to_the_keys_in_use() -> None:
     assert buckets.forgotten == 0
 
 
-def test_a_sweep_drops_full_buckets_in_bounded_slices() -> None:
-    buckets = KeyedBuckets[int](Rate(1, 1), 1_000)
-    for key in range(10):
-        buckets.admit(key, 100.0 + key / 16)
-    assert buckets.sweep(100.0, 100) == 0
-    assert buckets.sweep(101 + 5 / 16, 4) == 4
-    assert buckets.sweep(101 + 5 / 16, 100) == 2
-    assert buckets.sweep(200.0, 100) == 4
-    assert buckets.sweep(200.0, 100) == 0
-    assert len(buckets) == 0
-
-
 @given(st.integers(1, 4), st.lists(st.tuples(st.integers(0, 5), st.integers(0, 8)), max_size=80))
 def test_there_are_never_too_many_keys_and_only_forgetting_is_lenient(
     keys_max: int, steps: list[tuple[int, int]]
