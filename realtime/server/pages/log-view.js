@@ -13,7 +13,7 @@ const NEAR_PAGE_PX = 400; // the next page is read before the reader gets there
 export class LogView {
   /** The newest message is in view and shall stay so. */
   following = true;
-  #log; #list; #hub; #messages = null; #target = 0;
+  #log; #list; #hub; #messages = null; #target = 0; #end = 0;
 
   /** `onScroll()` is called after each change of what is in view. */
   constructor(log, hub, onScroll = () => {}) {
@@ -21,9 +21,9 @@ export class LogView {
     this.#list = log.querySelector(".messages");
     this.#hub = hub;
     log.addEventListener("scroll", () => {
-      const toEnd = log.scrollHeight - log.scrollTop - log.clientHeight;
-      this.following = toEnd < NEAR_END_PX && this.#messages?.newer === null;
-      this.#readOn(log.scrollTop, toEnd);
+      this.following = this.#below < NEAR_END_PX && this.#messages?.newer === null;
+      if (this.following) this.#end = log.scrollTop;
+      this.#readOn(log.scrollTop, this.#below);
       onScroll();
     });
     log.addEventListener("keydown", (event) => this.#walk(event));
@@ -35,11 +35,14 @@ export class LogView {
     this.#messages = messages;
     this.#target = 0;
     this.following = true;
+    this.#end = 0;
     this.#list.replaceChildren();
   }
 
   /** Shows these; `describe(message)` is what else is said of one, and before it. */
   draw(views, describe) {
+    // Who has just scrolled up is left there: the event comes with the next frame only.
+    if (this.#log.scrollTop < this.#end && this.#below >= NEAR_END_PX) this.following = false;
     const fromEnd = this.#log.scrollHeight - this.#log.scrollTop;
     const first = this.#list.querySelector(".message");
     const messages = this.#messages;
@@ -60,6 +63,12 @@ export class LogView {
   toEnd() {
     this.following = true;
     this.#log.scrollTop = this.#log.scrollHeight;
+    this.#end = this.#log.scrollTop;
+  }
+
+  /** Pixels of the log below what is in view. */
+  get #below() {
+    return this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight;
   }
 
   /** Brings the message at an offset, or the next, into view, and reads what is around it. */

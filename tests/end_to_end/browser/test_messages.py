@@ -156,3 +156,14 @@ async def test_history_is_read_page_by_page_in_both_directions(alice: Window, bo
     await bob.shows_messages(*texts[21:], "one more")
     await bob.scroll("#log", "top")
     await bob.shows_messages(*texts, "one more")
+
+
+async def test_who_scrolls_up_while_something_is_drawn_is_not_taken_back(alice: Window) -> None:
+    texts = [f"message number {number}" for number in range(60)]
+    await alice.create_room("Long")
+    await alice.say(*texts)
+    await alice.shows_messages(*texts)
+    await alice.reload()
+    await alice.shows_messages(*texts[10:])
+    await alice.scroll("#log", "top", redraws=True)
+    await alice.shows_messages(*texts)

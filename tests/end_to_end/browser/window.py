@@ -111,9 +111,11 @@ class Window:
         """Have the user look at another tab, or come back."""
         await self._call("look", visible=visible)
 
-    async def scroll(self, selector: str, to: Literal["top", "end"]) -> None:
-        """Scroll an element to its top or its end."""
-        await self._call("scroll", selector=selector, to=to)
+    async def scroll(
+        self, selector: str, to: Literal["top", "end"], *, redraws: bool = False
+    ) -> None:
+        """Scroll an element to its top or its end; `redraws`: just before the page draws itself."""
+        await self._call("scroll", selector=selector, to=to, redraws=redraws)
 
     async def seen(self) -> Seen:
         """What the window has met so far."""

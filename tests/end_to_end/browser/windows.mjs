@@ -185,10 +185,12 @@ const calls = {
     }, visible ? "visible" : "hidden");
   },
 
-  async scroll({ window, selector, to }) {
-    await windows.get(window).page.locator(selector).evaluate((element, end) => {
+  /** `redraws`: the page draws itself before it is told, a frame later, that somebody scrolls. */
+  async scroll({ window, selector, to, redraws }) {
+    await windows.get(window).page.locator(selector).evaluate((element, [end, isDrawn]) => {
       element.scrollTop = end === "top" ? 0 : element.scrollHeight;
-    }, to);
+      if (isDrawn) document.dispatchEvent(new Event("visibilitychange"));
+    }, [to, redraws]);
   },
 
   /** What the window has seen so far: see `Window`. */
