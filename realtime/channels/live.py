@@ -112,7 +112,8 @@ class LiveChannel:
     `cursor` is None for an ephemeral channel, and until the channel's head has been read. `held` is
     what passed it and nobody was given yet, None where nothing ever waited: `hold`, `release`.
     `joiners` counts subscribes under way, so that the channel is not closed under them.
-    `truncations` counts how often its history was removed: what was read before may not be kept.
+    `truncations` counts how often some of its history may have been removed: what was read before
+    may not be kept.
     """
 
     __slots__ = (
@@ -244,6 +245,12 @@ class LiveChannel:
                 together = []
         if together:
             self._publish_together(together, fanout)
+
+    def truncated(self) -> None:
+        """Some of the history may have been removed: nothing of it is shown from memory."""
+        self.truncations += 1
+        if self.cursor is not None:
+            self.cursor.forget_tail()
 
     def deliver(self, entries: Iterable[Entry], fanout: Fanout) -> None:
         """Hand out entries that the cursor let through, and admit who waited for them.

@@ -266,13 +266,11 @@ class Delivery:
         return abs(self._now_ms() - message.sent_ms) < HINT_MAX_AGE_MS
 
     def truncated(self, name: str) -> None:
-        """The channel's history was removed: it must not be shown from memory either."""
+        """Some of the channel's history was removed: it must not be shown from memory either."""
         live = self._channels.get(name)
         if live is not None:
-            live.truncations += 1
-            if live.cursor is not None:
-                live.release(self._fanout)
-                live.cursor.forget_tail()
+            live.release(self._fanout)
+            live.truncated()
 
     def exists(self, name: str, offset: int) -> None:
         """Somebody knows that the channel goes at least this far: see that it is delivered."""

@@ -137,3 +137,20 @@ async def test_a_hub_that_sweeps_takes_what_rooms_are_set_to_hide() -> None:
             for name in ("room:1", "room:2")
         ]
         assert [len(page.entries) for page in left] == [1, 3]
+
+
+async def test_what_was_swept_is_not_shown_from_memory_once_the_room_keeps_more_again() -> None:
+    async with chat_node() as chat:
+        await chat.join("alice", "bob")
+        alice = await chat.node.subscribed("room:1", "alice")
+        await chat.say(1, 2, 3)
+        assert await recovery(chat, "bob", 2) == [3, 4, 5]
+        await set_to(chat, history_size=1)
+        row: dict[str, Value] = {"keeps_less": 1, "settings": b'{"history_size":1}'}
+        await chat.memberships.retentions._store.write([Write(CHANNELS, ("room:1",), set=row)])
+        assert await chat.node.hub._retention.sweep() == 3
+        await set_to(chat, history_size=100)
+        await chat.say(4)
+        assert await history(alice) == [1, 2, 6, 7, 8], "the members' entries are not folded yet"
+        assert await recovery(chat, "bob", 2) is None
+        assert await recovery(chat, "bob", 5) == [6, 7, 8]
