@@ -32,11 +32,11 @@ class _Live:
         self.is_over = False
 
 
-class Copy(Generic[Value]):
+class KeptCopy(Generic[Value]):
     """A value as it is kept. Whoever holds on to it is told by it whether it still is so.
 
     `doubt`: an entry that may change the value, and has not passed; 0 where there is none.
-    `until`: when its time is up, in seconds of the clock; it is past where nothing keeps it more.
+    `until`: when its time is up, in seconds of the clock: at once when it is kept no longer.
     """
 
     __slots__ = ("doubt", "live", "until", "value")
@@ -77,7 +77,7 @@ class Kept(Generic[Value]):
         self._kept_max = kept_max
         self._live_s = live_s
         self._live: dict[str, _Live] = {}
-        self._kept: OrderedDict[tuple[str, str], Copy[Value]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], KeptCopy[Value]] = OrderedDict()
         self._flights: dict[tuple[str, str], _Flight[Value]] = {}
 
     def __len__(self) -> int:
@@ -99,7 +99,7 @@ class Kept(Generic[Value]):
         copy = self.copy(channel, key)
         return None if copy is None else copy.value
 
-    def copy(self, channel: str, key: str) -> Copy[Value] | None:
+    def copy(self, channel: str, key: str) -> KeptCopy[Value] | None:
         """The same, with what tells how long it is so."""
         kept = self._good((channel, key))
         return None if kept is None or kept.doubt else kept
@@ -115,7 +115,7 @@ class Kept(Generic[Value]):
         kept = self._kept.get(place)
         if kept is not None:
             doubt = 0 if kept.doubt <= offset else kept.doubt
-            self._keep(place, Copy(value, kept.live, kept.until, doubt))
+            self._keep(place, KeptCopy(value, kept.live, kept.until, doubt))
 
     def forget(self, channel: str, key: str) -> None:
         """Keep the value no longer, nor what is being read right now."""
@@ -178,14 +178,14 @@ class Kept(Generic[Value]):
             if flight.stale or self._live.get(channel) is not live:
                 value = None
             else:
-                self._keep(place, Copy(value, live, until))
+                self._keep(place, KeptCopy(value, live, until))
             return value
         finally:
             # Whoever waits tries for itself where this one failed or was cancelled.
             del self._flights[place]
             flight.done.set_result(value)
 
-    def _good(self, place: tuple[str, str]) -> Copy[Value] | None:
+    def _good(self, place: tuple[str, str]) -> KeptCopy[Value] | None:
         kept = self._kept.get(place)
         if kept is None:
             return None
@@ -204,7 +204,7 @@ class Kept(Generic[Value]):
         if flight is not None:
             flight.stale = True
 
-    def _keep(self, place: tuple[str, str], copy: Copy[Value]) -> None:
+    def _keep(self, place: tuple[str, str], copy: KeptCopy[Value]) -> None:
         self._drop(place)
         self._kept[place] = copy
         while len(self._kept) > self._kept_max:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from realtime.chat import channel_events, member_events
-from realtime.chat.kept import Copy, Kept
+from realtime.chat.kept import Kept, KeptCopy
 from realtime.chat.own_retention import OwnRetentions
 from realtime.chat.ports import ChatStore, Clock
 from realtime.chat.rooms import Rooms
@@ -56,7 +56,7 @@ class KeptMemberships:
         """See `ports.Memberships`."""
         return self._standings.get(channel, user)
 
-    def copy(self, channel: str, user: str) -> Copy[Standing] | None:
+    def copy(self, channel: str, user: str) -> KeptCopy[Standing] | None:
         """See `ports.Memberships`."""
         return self._standings.copy(channel, user)
 

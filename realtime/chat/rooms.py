@@ -6,7 +6,7 @@ import msgspec
 
 from realtime.chat import channel_events
 from realtime.chat.channel_events import Invites
-from realtime.chat.kept import Copy, Kept
+from realtime.chat.kept import Kept, KeptCopy
 from realtime.chat.ports import ChatStore, Clock
 from realtime.chat.refusals import denied, not_found
 from realtime.chat.waiting import waiting
@@ -62,7 +62,7 @@ class Rooms:
         """The room if it is at hand; never waits."""
         return self._rooms.get(channel, "")
 
-    def copy(self, channel: str) -> Copy[Room] | None:
+    def copy(self, channel: str) -> KeptCopy[Room] | None:
         """The same, with what tells how long it is so."""
         return self._rooms.copy(channel, "")
 

@@ -150,14 +150,16 @@ class Sending:
         now = self._clock.monotonic()
         if room is None or standing is None or not (room.holds(now) and standing.holds(now)):
             return  # the channel is not live here: what is known of it is nearly over
-        if self._remembered >= LET_THROUGH_MAX:
-            self._let_through.clear()
-            self._remembered = 0
         before = self._let_through.get(channel)
         if before is None or before.room is not room:
             self._remembered -= len(before.users) if before is not None else 0
             before = self._let_through[channel] = _LetThrough(room, notify=notify)
-        self._remembered += user not in before.users
+        if user not in before.users:
+            if self._remembered >= LET_THROUGH_MAX:
+                before.users.clear()
+                self._let_through = {channel: before}
+                self._remembered = 0
+            self._remembered += 1
         before.users[user] = standing
 
     def _entry(

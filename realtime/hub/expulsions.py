@@ -63,7 +63,7 @@ class Expulsions:
     def passed(self, live: LiveChannel, entry: Entry) -> None:
         """An entry that is no message was handed out; the next one was not yet."""
         self._memberships.passed(entry)
-        if channel_events.changes_retention(entry):
+        if entry.kind == "channel":
             # Where the room keeps more again, what was freed meanwhile is gone for good.
             live.truncated()
         if entry.kind != "member":

@@ -72,7 +72,7 @@ class Positions:
                 self._fill(name, missed)
                 live = self._channels.get(name)
                 if live is not None and live.cursor and live.truncations != truncations[name]:
-                    # Read before the history was removed: it is delivered, and not kept.
+                    # Read before something was removed: it is delivered, and not kept.
                     live.cursor.forget_tail()
             if len(entries) < MISSED_MAX:
                 return
@@ -82,8 +82,8 @@ class Positions:
             positions[last.channel] = last.offset
 
     def _truncations(self, name: str) -> int:
-        """How often an open channel's history was removed; of others that is no matter: what was
-        read before they are opened is not above their position."""
+        """See `LiveChannel`; of channels that are not open that is no matter: what was read before
+        they are opened is not above their position."""
         live = self._channels.get(name)
         return 0 if live is None else live.truncations
 

@@ -13,7 +13,8 @@ const NEAR_PAGE_PX = 400; // the next page is read before the reader gets there
 export class LogView {
   /** The newest message is in view and shall stay so. */
   following = true;
-  #log; #list; #hub; #messages = null; #target = 0; #end = 0;
+  #log; #list; #hub; #messages = null; #target = 0;
+  #end = 0; // how far the log was scrolled when it was last known to be followed
 
   /** `onScroll()` is called after each change of what is in view. */
   constructor(log, hub, onScroll = () => {}) {

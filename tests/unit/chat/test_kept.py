@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from realtime.chat.kept import Copy, Kept
+from realtime.chat.kept import Kept, KeptCopy
 from tests.support.chat import ManualClock
 
 ROOM: Final = "room:a"
@@ -20,7 +20,7 @@ class Node:
         self.kept: Kept[str] = Kept(self.clock, kept_max=2, live_s=LIVE_S)
         self.kept.opened(ROOM)
 
-    async def read(self, key: str = "ann", *, channel: str = ROOM) -> Copy[str]:
+    async def read(self, key: str = "ann", *, channel: str = ROOM) -> KeptCopy[str]:
         """Read what nobody has changed, and hold on to it."""
 
         async def read() -> str:
@@ -32,7 +32,7 @@ class Node:
         assert copy.value == "member"
         return copy
 
-    def holds(self, copy: Copy[str]) -> bool:
+    def holds(self, copy: KeptCopy[str]) -> bool:
         """Whether it does now."""
         return copy.holds(self.clock.monotonic())
 
