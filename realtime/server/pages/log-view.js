@@ -4,6 +4,7 @@ import { dayOf } from "./words.js";
 
 const GROUP_MS = 5 * 60_000; // messages of one author closer than this share a heading
 const NEAR_END_PX = 80;
+const NEWEST = Infinity; // an offset that none is above
 const NEAR_PAGE_PX = 400; // the next page is read before the reader gets there
 
 /**
@@ -72,6 +73,13 @@ export class LogView {
     return this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight;
   }
 
+  /** Brings the newest message into view, and reads it if it is not there. */
+  toNewest() {
+    if (this.#messages.newer === null) return this.toEnd();
+    this.#target = NEWEST;
+    this.#messages.load();
+  }
+
   /** Brings the message at an offset, or the next, into view, and reads what is around it. */
   reveal(offset) {
     this.#target = offset;
@@ -94,6 +102,10 @@ export class LogView {
 
   #reach() {
     if (this.#messages.loading) return;
+    if (this.#target === NEWEST) {
+      this.#target = 0;
+      return this.toEnd();
+    }
     const isIt = ({ dataset }) => Number(dataset.offset) >= this.#target;
     const element = [...this.#list.children].find(isIt) ?? this.#list.lastElementChild;
     if (!element) return;

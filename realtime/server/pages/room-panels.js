@@ -51,7 +51,7 @@ export class RoomPanels {
   #answer(text, mentions, also) {
     const reply = { mentions, reply_to: this.#room.threadOf, also_to_channel: also };
     const isTaken = this.#room.send({ text }, reply);
-    if (isTaken) this.#log.toEnd();
+    if (isTaken) this.#log.toNewest();
     return isTaken;
   }
 

@@ -37,7 +37,7 @@ export class RoomView {
       edit: (message) => this.edit(message, this.#composer),
       openThread: (root) => this.#panels.openThread(root),
     });
-    on("jump-newest", "click", () => this.#toNewest());
+    on("jump-newest", "click", () => this.#log.toNewest());
     on("jump-unread", "click", () => this.#toUnread());
     on("more-of-room", "click", () => openMenu($("more-of-room"), this.#menu()));
     on("join", "click", () => this.#join());
@@ -185,7 +185,7 @@ export class RoomView {
 
   #send(text, mentions) {
     const isTaken = this.room.send({ text }, { mentions });
-    if (isTaken) this.#log.toEnd();
+    if (isTaken) this.#log.toNewest();
     return isTaken;
   }
 
@@ -215,11 +215,6 @@ export class RoomView {
     const mine = ({ user, deleted_at }) => user === this.#hub.me && !deleted_at;
     const last = this.room.log.list().findLast(mine);
     if (last) this.edit(last, this.#composer);
-  }
-
-  #toNewest() {
-    if (this.room.log.newer !== null) this.room.log.load();
-    this.#log.toEnd();
   }
 
   #toUnread() {

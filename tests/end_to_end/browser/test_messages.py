@@ -167,3 +167,32 @@ async def test_who_scrolls_up_while_something_is_drawn_is_not_taken_back(alice: 
     await alice.shows_messages(*texts[10:])
     await alice.scroll("#log", "top", redraws=True)
     await alice.shows_messages(*texts)
+
+
+async def test_from_far_up_a_reader_gets_to_the_newest_message(alice: Window, bob: Window) -> None:
+    texts = [f"message number {number}" for number in range(90)]
+    await alice.create_room("Long", "bob")
+    await alice.say(*texts)
+    await bob.shows_channels("Long | alice: message number 89 | 90")
+    await bob.enter("Long")
+    await bob.click("#jump-unread")
+    await bob.shows_messages(*texts[:25])
+    await bob.click("#jump-newest")
+    await bob.shows_messages(*texts[40:])
+    await bob.shows("#jump-newest")
+    await alice.say("one more")
+    await bob.shows_messages(*texts[40:], "one more")
+    await bob.shows("#jump-newest")
+
+
+async def test_from_far_up_a_reader_sees_what_they_write(alice: Window, bob: Window) -> None:
+    texts = [f"message number {number}" for number in range(90)]
+    await alice.create_room("Long", "bob")
+    await alice.say(*texts)
+    await bob.shows_channels("Long | alice: message number 89 | 90")
+    await bob.enter("Long")
+    await bob.click("#jump-unread")
+    await bob.shows_messages(*texts[:25])
+    await bob.say("mine")
+    await bob.shows(f"{STORED}:last-child .bubble", "mine")
+    await bob.shows("#jump-newest")
