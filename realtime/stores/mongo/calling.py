@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from realtime.errors import StoreUnavailable
+from realtime.stores.mongo.cancellation import heeding
 from realtime.stores.mongo.client import Database, Timeouts
 from realtime.stores.mongo.failures import mapped
 
@@ -49,7 +50,7 @@ class Calling:
         """Call it although the store may not be open."""
         database = self._reachable()
         with mapped(database.place):
-            return await call(database)
+            return await heeding(call(database))
 
     async def _call(self, call: Callable[[Database], Coroutine[Any, Any, _T]]) -> _T:
         database = self._ready()
@@ -58,6 +59,6 @@ class Calling:
         self._calls += 1
         try:
             with mapped(database.place):
-                return await call(database)
+                return await heeding(call(database))
         finally:
             self._calls -= 1

@@ -6,12 +6,15 @@ own when its caller is cancelled just then (https://github.com/python/cpython/is
 client's lock is taken by a task that has ended, or let go by one that does not have it, and the
 client never finds a server again. Our callers do cancel, all of them within the same seconds where
 the server is away.
+
+And it loses a cancellation that comes just as what it waits for is done, as PyMongo waits with each
+message that it sends: a worker that was told to stop at that moment went on.
 """
 
 import asyncio
 import sys
-from collections.abc import Awaitable
-from typing import TypeVar
+from collections.abc import Awaitable, Coroutine
+from typing import Any, TypeVar
 
 import pymongo.lock
 
@@ -25,6 +28,21 @@ async def wait_for(awaited: Awaitable[_T], timeout_s: float | None) -> _T:
     """
     async with asyncio.timeout(timeout_s):
         return await awaited
+
+
+async def heeding(call: Coroutine[Any, Any, _T]) -> _T:
+    """What a call of the driver answers.
+
+    Raises CancelledError where its task was cancelled meanwhile, although the driver has not seen
+    it; then the call was carried out.
+    """
+    task = asyncio.current_task()
+    assert task is not None, "a coroutine is run by a task"
+    before = task.cancelling()
+    answer = await call
+    if task.cancelling() > before:
+        raise asyncio.CancelledError
+    return answer
 
 
 def make_cancellation_safe() -> None:
