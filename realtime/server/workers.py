@@ -166,7 +166,8 @@ class Workers:
                         verdict.after_s,
                     )
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), verdict.after_s)
+                    async with asyncio.timeout(verdict.after_s):
+                        await self._stopping.wait()
         finally:
             worker.gone.set()
 
@@ -253,12 +254,14 @@ class Workers:
             worker.asked = True
             worker.send(signal.SIGTERM)
             try:
-                await asyncio.wait_for(process.wait(), self._stop_s)
+                async with asyncio.timeout(self._stop_s):
+                    await process.wait()
             except TimeoutError:
                 logger.error("worker %s did not drain and is killed", worker.place)
                 worker.send(signal.SIGKILL)
         try:
-            return await asyncio.wait_for(worker.successor, START_MAX_S)
+            async with asyncio.timeout(START_MAX_S):
+                return await worker.successor
         except TimeoutError:
             return False
 

@@ -7,8 +7,8 @@ client's lock is taken by a task that has ended, or let go by one that does not 
 client never finds a server again. Our callers do cancel, all of them within the same seconds where
 the server is away.
 
-And it loses a cancellation that comes just as what it waits for is done, as PyMongo waits with each
-message that it sends: a worker that was told to stop at that moment went on.
+And it loses a cancellation that comes just as what it waits for is done or has failed, as PyMongo
+waits with each message that it sends: a worker that was told to stop at that moment went on.
 """
 
 import asyncio
@@ -33,16 +33,17 @@ async def wait_for(awaited: Awaitable[_T], timeout_s: float | None) -> _T:
 async def heeding(call: Coroutine[Any, Any, _T]) -> _T:
     """What a call of the driver answers.
 
-    Raises CancelledError where its task was cancelled meanwhile, although the driver has not seen
-    it; then the call was carried out.
+    Raises CancelledError where its task was cancelled meanwhile, although the driver has answered
+    or raised something else; the call may have been carried out, as with any cancellation.
     """
     task = asyncio.current_task()
     assert task is not None, "a coroutine is run by a task"
     before = task.cancelling()
-    answer = await call
-    if task.cancelling() > before:
-        raise asyncio.CancelledError
-    return answer
+    try:
+        return await call
+    finally:
+        if task.cancelling() > before:
+            raise asyncio.CancelledError
 
 
 def make_cancellation_safe() -> None:

@@ -49,7 +49,8 @@ class DatabaseThread(threading.Thread):
     async def wait_ended(self, timeout_s: float) -> bool:
         """Whether the thread ended in time. Its queue must have been closed before."""
         try:
-            await asyncio.wait_for(asyncio.shield(self._ended), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await asyncio.shield(self._ended)
         except TimeoutError:
             return False
         self.join(_JOIN_S)

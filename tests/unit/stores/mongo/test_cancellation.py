@@ -9,10 +9,10 @@ import contextlib
 import subprocess
 import sys
 from collections import Counter
-from typing import Final
+from typing import Any, Final
 
 import pytest
-from pymongo.errors import ServerSelectionTimeoutError
+from pymongo.errors import AutoReconnect, ServerSelectionTimeoutError
 
 from realtime.stores.mongo.calling import Calling
 from realtime.stores.mongo.cancellation import heeding
@@ -39,11 +39,21 @@ async def answers_anyway(*_: object) -> str:
     return "answer"
 
 
+async def fails_instead(*_: object) -> str:
+    """Raises something else when it is cancelled."""
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        raise AutoReconnect from None
+    return "answer"
+
+
+@pytest.mark.parametrize("call", [answers_anyway, fails_instead])
 @pytest.mark.parametrize("by", ["_call", "_prepared"])
-async def test_a_call_is_cancelled_although_the_driver_has_missed_it(by: str) -> None:
+async def test_a_call_is_cancelled_although_the_driver_has_missed_it(by: str, call: Any) -> None:
     calling = Calling(NOBODY, Timeouts(), pool_max=1, calls_max=1, write_for_s=1.0)
     calling._epoch = "known"
-    called = asyncio.create_task(getattr(calling, by)(answers_anyway))
+    called = asyncio.create_task(getattr(calling, by)(call))
     await asyncio.sleep(0)
     called.cancel()
     with pytest.raises(asyncio.CancelledError):
