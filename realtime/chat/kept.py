@@ -36,7 +36,7 @@ class KeptCopy(Generic[Value]):
     """A value as it is kept. Whoever holds on to it is told by it whether it still is so.
 
     `doubt`: an entry that may change the value, and has not passed; 0 where there is none.
-    `until`: when its time is up, in seconds of the clock: at once when it is kept no longer.
+    `until`: when its time is up, by `Clock.monotonic`: at once when it is kept no longer.
     """
 
     __slots__ = ("doubt", "live", "until", "value")

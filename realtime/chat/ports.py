@@ -92,7 +92,7 @@ class Copy(Protocol[Value]):
         ...
 
     def holds(self, now: float) -> bool:
-        """Whether it still is so for sure, at `now` of the clock. Never waits."""
+        """Whether it still is so for sure, `now` by `Clock.monotonic`. Never waits."""
         ...
 
 

@@ -55,16 +55,16 @@ _read_given = msgspec.json.Decoder(_Given).decode
 class _LetThrough:
     """Who was let through in a room as it is, and as what. `notify`: whether others are told of it.
 
-    `usual`: the room leaves it to its size how fast members may write.
+    `by_size`: how fast members may write is left to how large the room is.
     """
 
-    __slots__ = ("notify", "room", "users", "usual")
+    __slots__ = ("by_size", "notify", "room", "users")
 
     def __init__(self, room: Copy[Room], *, notify: bool) -> None:
         self.room = room
         self.notify = notify
         self.users: dict[str, Copy[Standing]] = {}
-        self.usual = room.value.slow_mode_s is None
+        self.by_size = room.value.slow_mode_s is None
 
 
 class Sending:
@@ -121,34 +121,40 @@ class Sending:
                 and as_what.holds(now)
                 and before.room.holds(now)
                 and not self._stage.banned(user, channel)
-                and not (before.usual and self._usual_slow_mode_s(channel))
+                and not (before.by_size and self._usual_slow_mode_s(channel))
             ):
                 return self._entry(caller, channel, client_id, data, notify=before.notify)
-        standing = self._memberships.known(channel, user)
-        room = self._rooms.known(channel)
+        kept_standing, kept_room = self._memberships.copy(channel, user), self._rooms.copy(channel)
         options = self._doorkeeper.options(channel, "room")
         entry = self._entry(caller, channel, client_id, data, notify=options.push != "")
         if (
-            standing is None
-            or room is None
-            or room.pair
+            kept_standing is None
+            or kept_room is None
+            or kept_room.value.pair
             or self._contents.has_hook
-            or self._slow_mode_ms(channel, room, options)
+            or self._slow_mode_ms(channel, kept_room.value, options)
         ):
             return self._prepared(caller, entry, options)
         try:
-            self._judge(caller, channel, options, standing, room)
+            self._judge(caller, channel, options, kept_standing.value, kept_room.value)
         except CommandRefused:
             return self._prepared(caller, entry, options)
         if not caller.is_admin:  # who may do more than the user themselves
-            self._remember(channel, user, notify=entry.notify)
+            self._remember(channel, user, kept_standing, kept_room, notify=entry.notify)
         return entry
 
-    def _remember(self, channel: str, user: str, *, notify: bool) -> None:
-        """The user was let through just now, by what is known of them and of the room."""
-        room, standing = self._rooms.copy(channel), self._memberships.copy(channel, user)
+    def _remember(
+        self,
+        channel: str,
+        user: str,
+        standing: Copy[Standing],
+        room: Copy[Room],
+        *,
+        notify: bool,
+    ) -> None:
+        """The user was let through just now, as this and in this room."""
         now = self._clock.monotonic()
-        if room is None or standing is None or not (room.holds(now) and standing.holds(now)):
+        if not (room.holds(now) and standing.holds(now)):
             return  # the channel is not live here: what is known of it is nearly over
         before = self._let_through.get(channel)
         if before is None or before.room is not room:

@@ -13,7 +13,7 @@ LIVE_S: Final = 10.0
 
 
 class Node:
-    """Keeps words of two channels at most, of which one is live."""
+    """Keeps two words at most; one channel is live."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
