@@ -169,7 +169,8 @@ async def test_who_scrolls_up_while_something_is_drawn_is_not_taken_back(alice: 
     await alice.shows_messages(*texts)
 
 
-async def test_from_far_up_a_reader_gets_to_the_newest_message(alice: Window, bob: Window) -> None:
+async def far_up(alice: Window, bob: Window) -> list[str]:
+    """Have bob look at the beginning of a room, of which no more is on the page; what it says."""
     texts = [f"message number {number}" for number in range(90)]
     await alice.create_room("Long", "bob")
     await alice.say(*texts)
@@ -177,6 +178,11 @@ async def test_from_far_up_a_reader_gets_to_the_newest_message(alice: Window, bo
     await bob.enter("Long")
     await bob.click("#jump-unread")
     await bob.shows_messages(*texts[:25])
+    return texts
+
+
+async def test_from_far_up_a_reader_gets_to_the_newest_message(alice: Window, bob: Window) -> None:
+    texts = await far_up(alice, bob)
     await bob.click("#jump-newest")
     await bob.shows_messages(*texts[40:])
     await bob.shows("#jump-newest")
@@ -186,13 +192,7 @@ async def test_from_far_up_a_reader_gets_to_the_newest_message(alice: Window, bo
 
 
 async def test_from_far_up_a_reader_sees_what_they_write(alice: Window, bob: Window) -> None:
-    texts = [f"message number {number}" for number in range(90)]
-    await alice.create_room("Long", "bob")
-    await alice.say(*texts)
-    await bob.shows_channels("Long | alice: message number 89 | 90")
-    await bob.enter("Long")
-    await bob.click("#jump-unread")
-    await bob.shows_messages(*texts[:25])
+    await far_up(alice, bob)
     await bob.say("mine")
     await bob.shows(f"{STORED}:last-child .bubble", "mine")
     await bob.shows("#jump-newest")
